@@ -1,0 +1,114 @@
+"""Every check and the demo. Plain `nox` runs every check; `.ci/run` is plain `nox`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests", "integration", "build"]
+
+ROOT = Path(__file__).parent
+# The demo's and the tests' prompts come from a cache that only the same version of DSPy can read.
+CONSTRAINTS = "tests/constraints.txt"
+
+
+def groups(*names: str) -> tuple[str, ...]:
+    pyproject = nox.project.load_toml("pyproject.toml")
+    return nox.project.dependency_groups(pyproject, *names)
+
+
+def install(session: nox.Session, *names: str) -> None:
+    """Install lw_coder as a checkout, and groups of tools, at the versions that are known to work."""
+    session.install("--constraint", CONSTRAINTS, "--editable", ".", *groups(*names))
+
+
+def ensure_engine(session: nox.Session) -> None:
+    """Set up a Docker engine where none answers, and the image that everything is built from."""
+    session.run("sh", "docker/engine/ensure.sh", external=True)
+    session.run("sh", "docker/droid/import-base.sh", external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, and the contract on who may import whom."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, tests included."""
+    install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """What can be tested without an engine."""
+    install(session, "test")
+    session.run("pytest", "tests/unit", "--numprocesses", "3", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """What is tested on the real engine, the real image and the real droid."""
+    install(session, "test")
+    ensure_engine(session)
+    if session.posargs:
+        session.run("pytest", "tests/integration", *session.posargs)
+        return
+    # A session is mostly waited for: several at once take less time, even on two cores.
+    at_once = ("--numprocesses", "4", "--dist", "loadgroup")
+    # Droid gives up, in these words, when a busy machine is slow to start its second process.
+    droid_gave_up = ("--reruns", "2", "--only-rerun", "Failed to create session")
+    session.run("pytest", "tests/integration", "-m", "not alone", *at_once, *droid_gave_up)
+    session.run("pytest", "tests/integration", "-m", "alone", *droid_gave_up)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel, install it elsewhere, and have it write a plan and carry one out there."""
+    install(session, "build", "test")
+    ensure_engine(session)
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "build", "--wheel", "--installer", "uv", "--outdir", str(folder / "dist"))
+    (wheel,) = sorted((folder / "dist").glob("*.whl"))[-1:]
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(folder / "venv"))
+    python = str(folder / "venv/bin/python")
+    session.run(
+        "uv", "pip", "install", "--quiet", "--python", python, "--constraint", CONSTRAINTS, str(wheel)
+    )
+    files = ("tests/integration/test_code_command.py", "tests/integration/test_plan_command.py")
+    one_of_each = ("-k", "is_carried_out or becomes_a_valid_plan")
+    session.run(
+        "pytest", *files, *one_of_each, *session.posargs, env={"LW_CODER": str(folder / "venv/bin/lw_coder")}
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Carry out a sample plan, with all that is missing set up: no account, no key, no engine needed."""
+    install(session, "test")
+    ensure_engine(session)
+    # After Ctrl+C it takes its container and its model with it: it needs more than nox's 0.3 s.
+    session.run("python", "-m", "tests.support.demo", *session.posargs, interrupt_timeout=60)
+
+
+@nox.session
+def prompt_cache(session: nox.Session) -> None:
+    """Make the shipped prompt cache anew: after a change of the signature, the sample or DSPy's version."""
+    install(session, "test")
+    session.run("python", "-m", "tests.support.prompt_cache")
+
+
+@nox.session
+def cli_reference(session: nox.Session) -> None:
+    """Make docs/reference/cli.md anew, from the commands."""
+    install(session)
+    session.run("python", "-m", "tests.support.cli_reference")

@@ -1,0 +1,148 @@
+"""The door: what can be typed. A command's module is imported when it is called, never before."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from lw_coder.errors import ExitCode, IdeaError, LwCoderError
+from lw_coder.report import is_utf8, printable
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="lw-coder")
+def cli() -> None:
+    """Carry out Markdown plans with a coding agent, in a container that leaves a replayable spec."""
+
+
+@cli.command()
+@click.argument("plan")
+def code(plan: str) -> int:
+    """Carry out PLAN, a plan file or the id of one in .lw_coder/tasks.
+
+    Prompts are written for it, the images are built, and droid works in the plan's own worktree
+    with you at the terminal. Leave with Ctrl+C twice; its commits are then on lw/task/<plan_id>.
+    """
+    from lw_coder.code_command import run_code_command
+
+    return run_code_command(plan, Path.cwd())
+
+
+@cli.command()
+@click.argument("file", required=False)
+@click.option("--text", help="The idea itself, instead of a FILE.")
+@click.option(
+    "--tool",
+    type=click.Choice(["droid"]),
+    default="droid",
+    show_default=True,
+    expose_value=False,
+    help="The agent; droid is the only one.",
+)
+def plan(file: str | None, text: str | None) -> int:
+    """Turn an idea into a plan, in a session with you.
+
+    FILE holds the idea, or --text is it; with neither, droid asks you. It works in a temporary worktree
+    of HEAD, and writes plans into .lw_coder/tasks. Leave with Ctrl+C twice; each plan is then checked,
+    and what to type next is shown.
+    """
+    if file is not None and text is not None:
+        raise click.UsageError("give a FILE or --text, not both")
+    if text is not None and not is_utf8(text):
+        raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
+    from lw_coder.plan_command import run_plan_command
+
+    return run_plan_command(file, text, Path.cwd())
+
+
+@cli.group()
+def runs() -> None:
+    """Look at the runs of this repository, and take from them."""
+
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@runs.command("list")
+@click.argument("plan_id", required=False)
+@AS_JSON
+def list_(plan_id: str | None, *, as_json: bool) -> int:
+    """List the runs, of PLAN_ID or of all plans, oldest first."""
+    from lw_coder.runs_command import list_command
+
+    return list_command(Path.cwd(), plan_id, as_json=as_json)
+
+
+@runs.command()
+@click.argument("run")
+@AS_JSON
+def show(run: str, *, as_json: bool) -> int:
+    """Show RUN: <plan_id>/<time>, its time alone, or a plan's id for its newest."""
+    from lw_coder.runs_command import show_command
+
+    return show_command(Path.cwd(), run, as_json=as_json)
+
+
+@runs.command("import")
+@click.argument("run")
+def import_(run: str) -> int:
+    """Bring home what was committed in RUN: after a replay, or a crash."""
+    from lw_coder.runs_command import import_command
+
+    return import_command(Path.cwd(), run)
+
+
+@runs.command()
+@click.argument("plan_id", required=False)
+def export(plan_id: str | None) -> int:
+    """Print each run's inputs, outputs and outcome as JSON Lines, for an optimiser such as GEPA."""
+    from lw_coder.runs_command import export_command
+
+    return export_command(Path.cwd(), plan_id)
+
+
+def main() -> None:
+    """Run the command line and exit with its ExitCode."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)  # so that `finally` runs: containers and partial folders go
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        return int(cli(standalone_mode=False) or 0)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except LwCoderError as error:
+        line = printable(f"{error.message}; {error.remedy}")  # a file's name can hold what steers a terminal
+        click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+        return ExitCode.ERROR
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the one boundary: whatever else it is, it is a bug of ours
+        return _report_bug(error)
+
+
+def _report_bug(error: Exception) -> int:
+    from lw_coder.state import write_crash_log
+
+    try:
+        proof = f"with {write_crash_log(error)}"
+    except (OSError, LwCoderError) as trouble:
+        proof = f"(no log could be written: {getattr(trouble, 'message', type(trouble).__name__)})"
+    click.echo(f"error: a bug in lw_coder ({type(error).__name__}); please report it {proof}", err=True)
+    return ExitCode.BUG
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,199 @@
+"""`.lw_coder/config.toml`, the repository's own settings. Its reference is docs/configuration.md."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lw_coder.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
+from lw_coder.egress import AllowedHost, parse_host
+from lw_coder.errors import ConfigError
+from lw_coder.report import printable
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+CONFIG_FILE = Path(".lw_coder/config.toml")
+DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
+
+_EMPTY_CONFIG = "the smallest one is the single line [code]"
+
+
+class CodeConfig(BaseModel):
+    """The `[code]` table.
+
+    Attributes:
+        env_file: file with the session's variables, relative to the repository's root. None means
+            `.env`, if there is one.
+        forward_env: names or shell patterns of the variables that a session gets.
+        docker_build_args: flags of `docker build`, for the repository's image.
+        docker_run_args: flags of `docker run`, for the session's container.
+        ca_bundle: PEM file that builds and sessions trust beside their own authorities. None means
+            the host's SSL_CERT_FILE, if set.
+        prompt_program: saved state of the prompt-writing program, relative to the root.
+        allow_hosts: the only hosts that a session may reach, beside its model and context7; None means any.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    env_file: str | None = None
+    forward_env: list[str] = Field(default_factory=lambda: list(DEFAULT_FORWARD_ENV))
+    docker_build_args: list[str] = Field(default_factory=list)
+    docker_run_args: list[str] = Field(default_factory=list)
+    ca_bundle: str | None = None
+    prompt_program: str | None = None
+    allow_hosts: list[str] | None = None
+
+    @field_validator("env_file", "ca_bundle", "prompt_program")
+    @classmethod
+    def _paths(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("is empty")
+        return value and _with_home(value)
+
+    @field_validator("forward_env")
+    @classmethod
+    def _names(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            if not pattern or "=" in pattern or any(character.isspace() for character in pattern):
+                raise ValueError(f"{pattern!a} is not a variable's name or pattern")
+        return patterns
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _hosts(cls, entries: list[str] | None) -> list[str] | None:
+        for entry in entries or ():
+            parse_host(entry)
+        return entries
+
+    @property
+    def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
+        """`allow_hosts` as the proxy's filter is made of them; None where any host may be reached."""
+        return None if self.allow_hosts is None else tuple(parse_host(entry) for entry in self.allow_hosts)
+
+    @property
+    def build_options(self) -> BuildOptions:
+        """`docker_build_args` as Compose keys."""
+        return parse_build_flags(self.docker_build_args)
+
+    @property
+    def run_options(self) -> RunOptions:
+        """`docker_run_args` as Compose keys."""
+        return parse_run_flags(self.docker_run_args)
+
+    def find_ca_bundle(self, root: Path, process: Mapping[str, str]) -> Path | None:
+        """Return the certificates that builds and sessions trust, or None.
+
+        Args:
+            root: the repository's root.
+            process: this process's environment, for SSL_CERT_FILE.
+
+        Raises:
+            ConfigError: the file is missing.
+        """
+        named = self.ca_bundle or process.get("SSL_CERT_FILE")
+        path = root / Path(named).expanduser() if named else None
+        if path is None or path.is_file():
+            return path
+        if self.ca_bundle:
+            raise ConfigError(f"{CONFIG_FILE}: ca_bundle: {named}: there is no such file", "correct the path")
+        return None
+
+    def warnings(self) -> list[str]:
+        """What the person should know before the session starts, a line each."""
+        takes_all = any(set(pattern) <= set("*?") for pattern in self.forward_env)
+        lines = [_WILDCARD_WARNING] if takes_all else []
+        return lines + [f"{CONFIG_FILE}: docker_run_args: {danger}" for danger in self.run_options.dangers]
+
+
+def _with_home(path: str) -> str:
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(f"{path!a} begins with a home that is not known") from None
+
+
+_WILDCARD_WARNING = (
+    f'{CONFIG_FILE}: forward_env: "*" hands every variable of your shell and env file to the agent; '
+    "name the ones it needs instead"
+)
+
+
+def load_config(root: Path) -> CodeConfig:
+    """Read and validate the repository's config.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or breaks the schema; the message names the key.
+    """
+    table = _code_table(_read_toml(root / CONFIG_FILE))
+    try:
+        config = CodeConfig.model_validate(table)
+    except ValidationError as error:
+        raise _schema_error(error.errors()[0]) from None
+    _ = config.build_options, config.run_options  # an unknown flag is refused now, not half-way
+    if config.allow_hosts is not None and "network_mode" in config.run_options.keys:
+        raise ConfigError(
+            f"{CONFIG_FILE}: docker_run_args: '--network' is not possible with allow_hosts",
+            "remove one of the two",
+        )
+    _require_prompt_program(root, config.prompt_program)
+    return config
+
+
+def _require_prompt_program(root: Path, named: str | None) -> None:
+    if named and not (root / named).is_file():
+        problem = "is not a file" if (root / named).exists() else "there is no such file"
+        raise ConfigError(
+            f"{CONFIG_FILE}: prompt_program: {named}: {problem}",
+            "name a .json file that CodePromptProgram.save wrote, or leave it out",
+        )
+
+
+def load_config_or_defaults(root: Path) -> CodeConfig:
+    """Read the repository's config where there is one; without, every setting has its default.
+
+    Raises:
+        ConfigError: as `load_config`, but for a file that is missing.
+    """
+    return load_config(root) if os.path.lexists(root / CONFIG_FILE) else CodeConfig()
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{CONFIG_FILE}: there is no such file", f"create it: {_EMPTY_CONFIG}") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{CONFIG_FILE}: cannot be read: {error.strerror}", "check its permissions"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{CONFIG_FILE}: is not UTF-8 text", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{CONFIG_FILE}: is not TOML: {error}", "correct that line") from error
+
+
+def _code_table(values: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(values) - {"code"})
+    if unknown:
+        raise ConfigError(
+            f"{CONFIG_FILE}: {printable(unknown[0])}: unknown key", "put the settings under [code]"
+        )
+    table = values.get("code")
+    if not isinstance(table, dict):
+        raise ConfigError(f"{CONFIG_FILE}: there is no [code] table", f"add it: {_EMPTY_CONFIG}")
+    return table
+
+
+def _schema_error(detail: ErrorDetails) -> ConfigError:
+    key = "".join(f"[{part}]" if isinstance(part, int) else str(part) for part in detail["loc"])
+    where = f"{CONFIG_FILE}: [code] {printable(key)}"
+    if detail["type"] == "extra_forbidden":
+        return ConfigError(f"{where}: unknown key", f"known are {', '.join(CodeConfig.model_fields)}")
+    problem = detail["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{where}: {problem[:1].lower()}{problem[1:]}", "docs/configuration.md has the schema")

@@ -1,0 +1,257 @@
+"""Ask the language model for the prompts of a run: cached, checked, and within a deadline."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dspy
+from dspy.utils.exceptions import (
+    AdapterParseError,
+    LMError,
+    is_retryable_lm_error,
+)
+from pydantic_core import to_jsonable_python
+
+from lw_coder.dspy import model_errors
+from lw_coder.dspy.answer_cache import AnswerCache, open_cache
+from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
+from lw_coder.dspy.code_prompt_signature import CodePromptProgram
+from lw_coder.errors import PromptError
+from lw_coder.model_access import GeneratedPrompts
+
+if TYPE_CHECKING:
+    from lw_coder.model_access import ModelAccess
+    from lw_coder.plan_file import PlanMetadata
+
+ATTEMPTS = 3  # one question, and two more after unusable answers
+RETRIES = 2  # of one question, after transient failures
+# A bad answer given at temperature 0 would come again. 1.0 is what every model accepts.
+RETRY_TEMPERATURE = 1.0
+
+_BROKEN_STATE = (OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """All that one question needs; `config` tells a second asking from the first."""
+
+    program: CodePromptProgram
+    lm: dspy.LM
+    plan: PlanMetadata
+    access: ModelAccess
+    config: dict[str, object]
+    on_progress: Progress
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The outputs of one answer, or what is wrong with it."""
+
+    outputs: dict[str, Any]
+    fault: str | None
+
+
+def _silent(_message: str) -> None:
+    """Show nothing."""
+
+
+def generate_prompts(
+    plan: PlanMetadata,
+    model: ModelAccess,
+    cache_folder: Path,
+    program_state: Path | None = None,
+    on_progress: Progress = _silent,
+) -> GeneratedPrompts:
+    """Turn a plan into the prompts of a run.
+
+    An answer that is refused, cut off, empty, incomplete or holds a placeholder is asked for again,
+    at most twice in a run. Every answer, good or bad, is kept in the cache, so that the same call costs
+    nothing the next time and needs no server.
+
+    Args:
+        plan: the signature's input.
+        model: the language model and the patience to have with it.
+        cache_folder: created 0700 if absent; answers are kept below it by DSPy's version.
+        program_state: a `.json` file saved by `CodePromptProgram.save`, or None for the built-in text.
+        on_progress: told, in one line, what is waited for.
+
+    Raises:
+        PromptError: the model could not be asked, or gave no usable answer, or `program_state`
+            cannot be loaded. One question takes at most `model.deadline` seconds.
+        KeyboardInterrupt: at once, while waiting too.
+    """
+    dspy.disable_logging()  # what matters of it is raised or logged here
+    program = load_program(program_state)
+    cache = open_cache(cache_folder)
+    lm = _language_model(model)
+    question = _Question(program, lm, plan, model, {}, on_progress)
+    outputs, attempts = _usable_outputs(question, cache)
+    return GeneratedPrompts(
+        **outputs,
+        model=model.model,
+        usage=_usage(lm),
+        cache_hit=not cache.misses,
+        attempts=attempts,
+        program_state=to_jsonable_python(program.dump_state()),
+        dspy_version=dspy.__version__,
+        inputs=to_jsonable_python({"plan": asdict(plan)}),
+    )
+
+
+def load_program(state: Path | None) -> CodePromptProgram:
+    """Make the program, with a saved state if there is one.
+
+    Raises:
+        PromptError: the file is missing or is no saved state of this program; it names the path.
+    """
+    program = CodePromptProgram()
+    if state is None:
+        return program
+    try:
+        program.load(state)
+        program.dump_state()  # demos are read no earlier, and damaged ones fail there
+    except _BROKEN_STATE as error:
+        reason = getattr(error, "strerror", None) or "it is no saved state of this program"
+        problem = PromptError(
+            f"{state}: cannot be loaded as the prompt program: {reason}",
+            "name a .json file that CodePromptProgram.save wrote, or leave it out",
+        )
+    else:
+        program.generate.lm = None  # a model named in a file would be asked with the person's key
+        return program
+    raise problem
+
+
+def _language_model(access: ModelAccess) -> dspy.LM:
+    # engine and api_base together keep LiteLLM out and the key at the address that was configured.
+    # DSPy's own retries obey any Retry-After, an hour too: ours have a cap.
+    return dspy.LM(
+        f"openrouter/{access.model}",
+        engine="lm15",
+        api_key=access.api_key,
+        api_base=access.base_url,
+        temperature=0.0,
+        max_tokens=access.max_tokens,
+        timeout=access.timeout,
+        num_retries=0,
+    )
+
+
+def _usable_outputs(question: _Question, cache: AnswerCache) -> tuple[dict[str, Any], int]:
+    """Ask until an answer is fit to be used; also say how many were looked at.
+
+    Unusable answers of earlier runs come from the cache and are passed over: only new ones count.
+    """
+    new = 0
+    for attempt in itertools.count():
+        misses = cache.misses
+        answer = _ask_patiently(_asked_again(question, attempt))
+        if answer.fault is None:
+            return answer.outputs, attempt + 1
+        question.on_progress(f"the answer {answer.fault}")
+        new += cache.misses > misses
+        if new == ATTEMPTS:
+            break
+    raise model_errors.unusable(answer.fault or "", ATTEMPTS, question.access)
+
+
+def _asked_again(question: _Question, attempt: int) -> _Question:
+    """Give each asking a rollout id: a bad answer is cached too, and would come back for ever."""
+    config: dict[str, object] = (
+        {"rollout_id": attempt, "temperature": RETRY_TEMPERATURE} if attempt else question.config
+    )
+    question.on_progress(f"asking {question.access.model} for the prompts" + (" again" if attempt else ""))
+    return replace(question, config=config)
+
+
+def _ask_patiently(question: _Question) -> _Answer:
+    """Ask, and repeat after a transient failure, until the deadline."""
+    access = question.access
+    ends = time.monotonic() + access.deadline
+    for retry in range(RETRIES + 1):
+        result = _within(ends - time.monotonic(), question)
+        if isinstance(result, _Answer):
+            return result
+        if result is None:
+            raise model_errors.silence(access)
+        problem = result
+        pause = _pause(problem, retry, access)
+        if pause is None or time.monotonic() + pause >= ends:
+            break
+        question.on_progress(f"the server is not ready; asking again in {pause:g} s")
+        time.sleep(pause)
+    raise model_errors.explain(problem, access)
+
+
+def _pause(error: Exception, retry: int, access: ModelAccess) -> float | None:
+    """Seconds to wait before the next retry, or None if there should be none."""
+    if retry == RETRIES or not is_retryable_lm_error(error):
+        return None
+    asked_for = getattr(error, "retry_after", None)
+    pause = access.backoff * 2**retry if asked_for is None else float(asked_for)
+    return pause if pause <= access.longest_pause else None
+
+
+def _within(seconds: float, question: _Question) -> _Answer | Exception | None:
+    """Ask in a thread of its own, so that no trickle of bytes outlasts the deadline.
+
+    Returns None when time is up; the thread, a daemon, is then left behind.
+    """
+    done: queue.SimpleQueue[_Answer | BaseException] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put(_ask(question))
+        except BaseException as error:  # noqa: BLE001 - carried over to the waiting thread
+            done.put(error)
+
+    threading.Thread(target=work, name="lw_coder-model", daemon=True).start()
+    try:
+        result = done.get(timeout=max(seconds, 0.0))
+    except queue.Empty:
+        return None
+    if isinstance(result, _Answer | LMError):
+        return result
+    raise result
+
+
+def _ask(question: _Question) -> _Answer:
+    """Ask once. What the model wrote never becomes part of an exception."""
+    asked_before = len(question.lm.history)
+    try:
+        with dspy.context(lm=question.lm, adapter=dspy.JSONAdapter()):
+            prediction = question.program(plan=question.plan, config=question.config)
+    except AdapterParseError:
+        return _Answer({}, _wire_fault(question.lm, asked_before) or "is not the JSON that was asked for")
+    outputs = to_jsonable_python(prediction.toDict())
+    fault = _wire_fault(question.lm, asked_before) or fault_of_outputs(outputs, _own_words(question.plan))
+    return _Answer(outputs, fault)
+
+
+def _own_words(plan: PlanMetadata) -> str:
+    return "\n".join((plan.body, *plan.evaluation_notes))
+
+
+def _wire_fault(lm: dspy.LM, asked_before: int) -> str | None:
+    for call in lm.history[asked_before:]:
+        text = call["outputs"][0] if call["outputs"] else ""
+        text = text.get("text") if isinstance(text, dict) else text
+        if fault := fault_of_wire(text or "", getattr(call["response"], "finish_reason", "stop")):
+            return fault
+    return None
+
+
+def _usage(lm: dspy.LM) -> dict[str, int]:
+    """Sum what was paid for. DSPy empties the usage of what came from the cache."""
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    paid = [call["usage"] for call in lm.history if call["usage"]]
+    return {name: sum(usage.get(name) or 0 for usage in paid) for name in names} if paid else {}

@@ -1,0 +1,368 @@
+"""The Docker engine, through python-on-whales: the only module that imports it.
+
+An exception of python-on-whales repeats command lines and output, either of which can hold a
+secret; none of its text leaves this module but through `_reason`.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lw_coder.errors import EngineError, EnvironmentFileError
+from lw_coder.report import printable
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+MIN_COMPOSE = (2, 30)  # env_file with a format, gpus; include with an env_file of its own is older
+MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
+BUILD_PROFILE = "build"
+
+_COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPOSE))} or later"
+_START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and try again"
+_GROUP_REMEDY = "join the docker group (`sudo usermod -aG docker $USER`), log in again and try again"
+_VERDICT = "failed to solve: "  # BuildKit's
+_LONGEST_REASON = 300
+_DOTENV_LINE = re.compile(r"line (\d+)")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answered.
+
+    Attributes:
+        version: the server's version.
+        compose_version: the Compose plugin's version.
+    """
+
+    version: str
+    compose_version: str
+
+
+def connect_engine() -> Engine:
+    """Find the engine and see that it can do what a run needs.
+
+    Raises:
+        EngineError: no client, no daemon, no Compose plugin, or one that is too old.
+    """
+    from python_on_whales import ClientNotFoundError, docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        server = docker.version().server
+    except ClientNotFoundError:
+        raise EngineError(
+            "docker: there is no such command", "install Docker Engine with Compose v2"
+        ) from None
+    except DockerException as error:
+        raise _no_answer(_reason(error)) from None
+    if server is None or server.version is None:
+        raise EngineError("the Docker engine does not answer", _START_REMEDY)
+    return Engine(server.version, _compose_version(docker))
+
+
+def _no_answer(reason: str) -> EngineError:
+    is_refused = "permission denied" in reason.lower()
+    remedy = _GROUP_REMEDY if is_refused else _START_REMEDY
+    return EngineError(f"the Docker engine does not answer: {reason}", remedy)
+
+
+def _compose_version(docker: DockerClient) -> str:
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        text = str(docker.compose.version())
+    except DockerException:
+        raise EngineError("docker compose: the plugin is missing", _COMPOSE_REMEDY) from None
+    return require_compose(text)
+
+
+def require_compose(text: str) -> str:
+    """Return the version that `docker compose version` tells.
+
+    Raises:
+        EngineError: it is older than MIN_COMPOSE, or is none.
+    """
+    match = re.search(r"(\d+)\.(\d+)[^\s,]*", text)
+    if match is None or (int(match[1]), int(match[2])) < MIN_COMPOSE:
+        raise EngineError(
+            f"docker compose: {match[0] if match else 'its version'} is too old", _COMPOSE_REMEDY
+        )
+    return match[0]
+
+
+def require_isolation(engine: Engine) -> None:
+    """See that the engine can keep a network from the host itself.
+
+    Raises:
+        EngineError: it is too old.
+    """
+    match = re.match(r"\d+", engine.version)
+    if match is None or int(match[0]) < MIN_ISOLATING:
+        raise EngineError(
+            f"allow_hosts: Docker Engine {engine.version} cannot keep a network from the host",
+            f"install {MIN_ISOLATING} or later, or remove allow_hosts from .lw_coder/config.toml",
+        )
+
+
+def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
+    """See that Compose, which a replay is typed for, reads the env file as we do.
+
+    Args:
+        env_file: the session's env file.
+        values: the variables that the session gets, as we read them.
+
+    Raises:
+        EnvironmentFileError: Compose refuses the file, or reads another value; it names the line or
+            the variable, never the value.
+        EngineError: the temporary folder cannot be written.
+    """
+    try:
+        read = _read_by_compose(env_file, values)
+    except OSError as error:
+        raise _disk_error(Path(tempfile.gettempdir()), error) from error
+    _compare(env_file, values, read)
+
+
+def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, str | None]:
+    import yaml
+    from python_on_whales.exceptions import DockerException
+
+    with tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
+        services = {"services": {"droid": {"image": "none", "environment": sorted(values)}}}
+        include = {"include": [{"path": "services.yml", "env_file": str(env_file)}]}
+        Path(folder, "services.yml").write_text(yaml.safe_dump(services), encoding="utf-8")
+        Path(folder, "compose.yml").write_text(yaml.safe_dump(include), encoding="utf-8")
+        try:
+            config = _client(Path(folder), "lw_coder-check").compose.config(return_json=True)
+        except DockerException as error:
+            raise _env_file_error(env_file, error.stderr or "") from None
+    return config["services"]["droid"].get("environment") or {}
+
+
+def _env_file_error(env_file: Path, stderr: str) -> EnvironmentFileError:
+    line = _DOTENV_LINE.search(stderr)  # the text behind it repeats the file's contents
+    where = f", line {line[1]}" if line else ""
+    return EnvironmentFileError(
+        f"{env_file.name}{where}: Docker Compose cannot read it",
+        "write each line as NAME=value or NAME='value'",
+    )
+
+
+def _compare(env_file: Path, values: Mapping[str, str], read: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        # `config` doubles each dollar, so that its output can be read again.
+        if (read.get(name) or "").replace("$$", "$") != value:
+            raise EnvironmentFileError(
+                f"{env_file.name}: {name}: Docker Compose reads another value than is meant",
+                f"put it between single quotes: {name}='...'",
+            )
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """What a tag named when it was looked at.
+
+    Attributes:
+        id: `sha256:...`, which no later build can take away.
+        labels: its own and those of the image that it starts from.
+    """
+
+    id: str
+    labels: Mapping[str, str]
+
+
+def find_image(tag: str) -> LocalImage | None:
+    """Look at a local image once, so that its id and its labels belong together; None if it is not there."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        found = docker.image.inspect(tag)
+    except DockerException:
+        return None
+    return LocalImage(found.id, found.config.labels or {})
+
+
+def build_image(folder: Path, project: str, service: str, log: Path) -> None:
+    """Build a service's image.
+
+    Args:
+        folder: holds the compose.yml.
+        project: Compose's project name.
+        service: which of its services.
+        log: gets everything that the build prints.
+
+    Raises:
+        EngineError: the build failed; the message is the build's own last word. Or the log cannot be written.
+    """
+    from python_on_whales.exceptions import DockerException
+
+    lines: list[str] = []
+    try:
+        with log.open("a", encoding="utf-8", buffering=1) as file:  # by the line: a person may follow it
+            for line in _build_output(folder, project, service):
+                lines.append(line)
+                file.write(line)
+    except OSError as error:
+        raise _disk_error(log, error) from error
+    except DockerException:
+        reason = printable(_last_word(lines))
+        raise EngineError(
+            f"the {service} image could not be built: {reason}", f"{log} has the whole of it"
+        ) from None
+
+
+def _build_output(folder: Path, project: str, service: str) -> Iterator[str]:
+    build = _client(folder, project).compose.build([service], progress="plain", stream_logs=True)
+    for _, chunk in build or ():
+        yield chunk.decode(errors="replace")
+
+
+def _last_word(lines: Sequence[str]) -> str:
+    words = [line.strip() for line in lines if line.strip()]
+    # What a command of the Dockerfile printed can look like an error too, and come later.
+    verdicts = [word.partition(_VERDICT)[2] for word in words if _VERDICT in word]
+    told = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
+    return _shortened((verdicts or told or words or ["no reason was given"])[-1])
+
+
+def _shortened(text: str) -> str:
+    # An exit status stands at the end, behind the command, which can be long.
+    half = _LONGEST_REASON // 2
+    return text if len(text) <= _LONGEST_REASON else f"{text[:half]} ... {text[-half:]}"
+
+
+def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
+    """Run the droid service at the person's terminal and return its exit status.
+
+    Where the container could not be started, Compose has said why at the terminal, and the status is its own.
+    """
+    from python_on_whales.exceptions import DockerException
+
+    compose = _client(folder, project).compose
+    try:
+        # service_ports: `run` leaves a service's ports unpublished otherwise.
+        compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+    except DockerException as error:
+        return error.return_code
+    return 0
+
+
+def containers_with(labels: Mapping[str, str], *, only_running: bool = False) -> list[str]:
+    """List the ids of the containers that have all these labels.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales import docker
+
+    with _asked():
+        found = docker.container.list(all=not only_running, filters=_label_filters(labels))
+        return [container.id for container in found]
+
+
+def _label_filters(labels: Mapping[str, str]) -> list[tuple[Literal["label"], str]]:
+    return [("label", f"{name}={value}") for name, value in labels.items()]
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    from python_on_whales import ClientNotFoundError
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        yield
+    except (ClientNotFoundError, DockerException) as error:
+        raise _no_answer(_reason(error)) from None
+
+
+def remove_containers(ids: Sequence[str]) -> None:
+    """Stop and remove containers; one that has gone meanwhile is no error."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    for container in ids:
+        try:
+            docker.container.remove(container, force=True, volumes=True)
+        except DockerException:
+            continue
+
+
+def container_log(container: str) -> str:
+    """Return what a container printed; nothing if it has gone meanwhile."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        log = docker.container.logs(container, stream=True)  # as bytes: not all that an agent sends is text
+        return log if isinstance(log, str) else "".join(line.decode(errors="replace") for _, line in log)
+    except DockerException:
+        return ""
+
+
+def networks_with(labels: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """Map the ids of the networks that have all these labels to all that they have.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales import docker
+
+    with _asked():
+        found = docker.network.list(filters=_label_filters(labels))
+        return {network.id: network.labels for network in found}
+
+
+def remove_networks(ids: Sequence[str]) -> None:
+    """Remove networks; one that has gone meanwhile, or that something else has joined, is no error."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    for network in ids:
+        try:
+            docker.network.remove(network)
+        except DockerException:
+            continue
+
+
+def ensure_volume(name: str) -> None:
+    """Make a named volume, as `docker run` does, if it is not there.
+
+    Raises:
+        EngineError: it cannot be made.
+    """
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        if not docker.volume.exists(name):
+            docker.volume.create(name)
+    except DockerException as error:
+        raise EngineError(
+            f"the volume {name} could not be made: {_reason(error)}", "correct docker_run_args"
+        ) from None
+
+
+def _client(folder: Path, project: str) -> DockerClient:
+    from python_on_whales import DockerClient
+
+    return DockerClient(
+        compose_files=[folder / "compose.yml"], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
+    )
+
+
+def _disk_error(path: Path, error: OSError) -> EngineError:
+    reason = error.strerror or type(error).__name__
+    return EngineError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")
+
+
+def _reason(error: Exception) -> str:
+    lines = (getattr(error, "stderr", None) or "").strip().splitlines()
+    return lines[0][:300] if lines else "it gave no reason"

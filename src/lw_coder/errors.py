@@ -1,0 +1,73 @@
+"""One tree of expected errors. Each is one line that says what is wrong and where, and one remedy."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What `lw_coder` exits with; the table in the README is made of these."""
+
+    OK = 0
+    ERROR = 1  # expected: one line and its remedy were shown; also for commits that did not come home
+    USAGE = 2  # the command line itself is wrong
+    BUG = 3  # unexpected: the log's path was shown
+    SESSION = 4  # the agent's session ended with a status of its own
+    INTERRUPTED = 130  # Ctrl+C
+
+
+class LwCoderError(Exception):
+    """An expected failure.
+
+    `message` says what is wrong and where, `remedy` what the person can do about it. Neither ever
+    holds the value of an environment variable, nor text that a model or an agent wrote.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type[LwCoderError], tuple[str, str]]:
+        """Let it be sent from one process to another."""
+        return type(self), (self.message, self.remedy)
+
+
+class PlanError(LwCoderError):
+    """A plan file that cannot be carried out as it stands."""
+
+
+class IdeaError(LwCoderError):
+    """An idea that cannot be read, or says nothing."""
+
+
+class ConfigError(LwCoderError):
+    """A `.lw_coder/config.toml` that is missing or wrong."""
+
+
+class EnvironmentFileError(LwCoderError):
+    """An env file, or a variable that should come from it, that is missing or wrong."""
+
+
+class GitError(LwCoderError):
+    """A repository, worktree or branch in a state that a run cannot use; or git itself failed."""
+
+
+class EngineError(LwCoderError):
+    """Docker is absent, unreachable or too old, or a build failed."""
+
+
+class PromptError(LwCoderError):
+    """The language model could not be asked for prompts, or gave none that can be used."""
+
+
+class RunError(LwCoderError):
+    """A run folder that is in use, missing or damaged."""
+
+
+class StateError(LwCoderError):
+    """A folder of lw_coder's own, outside any repository, that cannot be made."""
+
+
+class SessionError(LwCoderError):
+    """The interactive session could not be started."""

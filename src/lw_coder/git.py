@@ -1,0 +1,357 @@
+"""The only module that runs git: never through a shell, never with the caller's GIT_* variables."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from lw_coder.errors import GitError
+from lw_coder.report import is_utf8
+
+# Ubuntu 22.04's, the oldest that the options used here were checked against.
+OLDEST_GIT = (2, 34)
+OWN_WORKTREE_FOLDERS = ("worktrees", "temp-worktrees")
+
+# A relative core.hooksPath (husky's .husky/_) is looked up in the worktree, which the agent writes: a hook of
+# the person's would be the agent's code. So no call of ours runs hooks, nor the person's file system monitor.
+_QUIET_CONFIG = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
+_FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_LONGEST_LINE = 300
+
+
+class Identity(NamedTuple):
+    """Who commits: user.name and user.email of the person's git configuration."""
+
+    name: str
+    email: str
+
+
+class GitResult(NamedTuple):
+    """What a git call left: its exit code and its text, without the last line feed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a git call works.
+
+    Attributes:
+        cwd: the folder to start git in.
+        git_dir: GIT_DIR, or None to let git search upward from cwd.
+    """
+
+    cwd: Path
+    git_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository as the person stands in it.
+
+    Attributes:
+        root: absolute top of the working tree: the main one's, or a linked worktree's of the person's own.
+            `.lw_coder` lives there. Never one of lw_coder's own worktrees: those mean the tree around them.
+        common_dir: absolute path of the `.git` folder that all worktrees share.
+        object_format: "sha1" or "sha256".
+    """
+
+    root: Path
+    common_dir: Path
+    object_format: str
+
+    @property
+    def place(self) -> Place:
+        """Pinned to the shared git folder: whatever stands in a worktree is neither searched nor read."""
+        return Place(self.common_dir, git_dir=self.common_dir)
+
+    @property
+    def sha_length(self) -> int:
+        """Hex digits of a full object id."""
+        return 64 if self.object_format == "sha256" else 40
+
+
+def run_git(
+    *args: str, place: Place, config: tuple[str, ...] = (), stdin: str | None = None, check: bool = True
+) -> GitResult:
+    """Run git and wait for it.
+
+    Args:
+        args: git's arguments, without "git".
+        place: folder and pinned GIT_DIR.
+        config: settings for this call, each `key=value`.
+        stdin: text for its standard input, or None for an empty one.
+        check: whether an exit code other than 0 is an error.
+
+    Raises:
+        GitError: git is not installed, the folder is absent, or (with check) git failed.
+    """
+    settings = [part for setting in (*_QUIET_CONFIG, *config) for part in ("-c", setting)]
+    try:
+        done = subprocess.run(
+            ["git", *settings, *args],  # noqa: S607 - the git on the person's PATH is the one to run
+            cwd=place.cwd,
+            env=_environment(place),
+            input=os.fsencode(stdin or ""),
+            capture_output=True,
+            check=False,
+            process_group=0,  # a Ctrl+C at the terminal is for this process to handle
+        )
+    except OSError as error:
+        raise _not_started(place, error) from error
+    result = GitResult(done.returncode, _text(done.stdout), _text(done.stderr))
+    if check and result.code != 0:
+        raise git_failed(args[0], result)
+    return result
+
+
+def git_failed(command: str, result: GitResult) -> GitError:
+    """Make one line of a failed call: the first line of its stderr that says something, escaped."""
+    found = _meaningful_line(result.stderr) or f"exit status {result.code}"
+    return GitError(f"git {command}: {found}", "correct what git names, then try again")
+
+
+def shown(text: str) -> str:
+    """Escape what a terminal would act upon: control and format characters, bytes that are no text."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def is_ref_name(name: str) -> bool:
+    """Tell whether `git check-ref-format` would take this full name, without asking git."""
+    if _FORBIDDEN_IN_REF.search(name) or name.endswith((".", "/")) or "/" not in name:
+        return False
+    return not any(part.startswith(".") or part.endswith(".lock") or not part for part in name.split("/"))
+
+
+def find_repository(start: Path) -> Repository:
+    """Find the repository that a folder is in.
+
+    A folder inside one of lw_coder's own worktrees means the tree which that worktree belongs to; git is not
+    run in there, for an agent wrote it.
+
+    Raises:
+        GitError: no repository, a bare one, no working tree, dubious ownership, git absent or too old.
+    """
+    outside = _outside_own_worktrees(start.resolve())
+    place = Place(outside)
+    _require_recent_git(place)
+    asked = run_git(
+        *("rev-parse", "--path-format=absolute", "--show-object-format", "--is-bare-repository"),
+        "--git-common-dir",
+        place=place,
+        check=False,
+    )
+    if asked.code != 0:
+        raise _no_repository(outside, asked)
+    object_format, bare, common_dir = asked.stdout.split("\n", 2)
+    root = run_git("rev-parse", "--show-toplevel", place=place, check=False)
+    if root.code != 0:
+        raise _no_working_tree(outside, is_bare=bare == "true")
+    if "\n" in common_dir + root.stdout:
+        raise GitError(
+            f"{shown(root.stdout)}: the path holds a line break", "move the repository to another folder"
+        )
+    if not is_utf8(common_dir + root.stdout):  # Compose's files are
+        raise GitError(
+            f"{shown(root.stdout)}: the path is not UTF-8 text", "move the repository to another folder"
+        )
+    return Repository(Path(root.stdout), Path(common_dir), object_format)
+
+
+def require_commit(repository: Repository, sha: str) -> None:
+    """Refuse a plan's git_sha that is not a commit of this repository.
+
+    Raises:
+        GitError: the id has the wrong length, is unknown, or is a tree, a blob or an annotated tag.
+    """
+    if len(sha) != repository.sha_length:
+        raise GitError(
+            f"git_sha: {sha} has {len(sha)} digits; commit ids have {repository.sha_length} here",
+            "write the full id that `git rev-parse HEAD` prints",
+        )
+    kind = run_git("cat-file", "-t", sha, place=repository.place, check=False)
+    if kind.code != 0:
+        raise GitError(f"git_sha: {sha} is not in this repository", _unknown_commit_remedy(repository))
+    if kind.stdout == "tag":
+        raise GitError(
+            f"git_sha: {sha} is an annotated tag, not a commit",
+            f"write the commit that it names: `git rev-parse {sha}^{{commit}}`",
+        )
+    if kind.stdout != "commit":
+        raise GitError(
+            f"git_sha: {sha} is a {kind.stdout}, not a commit", "write what `git rev-parse HEAD` prints"
+        )
+
+
+def root_commit(repository: Repository) -> str:
+    """Return the first commit of the main line: one id, also where unrelated histories were merged.
+
+    In a shallow clone it is the oldest commit that the clone has. A HEAD without commits gives way to the
+    smallest root of all refs.
+
+    Raises:
+        GitError: the repository has no commit.
+    """
+    roots = ("rev-list", "--max-parents=0")
+    found = run_git(*roots, "--first-parent", "HEAD", "--", place=repository.place, check=False)
+    if found.code != 0:
+        found = run_git(*roots, "--all", "--", place=repository.place)
+    if not found.stdout:
+        raise GitError(f"{repository.root}: the repository has no commit", "make a first commit")
+    return min(found.stdout.split())
+
+
+def head_commit(repository: Repository) -> str:
+    """Return the full id of the commit that the person has checked out.
+
+    Raises:
+        GitError: there is no commit yet.
+    """
+    # Not `place`: where root is a linked worktree, its HEAD is not the shared git folder's.
+    found = run_git("rev-parse", "--verify", "--quiet", "HEAD", place=Place(repository.root), check=False)
+    if found.code != 0:
+        raise GitError(f"{repository.root}: there is no commit yet", "make a first commit")
+    return found.stdout
+
+
+def has_changes(repository: Repository, *, besides: Path) -> bool:
+    """Tell whether tracked files differ from HEAD, other than those below a folder of the root."""
+    # Submodules are left out: git would run in each, by its own configuration.
+    asked = run_git(
+        *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all", "--", "."),
+        f":(exclude){besides}",
+        place=Place(repository.root),
+        check=False,
+    )
+    return bool(asked.stdout)
+
+
+def identity(repository: Repository) -> Identity | None:
+    """Return who commits here, or None unless both user.name and user.email are configured."""
+    name = run_git("config", "--get", "user.name", place=repository.place, check=False).stdout
+    email = run_git("config", "--get", "user.email", place=repository.place, check=False).stdout
+    return Identity(name, email) if name and email else None
+
+
+def is_ancestor(repository: Repository, ancestor: str, descendant: str) -> bool:
+    """Tell whether a commit is an ancestor of another, or the same.
+
+    Raises:
+        GitError: one of the two is not a commit of the repository.
+    """
+    asked = run_git("merge-base", "--is-ancestor", ancestor, descendant, place=repository.place, check=False)
+    if asked.code > 1:
+        raise git_failed("merge-base", asked)
+    return asked.code == 0
+
+
+def ref_value(repository: Repository, name: str) -> str | None:
+    """Return the object id that a full ref name has, or None if there is no such ref."""
+    # show-ref takes the name as it is; rev-parse would also try refs/heads/refs/heads/...
+    found = run_git("show-ref", "--verify", "--hash", name, place=repository.place, check=False)
+    return found.stdout if found.code == 0 else None
+
+
+def list_refs(repository: Repository, *prefixes: str) -> dict[str, str]:
+    """Return full name and object id of every ref below the prefixes, sorted by name."""
+    listed = run_git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes, place=repository.place)
+    pairs = (line.split(" ", 1) for line in listed.stdout.splitlines())
+    return {name: sha for sha, name in pairs}
+
+
+def missing_objects(repository: Repository, shas: list[str]) -> list[str]:
+    """Return those of the object ids that the repository does not have."""
+    listed = run_git(
+        "cat-file", "--batch-check", place=repository.place, stdin="".join(f"{sha}\n" for sha in shas)
+    )
+    return [line.split(" ")[0] for line in listed.stdout.splitlines() if line.endswith(" missing")]
+
+
+def init_bare(folder: Path, object_format: str) -> None:
+    """Make a bare repository without templates, in the plain ref format, whatever the person configured.
+
+    Raises:
+        GitError: git could not make it.
+    """
+    run_git(
+        *("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(folder)),
+        place=Place(folder.parent),
+        config=("init.defaultRefFormat=files",),
+    )
+
+
+def _environment(place: Place) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    kept |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    if place.git_dir is not None:
+        kept["GIT_DIR"] = str(place.git_dir)
+    return kept
+
+
+def _text(output: bytes) -> str:
+    return os.fsdecode(output).removesuffix("\n")
+
+
+def _not_started(place: Place, error: OSError) -> GitError:
+    if not place.cwd.is_dir():
+        return GitError(f"{shown(str(place.cwd))}: is not a folder", "name a folder inside a git repository")
+    return GitError(f"git could not be started: {error.strerror}", "install git, and have it on the PATH")
+
+
+def _meaningful_line(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    loud = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    first = next(iter(loud or lines), "")
+    plain = first.removeprefix("fatal: ").removeprefix("error: ")
+    return shown(_CREDENTIALS.sub("", plain))[:_LONGEST_LINE]
+
+
+def _outside_own_worktrees(folder: Path) -> Path:
+    for inner in (folder, *folder.parents):
+        holder = inner.parent
+        if holder.name in OWN_WORKTREE_FOLDERS and holder.parent.name == ".lw_coder":
+            return _outside_own_worktrees(holder.parent.parent)
+    return folder
+
+
+def _require_recent_git(place: Place) -> None:
+    version = run_git("version", place=place).stdout
+    match = re.search(r"(\d+)\.(\d+)", version)
+    if match and (int(match[1]), int(match[2])) < OLDEST_GIT:
+        wanted = ".".join(map(str, OLDEST_GIT))
+        raise GitError(f"{shown(version)} is too old", f"install git {wanted} or newer")
+
+
+def _no_repository(folder: Path, asked: GitResult) -> GitError:
+    if "dubious ownership" in asked.stderr:
+        advice = next(
+            (line.strip() for line in asked.stderr.splitlines() if "--add safe.directory" in line), ""
+        )
+        return GitError(
+            f"{folder}: git does not trust this repository: another user owns it",
+            f"if you trust it, type: {shown(advice) or 'git config --global --add safe.directory <folder>'}",
+        )
+    if "not a git repository" in asked.stderr:
+        return GitError(f"{folder}: is not in a git repository", "change to one, or type: git init")
+    return git_failed("rev-parse", asked)
+
+
+def _no_working_tree(folder: Path, *, is_bare: bool) -> GitError:
+    if is_bare:
+        return GitError(
+            f"{folder}: is a bare repository, without files to work on", "clone it, and work in the clone"
+        )
+    return GitError(f"{folder}: is inside a .git folder", "change to the repository's top folder")
+
+
+def _unknown_commit_remedy(repository: Repository) -> str:
+    if (repository.common_dir / "shallow").exists():
+        return "type: git fetch --unshallow (this clone is shallow), or correct the plan"
+    return "type: git fetch, or correct the plan"

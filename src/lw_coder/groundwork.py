@@ -1,0 +1,177 @@
+"""What every session stands on, whichever command starts it; and its container, as Compose gets it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder import images
+from lw_coder.compose_file import ComposeSpec, ImageBuild, named_volumes, render
+from lw_coder.config_loader import CodeConfig
+from lw_coder.droid_session import (
+    Login,
+    Mount,
+    SessionSpec,
+    allowed_hosts,
+    ca_mounts,
+    choose_login,
+    fixed_environment,
+    host_user,
+    login_mounts,
+    prepare_session_folder,
+    project_name,
+    session_labels,
+    session_mounts,
+)
+from lw_coder.engine import Engine, check_env_file, connect_engine, ensure_volume, require_isolation
+from lw_coder.environment import PROXY_NAMES, SessionEnvironment, load_environment
+from lw_coder.git import Repository, root_commit
+from lw_coder.plan_file import TASKS_FOLDER
+from lw_coder.report import say, warn
+from lw_coder.runs_manager import Run, write_file
+
+if TYPE_CHECKING:
+    from lw_coder.session_git import SessionGit
+    from lw_coder.worktrees import Worktree
+
+
+@dataclass(frozen=True)
+class Groundwork:
+    """What was looked at before anything was made, and does not depend on the command.
+
+    Attributes:
+        repository: the person's.
+        config: its settings.
+        environment: the session's variables.
+        login: how the agent signs in.
+        engine: the engine, which has answered.
+        identity: the repository's, from `images.repo_hash`.
+        ca_bundle: certificates that builds and sessions trust, or None.
+    """
+
+    repository: Repository
+    config: CodeConfig
+    environment: SessionEnvironment
+    login: Login
+    engine: Engine
+    identity: str
+    ca_bundle: Path | None
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where one session works, once it is made.
+
+    Attributes:
+        ground: what it stands on.
+        run: its folder, partial until it is sealed.
+        worktree: the tree that the agent has.
+        git: what it sees of git.
+    """
+
+    ground: Groundwork
+    run: Run
+    worktree: Worktree
+    git: SessionGit
+
+    def as_sealed(self) -> Workplace:
+        """Return the same with the run's final folder, which may not be there yet."""
+        run = replace(self.run, folder=self.run.final_folder)
+        return replace(self, run=run, git=replace(self.git, run_folder=run.folder))
+
+
+def look_around(repository: Repository, config: CodeConfig) -> Groundwork:
+    """Look at everything that is cheap and can be wrong, the engine last; make nothing.
+
+    Raises:
+        LwCoderError: the env file, the certificates, the engine or the repository cannot be used.
+    """
+    environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
+    login = choose_login(environment.values, Path.home())
+    ca_bundle = config.find_ca_bundle(repository.root, os.environ)
+    identity = images.repo_hash(root_commit(repository), repository.common_dir)
+    engine = connect_engine()
+    if config.allow_hosts is not None:
+        require_isolation(engine)
+    if environment.env_file:
+        check_env_file(environment.env_file, environment.values)
+    for line in config.warnings():
+        warn(line)
+    if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
+        warn("allow_hosts: sessions go out by a proxy of their own, which does not use yours")
+    say(f"Agent: {login.value}")
+    return Groundwork(repository, config, environment, login, engine, identity, ca_bundle)
+
+
+def session_spec(work: Workplace, owner: str, *extra: Mount, tasks_read_only: bool = True) -> SessionSpec:
+    """Describe a session's container.
+
+    Args:
+        work: where it works.
+        owner: what its container is found again by: a plan's id, or a name that no plan can have.
+        extra: what its command mounts besides.
+        tasks_read_only: False where plans are what the session writes.
+    """
+    ground, run = work.ground, work.run
+    allowed = allowed_hosts(ground.login, ground.environment.model, ground.config.allowed_hosts)
+    tasks = ground.repository.root / TASKS_FOLDER
+    return SessionSpec(
+        project=project_name(ground.identity, run.plan_id, run.name),
+        user=host_user(),
+        mounts=(
+            *session_mounts(run.folder, work.worktree.path, work.git, tasks, tasks_read_only=tasks_read_only),
+            *extra,
+            *login_mounts(ground.login, Path.home()),
+            *ca_mounts(ground.ca_bundle),
+        ),
+        forwarded=ground.environment.names,
+        fixed=fixed_environment(
+            ground.login, has_ca_bundle=ground.ca_bundle is not None, has_proxy=allowed is not None
+        ),
+        labels=session_labels(ground.identity, owner, run.name),
+        allowed=allowed,
+    )
+
+
+def write_settings(work: Workplace) -> None:
+    """Write what a session mounts whatever its command, and make the volumes that it names."""
+    prepare_session_folder(work.run.folder, work.ground.login, work.ground.environment.model)
+    for volume in named_volumes(work.ground.config.run_options):
+        ensure_volume(volume)
+
+
+def write_compose_files(
+    work: Workplace, session: SessionSpec, builds: Mapping[str, ImageBuild], used: images.Images, into: Path
+) -> None:
+    """Write a run's Compose files.
+
+    Args:
+        work: where the session works; paths are written relative to its run's folder.
+        session: the droid service.
+        builds: the other services' builds, by service.
+        used: the images of the droid service and of its proxy.
+        into: the folder that they are written to: before a run is sealed, not the one they are made for.
+    """
+    ground = work.ground
+    spec = ComposeSpec(
+        folder=work.run.folder,
+        root=ground.repository.root,
+        session=session,
+        run_options=ground.config.run_options,
+        builds=builds,
+        env_file=ground.environment.env_file,
+        ca_bundle=ground.ca_bundle,
+        image=used.repo,
+        proxy_image=used.base,
+    )
+    for name, text in render(spec).items():
+        write_file(into, name, text)
+
+
+def inside(root: Path, path: Path) -> str:
+    """Write a path as it is typed from the repository's root: whole, where a link led out of that."""
+    return shlex.quote(str(path.relative_to(root) if path.is_relative_to(root) else path))

@@ -1,0 +1,146 @@
+"""Read a folder that a container could write: no symbolic link is followed, nothing in it is run."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from lw_coder.errors import GitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_ENTRIES = 1_000_000
+MAX_DEPTH = 40
+
+_NEVER_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_CHUNK = 1 << 20
+_LOOK = "replay the run to look at it; git on the host would run what the folder's config says"
+
+
+class Entry(NamedTuple):
+    """A name in a folder, and whether it is itself a folder; a link to one is not."""
+
+    name: str
+    is_folder: bool
+
+
+@dataclass(frozen=True)
+class UntrustedFolder:
+    """A folder whose content may be hostile; its own path is the host's.
+
+    Names are relative to it, with `/` between their parts. Every part is opened by itself and without
+    following links, so that not even a container which still runs can lead a read elsewhere.
+    """
+
+    root: Path
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Return a regular file's bytes, or None if there is none by that name.
+
+        Raises:
+            GitError: the file is longer than `limit` bytes.
+        """
+        try:
+            with self._opened(name) as handle:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    return None
+                with os.fdopen(os.dup(handle), "rb") as file:
+                    data = file.read(limit + 1)
+        except OSError:
+            return None
+        if len(data) > limit:
+            raise too_large(f"{name} is longer than {limit} bytes")
+        return data
+
+    def copy(self, name: str, target: Path, limit: int) -> int:
+        """Copy a regular file to a new one; return its size in bytes.
+
+        Raises:
+            GitError: it is not a regular file, cannot be read, or is longer than `limit` bytes.
+        """
+        try:
+            with self._opened(name) as handle:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise GitError(f"{name!a} in the run's git folder is no plain file", _LOOK)
+                return _copy_bytes(handle, target, limit)
+        except OSError as error:
+            raise _unreadable(name, error) from error
+
+    def entries(self, name: str) -> list[Entry]:
+        """List a folder of it, sorted by name; empty if there is no such folder.
+
+        Raises:
+            GitError: the folder cannot be read.
+        """
+        try:
+            with self._opened(name, os.O_DIRECTORY) as handle, os.scandir(handle) as found:
+                return sorted(Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(name, error) from error
+
+    def files(self, name: str) -> Iterator[str]:
+        """Yield the names of all below a folder that is not itself a folder, links among it.
+
+        Raises:
+            GitError: there are more entries, or deeper ones, than any git folder of ours has.
+        """
+        waiting, seen = [name], 0
+        while waiting:
+            folder = waiting.pop()
+            for entry in self.entries(folder):
+                seen += 1
+                inner = f"{folder}/{entry.name}"
+                if seen > MAX_ENTRIES or inner.count("/") > MAX_DEPTH:
+                    raise too_large("it holds too many files")
+                if entry.is_folder:
+                    waiting.append(inner)
+                else:
+                    yield inner
+
+    @contextmanager
+    def _opened(self, name: str, flags: int = 0) -> Iterator[int]:
+        *folders, last = name.split("/")
+        handle = os.open(self.root, _NEVER_FOLLOW | os.O_DIRECTORY)
+        try:
+            for folder in folders:
+                handle = _step(handle, folder, os.O_DIRECTORY)
+            handle = _step(handle, last, flags)
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def too_large(why: str) -> GitError:
+    """Make the error for a git folder that no session of a person's would leave."""
+    return GitError(f"the run's git folder was not read: {why}", _LOOK)
+
+
+def _unreadable(name: str, error: OSError) -> GitError:
+    return GitError(f"{name!a} in the run's git folder cannot be read: {error.strerror}", _LOOK)
+
+
+def _step(handle: int, name: str, flags: int) -> int:
+    """Open a name in a folder and close the folder."""
+    if name in {"", ".", ".."}:
+        raise FileNotFoundError(name)
+    inner = os.open(name, _NEVER_FOLLOW | flags, dir_fd=handle)
+    os.close(handle)
+    return inner
+
+
+def _copy_bytes(handle: int, target: Path, limit: int) -> int:
+    size = 0
+    with os.fdopen(os.dup(handle), "rb") as source, target.open("xb") as copy:
+        while chunk := source.read(_CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise too_large("it holds too many bytes of new objects")
+            copy.write(chunk)
+    return size

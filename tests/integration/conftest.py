@@ -1,0 +1,184 @@
+"""What every integration test stands on: the real engine, the scripted model, a repository, a person."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import pytest
+
+from lw_coder.images import repo_hash, repo_tag
+from tests.integration.execution import Execution
+from tests.integration.own_repository import (
+    ONLOOKER_WORDS,
+    OWN_PLAN_ID,
+    clone_own_repository,
+    scripted_onlooker,
+)
+from tests.support.agent_script import ACTIONS, CHECKER, scripted_demo
+from tests.support.engine import bridge_address, containers, docker
+from tests.support.sample_repository import (
+    PLAN,
+    PLAN_ID,
+    SampleRepository,
+    make_sample_repository,
+    run_git,
+)
+from tests.support.scripted_model import ScriptedModel
+from tests.support.terminal import Terminal
+
+# Another installation's, where that is what is tested.
+LW_CODER = os.environ.get("LW_CODER", str(Path(sys.executable).with_name("lw_coder")))
+SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is still at work; this is not
+
+
+# These change what all tests on an engine share: the name of the base image.
+ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_users")
+# One process runs each of these files: its tests look at what one costly fixture did.
+WHOLE = ("test_docker_flags", "test_escape", "test_model_weather", "test_own_image")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+        if item.name.startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+        if item.path.stem in WHOLE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.fixture(autouse=True)
+def engine() -> str:
+    """The server's version; where no engine answers the test fails."""
+    return docker("version", "--format", "{{.Server.Version}}", timeout=20)
+
+
+@pytest.fixture
+def model(engine: str) -> Iterator[ScriptedModel]:
+    """The model, for DSPy on the host and for droid in its container, at one address."""
+    assert engine
+    with ScriptedModel(scripted_demo, host=bridge_address()) as server:
+        yield server
+
+
+@pytest.fixture
+def sample(tmp_path: Path, model: ScriptedModel) -> SampleRepository:
+    """The sample repository, with an env file that names the scripted model."""
+    repository = make_sample_repository(tmp_path / "sample")
+    repository.write_env(model.base_url)
+    return repository
+
+
+@dataclass
+class Person:
+    """Types commands in a repository, with an environment that holds nothing of this machine's."""
+
+    home: Path
+    cwd: Path
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        kept = {
+            name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "DOCKER_HOST") if name in os.environ
+        }
+        return {**kept, "HOME": str(self.home), "LANG": "C.UTF-8", **self.extra}
+
+    def types(self, *command: str) -> Terminal:
+        return Terminal(command, self.cwd, self.env)
+
+    def runs_to_the_end(self, *arguments: str, timeout: float = 300) -> tuple[int, str]:
+        """Run an lw_coder command that ends by itself; return its status and what it printed."""
+        with self.types(LW_CODER, *arguments) as terminal:
+            status = terminal.wait(timeout)
+            return status, terminal.text
+
+    def carries_out(self, plan: str, check: Callable[[Terminal], None] | None = None) -> Terminal:
+        """Run `lw_coder code`, wait for the agent's summary, look at something, and leave.
+
+        Fails unless the command ends with status 0; the terminal returned is closed, its text there.
+        """
+        with self.types(LW_CODER, "code", plan) as terminal:
+            terminal.wait_for(SUMMARY, timeout=240)
+            if check:
+                check(terminal)
+            status = terminal.leave()
+        assert status == 0, terminal.text
+        return terminal
+
+
+@pytest.fixture
+def person(home: Path, sample: SampleRepository) -> Iterator[Person]:
+    with a_person(home, sample.root) as one:
+        yield one
+
+
+@contextmanager
+def a_person(home: Path, root: Path) -> Iterator[Person]:
+    """Yield somebody at work in the repository; see that nothing of theirs is left on the engine."""
+    yield Person(home, root)
+    assert not sessions_in(root), "a container was left behind"
+    _remove_images(root)
+
+
+Execute = Callable[[], Execution]
+
+
+@pytest.fixture
+def execute(person: Person) -> Iterator[Execute]:
+    """Type `lw_coder code` for the sample plan; it returns with the summary shown and the session up."""
+    typed: list[Execution] = []
+
+    def type_command() -> Execution:
+        typed.append(Execution(person.types(LW_CODER, "code", str(PLAN)), person.cwd, PLAN_ID))
+        typed[-1].wait_for(SUMMARY)
+        return typed[-1]
+
+    yield type_command
+    for execution in typed:
+        if execution.status is None:  # no step asked for it, so it has to be the plain one
+            assert execution.end() == 0, execution.terminal.text
+
+
+@pytest.fixture
+def own_session(home: Path, tmp_path: Path, engine: str) -> Iterator[Execution]:
+    """A session on a clone of this very repository, in the image that its .lw_coder/code.Dockerfile makes."""
+    assert engine
+    with ScriptedModel(scripted_onlooker, host=bridge_address()) as model:
+        root = clone_own_repository(tmp_path / "own", model.base_url)
+        with a_person(home, root) as person:
+            execution = Execution(person.types(LW_CODER, "code", OWN_PLAN_ID), root, OWN_PLAN_ID)
+            execution.wait_for(ONLOOKER_WORDS)
+            yield execution
+            assert execution.end() == 0, execution.terminal.text
+
+
+def sessions_in(root: Path) -> list[str]:
+    """List the containers, ended ones included, that work on a repository; the engine may hold others'."""
+    return [one for one in containers("lw_coder.plan") if _belongs(one, root)]
+
+
+def _belongs(container: str, root: Path) -> bool:
+    try:
+        mounts = docker("inspect", "--format", "{{range .Mounts}}{{.Source}} {{end}}", container)
+    except AssertionError:
+        return False  # another test's, which has gone since it was listed
+    return str(root) in mounts
+
+
+def _remove_images(root: Path) -> None:
+    # The layers stay in the build cache; only the name of a repository that is no more goes. A run that
+    # failed has left no folder that could tell it.
+    try:
+        first = run_git(root, "rev-list", "--max-parents=0", "--first-parent", "HEAD")
+    except CalledProcessError:
+        return  # without a commit there was no image
+    tag = repo_tag(repo_hash(first, root / ".git"))
+    if docker("images", "--quiet", tag):
+        docker("image", "rm", "--force", tag)

@@ -1,0 +1,500 @@
+"""What `lw_coder code` refuses: one line with its remedy, status 1, and everything as it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
+from tests.support.engine import docker
+from tests.support.refusal import assert_refused, shown_lines
+from tests.support.sample_repository import KEY, PLAN, PLAN_ID, SampleRepository
+from tests.support.snapshot import changes, snapshot
+
+BRANCH = f"lw/task/{PLAN_ID}"
+CONFIG = Path(".lw_coder/config.toml")
+DOCKERFILE = Path(".lw_coder/code.Dockerfile")
+UNKNOWN_SHA = "0123456789abcdef0123456789abcdef01234567"
+
+# A superuser reads and writes everything; without these two capabilities modes hold for it as for anyone.
+HELD_BY_MODES = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+    if os.getuid() == 0
+    else ()
+)
+# Mounts that only the command sees, and that end with it.
+OWN_MOUNTS = ("unshare", "--mount", *(() if os.getuid() == 0 else ("--map-root-user",)))
+
+
+def nothing(_: SampleRepository) -> None:
+    """The repository is fine."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to break things, and what is then said.
+
+    Attributes:
+        name: of the test.
+        says: fragments of the line before its remedy: what is wrong, and where.
+        remedy: a fragment of the remedy.
+        breaks: changes the sample repository.
+        plan: what is typed behind `lw_coder code`.
+        under: a command that lw_coder is started by.
+        env: further variables.
+    """
+
+    name: str
+    says: tuple[str, ...]
+    remedy: str
+    breaks: Callable[[SampleRepository], object] = nothing
+    plan: str = PLAN_ID
+    under: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan_with(old: str, new: str) -> Callable[[SampleRepository], object]:
+    """Make a change of the plan's text."""
+
+    def change(sample: SampleRepository) -> None:
+        text = sample.plan.read_text()
+        assert old in text
+        sample.plan.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def file_with(name: Path | str, text: str) -> Callable[[SampleRepository], object]:
+    """Write a file of the repository."""
+    return lambda sample: (sample.root / name).write_text(text)
+
+
+def without(name: Path | str) -> Callable[[SampleRepository], object]:
+    """Remove a file of the repository."""
+    return lambda sample: (sample.root / name).unlink()
+
+
+def more_env(text: str) -> Callable[[SampleRepository], object]:
+    """Add to the env file."""
+
+    def add(sample: SampleRepository) -> None:
+        with (sample.root / ".env").open("a") as file:
+            file.write(text)
+
+    return add
+
+
+def plan_from_a_tree(sample: SampleRepository) -> None:
+    plan_with(sample.sha, sample.git("rev-parse", "HEAD^{tree}"))(sample)
+
+
+def second_plan_of_that_id(sample: SampleRepository) -> None:
+    shutil.copyfile(sample.plan, sample.plan.with_name("other.md"))
+
+
+def folder_as_env_file(sample: SampleRepository) -> None:
+    (sample.root / ".env").unlink()
+    (sample.root / ".env").mkdir()
+
+
+def foreign_folder(sample: SampleRepository) -> None:
+    folder = sample.root / ".lw_coder/worktrees" / PLAN_ID
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine\n")
+
+
+def diverged_branch(sample: SampleRepository) -> None:
+    commit = sample.git("commit-tree", "-m", "elsewhere", "HEAD^{tree}")
+    sample.git("branch", BRANCH, commit)
+
+
+def branch_elsewhere(sample: SampleRepository) -> None:
+    sample.git("worktree", "add", "--quiet", "-b", BRANCH, str(sample.root.parent / "elsewhere"), sample.sha)
+
+
+def unreadable(name: Path | str) -> Callable[[SampleRepository], object]:
+    return lambda sample: (sample.root / name).chmod(0)
+
+
+def own_ignore_file_and_broken_dockerfile(sample: SampleRepository) -> None:
+    for name in ("runs", "worktrees"):
+        (sample.root / ".lw_coder" / name).mkdir(mode=0o700)
+        (sample.root / ".lw_coder" / name / ".gitignore").write_text("*\n!.gitignore\n")
+    (sample.root / DOCKERFILE).write_text("RUNN true\n")
+
+
+def unwritable(sample: SampleRepository) -> None:
+    for folder, _, _ in os.walk(sample.root):
+        Path(folder).chmod(0o555)
+
+
+READ_ONLY = (
+    *OWN_MOUNTS,
+    "sh",
+    "-c",
+    'mount --bind . . && mount -o remount,bind,ro . && cd "$PWD" && exec "$@"',
+    "sh",
+)
+
+PLANS = (
+    Case(
+        "unknown plan id",
+        ("no-such-plan: no such file, and no plan of that id",),
+        "name a plan",
+        plan="no-such-plan",
+    ),
+    Case("a folder as plan", (".lw_coder: is a folder",), "name a Markdown file", plan=".lw_coder"),
+    Case("not a plan", ("README.md: has no front matter",), "begin the file with ---", plan="README.md"),
+    Case(
+        "broken YAML",
+        (f"{PLAN}, line 5: the front matter is not YAML",),
+        "correct that line",
+        plan_with("status: ready", "status: [ready"),
+        plan=str(PLAN),
+    ),
+    Case(
+        "broken YAML, by id",
+        (f"{PLAN_ID}: no such file, and no plan of that id",),
+        "name a plan",
+        plan_with("status: ready", "status: [ready"),
+    ),
+    Case(
+        "unknown key",
+        (f"{PLAN}: stauts: unknown key",),
+        "known are",
+        plan_with("status:", "stauts:"),
+        plan=str(PLAN),
+    ),
+    Case(
+        "no body",
+        (f"{PLAN}: there is no plan below",),
+        "write what is to be done",
+        lambda sample: sample.plan.write_text(sample.plan.read_text().split("\n# Greet")[0]),
+        plan=str(PLAN),
+    ),
+    Case(
+        "not text",
+        (f"{PLAN}: is not UTF-8",),
+        "UTF-8",
+        lambda sample: sample.plan.write_bytes(b"\xff\xfe---\n"),
+        plan=str(PLAN),
+    ),
+    Case(
+        "duplicate plan id",
+        (PLAN_ID, "other.md", "sample-plan.md"),
+        "a plan_id of its own",
+        second_plan_of_that_id,
+    ),
+    Case(
+        "duplicate plan id, by path",
+        (PLAN_ID, "other.md", "sample-plan.md"),
+        "a plan_id of its own",
+        second_plan_of_that_id,
+        plan=str(PLAN),
+    ),
+    Case(
+        "unknown sha",
+        ("git_sha", UNKNOWN_SHA),
+        "git fetch",
+        lambda sample: plan_with(sample.sha, UNKNOWN_SHA)(sample),
+    ),
+    Case("sha of a tree", ("git_sha", "is a tree"), "git rev-parse HEAD", plan_from_a_tree),
+    Case(
+        "short sha",
+        ("git_sha", "not a full commit id"),
+        "40",
+        lambda sample: plan_with(sample.sha, sample.sha[:12])(sample),
+        plan=str(PLAN),
+    ),
+    Case(
+        "unreadable plan",
+        (f"{PLAN}: cannot be read: Permission denied",),
+        "permissions",
+        unreadable(PLAN),
+        plan=str(PLAN),
+        under=HELD_BY_MODES,
+    ),
+)
+
+CONFIGS = (
+    Case("config missing", (f"{CONFIG}: there is no such file",), "[code]", without(CONFIG)),
+    Case(
+        "config not TOML",
+        (f"{CONFIG}: is not TOML", "line 2"),
+        "correct that line",
+        file_with(CONFIG, "[code]\nenv_file = .env\n"),
+    ),
+    Case(
+        "config without its table", (f"{CONFIG}: there is no [code] table",), "[code]", file_with(CONFIG, "")
+    ),
+    Case(
+        "unknown setting",
+        (f"{CONFIG}: [code] envfile: unknown key",),
+        "env_file",
+        file_with(CONFIG, '[code]\nenvfile = ".env"\n'),
+    ),
+    Case(
+        "setting of a wrong type",
+        (f"{CONFIG}: [code] forward_env",),
+        "docs/configuration.md",
+        file_with(CONFIG, '[code]\nforward_env = "A"\n'),
+    ),
+    Case(
+        "unknown docker flag",
+        ("docker_run_args", "--no-such-flag"),
+        "",
+        file_with(CONFIG, '[code]\ndocker_run_args = ["--no-such-flag"]\n'),
+    ),
+    Case(
+        "config unreadable",
+        (f"{CONFIG}: cannot be read: Permission denied",),
+        "permissions",
+        unreadable(CONFIG),
+        under=HELD_BY_MODES,
+    ),
+    Case(
+        "prompt program missing",
+        (f"{CONFIG}: prompt_program: none.json: there is no such file",),
+        "CodePromptProgram.save",
+        file_with(CONFIG, '[code]\nprompt_program = "none.json"\n'),
+    ),
+    Case(
+        "ca_bundle missing",
+        (f"{CONFIG}: ca_bundle: none.pem: there is no such file",),
+        "correct the path",
+        file_with(CONFIG, '[code]\nca_bundle = "none.pem"\n'),
+    ),
+)
+
+ENV_FILES = (
+    Case("env file missing", ("env_file: .env: there is no such file",), "create it", without(".env")),
+    Case("env file a folder", ("env_file: .env: is not a file",), "create it", folder_as_env_file),
+    Case(
+        "env file unreadable",
+        (".env: cannot be read: Permission denied",),
+        "permissions",
+        unreadable(".env"),
+        under=HELD_BY_MODES,
+    ),
+    Case(
+        "env file unreadable for Compose",
+        (".env, line 3: Docker Compose cannot read it",),
+        "NAME='value'",
+        more_env("a key=1\n"),
+    ),
+    Case(
+        "env value that Compose expands",
+        (".env: OPENROUTER_MODEL: Docker Compose reads another value",),
+        "single quotes",
+        more_env("OPENROUTER_MODEL=a$b\n"),
+    ),
+    Case(
+        "key missing",
+        ("OPENROUTER_API_KEY: is not set, neither in .env",),
+        "openrouter.ai/keys",
+        file_with(".env", "OPENROUTER_MODEL=x/y\n"),
+    ),
+    Case(
+        "address without a scheme",
+        ("OPENROUTER_BASE_URL: is not an http(s) address",),
+        "https://",
+        more_env("OPENROUTER_BASE_URL=openrouter.ai\n"),
+    ),
+)
+
+WORKTREES = (
+    Case("worktree taken", (f"worktrees/{PLAN_ID}: is in the way",), "mv ", foreign_folder),
+    Case(
+        "branch diverged",
+        (f"branch {BRANCH} does not descend from the plan's git_sha",),
+        "git branch -m",
+        diverged_branch,
+    ),
+    Case(
+        "branch checked out elsewhere",
+        (f"branch {BRANCH} is checked out at", "/elsewhere"),
+        "switch",
+        branch_elsewhere,
+    ),
+    Case("modes forbid writing", ("Permission denied",), "permissions", unwritable, under=HELD_BY_MODES),
+    Case("read-only file system", ("Read-only file system",), "", under=READ_ONLY),
+)
+
+ENGINES = (
+    Case("no client", ("docker: there is no such command",), "install Docker", env={"PATH": "{bin}"}),
+    Case(
+        "no daemon behind the socket",
+        ("the Docker engine does not answer", "/nonexistent.sock"),
+        "start Docker",
+        env={"DOCKER_HOST": "unix:///nonexistent.sock"},
+    ),
+    Case(
+        "no daemon at the address",
+        ("the Docker engine does not answer", "{closed}"),
+        "DOCKER_HOST",
+        env={"DOCKER_HOST": "tcp://{closed}"},
+    ),
+    Case(
+        "DOCKER_HOST is nonsense",
+        ("the Docker engine does not answer",),
+        "DOCKER_HOST",
+        env={"DOCKER_HOST": "nonsense"},
+    ),
+    Case(
+        "Compose missing",
+        ("docker compose: the plugin is missing",),
+        "install Docker's Compose plugin",
+        under=(*OWN_MOUNTS, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', "{plugins}"),
+    ),
+    Case(
+        "Dockerfile missing",
+        (f"{DOCKERFILE}: there is no such file",),
+        "FROM lw_coder_droid:latest",
+        without(DOCKERFILE),
+    ),
+    Case(
+        "Dockerfile not Dockerfile",
+        ("the repo image could not be built", "unknown instruction"),
+        "build-",
+        file_with(DOCKERFILE, "FROM lw_coder_droid:latest\nRUNN true\n"),
+    ),
+    Case(
+        "Dockerfile with a command that fails",
+        ("the repo image could not be built", "exit code: 7"),
+        "build-",
+        file_with(DOCKERFILE, "FROM lw_coder_droid:latest\nRUN echo 'error: no luck' && exit 7\n"),
+    ),
+    Case(
+        "a failure beside folders that were there",
+        ("the repo image could not be built",),
+        "build-",
+        own_ignore_file_and_broken_dockerfile,
+    ),
+    Case(
+        "home cannot be written",
+        ("/proc/nowhere", "cannot be made"),
+        "XDG_STATE_HOME",
+        env={"XDG_STATE_HOME": "/proc/nowhere/state"},
+    ),
+    Case(
+        "base cannot be pulled",
+        ("the repo image could not be built", "lw-coder-no-such-image"),
+        "build-",
+        file_with(DOCKERFILE, "FROM lw-coder-no-such-image:none\n"),
+    ),
+)
+
+CASES = (*PLANS, *CONFIGS, *ENV_FILES, *WORKTREES, *ENGINES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
+    case: Case, sample: SampleRepository, person: Person, tmp_path: Path
+) -> None:
+    case.breaks(sample)
+    places = {"{bin}": _path_without_docker(tmp_path), "{closed}": _closed_address(), "{plugins}": _plugins()}
+    person.extra = {name: _filled(value, places) for name, value in case.env.items()}
+    under = [_filled(word, places) for word in case.under]
+    before = snapshot(tmp_path)
+    with person.types(*under, LW_CODER, "code", case.plan) as terminal:
+        status = terminal.wait(120)
+    assert_refused(shown_lines(terminal), [_filled(text, places) for text in case.says], case.remedy)
+    assert status == 1
+    assert changes(before, snapshot(tmp_path)) == []
+    assert KEY not in terminal.text
+
+
+def test_there_is_no_repository(person: Person, tmp_path: Path) -> None:
+    person.cwd = tmp_path / "empty"
+    person.cwd.mkdir()
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        assert terminal.wait() == 1
+    assert_refused(shown_lines(terminal), [f"{person.cwd}: is not in a git repository"], "git init")
+    assert not list(person.cwd.iterdir())
+
+
+def test_there_is_no_terminal(sample: SampleRepository, person: Person) -> None:
+    before = snapshot(sample.root)
+    done = subprocess.run(
+        [LW_CODER, "code", PLAN_ID],
+        cwd=person.cwd,
+        env=dict(person.env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert_refused(done.stderr.splitlines(), ["there is no terminal"], "in a terminal")
+    assert changes(before, snapshot(sample.root)) == []
+
+
+def test_a_second_session_and_one_beside_a_replay_are_refused(
+    sample: SampleRepository, person: Person
+) -> None:
+    with person.types(LW_CODER, "code", PLAN_ID) as first:
+        first.wait_for(SUMMARY, timeout=240)
+        _refused_beside(sample, person, f"{PLAN_ID}: a session is already at work on this plan (process ")
+        assert first.leave() == 0
+    (compose,) = sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/compose.yml")
+    replay = ("docker", "compose", "-f", str(compose.relative_to(sample.root)), "run", "--rm", "droid")
+    with person.types(*replay) as second:
+        second.wait_for(SUMMARY, timeout=120)
+        _refused_beside(sample, person, f"{PLAN_ID}: a replay is at work on this plan's worktree (container ")
+        assert second.leave() == 0
+
+
+def _refused_beside(sample: SampleRepository, person: Person, what: str) -> None:
+    (running,) = sessions_in(sample.root)
+    before = snapshot(sample.root / ".git"), _folders(sample)
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        assert terminal.wait() == 1
+    assert_refused(shown_lines(terminal), [what], "leave that session first")
+    assert (snapshot(sample.root / ".git"), _folders(sample)) == before
+    assert docker("inspect", "--format", "{{.State.Running}}", running) == "true"
+
+
+def _folders(sample: SampleRepository) -> list[str]:
+    """The runs and worktrees; what the session at work writes into them is its own affair."""
+    return sorted(
+        str(path)
+        for name in ("runs", "worktrees")
+        for path in sample.root.glob(f".lw_coder/{name}/**/*")
+        if "sessions" not in path.parts
+    )
+
+
+def _filled(text: str, places: Mapping[str, str]) -> str:
+    for name, value in places.items():
+        text = text.replace(name, value)
+    return text
+
+
+def _path_without_docker(folder: Path) -> str:
+    """Make a PATH on which there is git and nothing else."""
+    path = folder / "bin"
+    path.mkdir()
+    (path / "git").symlink_to(str(shutil.which("git")))
+    return str(path)
+
+
+def _closed_address() -> str:
+    """Find an address of this machine at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def _plugins() -> str:
+    """The folder that the docker client finds Compose in."""
+    info = docker(
+        "info", "--format", '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}'
+    )
+    return str(Path(info).parent)

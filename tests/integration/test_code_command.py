@@ -1,0 +1,135 @@
+"""`lw_coder code` from end to end: real engine, real image, real droid, a scripted model over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
+from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, SUBAGENTS
+from tests.support.engine import docker
+from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository
+from tests.support.scripted_model import ScriptedModel, ToolCall
+from tests.support.terminal import Terminal
+
+BRANCH = f"lw/task/{PLAN_ID}"
+
+
+def test_a_plan_is_carried_out_and_its_commit_comes_home(
+    sample: SampleRepository, person: Person, model: ScriptedModel
+) -> None:
+    before = _main_worktree(sample)
+    terminal = person.carries_out(str(PLAN), check=_shows_both_findings)
+
+    called = [call.arguments["subagent_type"] for call in _task_calls(model)]
+    assert sorted(called) == sorted(SUBAGENTS)
+    assert sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}") == COMMIT_MESSAGE
+    assert sample.git("show", f"{BRANCH}:greeting.py").startswith('def greet(name):\n    return "Hello, "')
+    assert _main_worktree(sample) == before
+    assert f"1 new on {BRANCH}" in terminal.text
+
+
+def test_a_second_run_asks_the_model_for_no_prompts_and_its_spec_replays_by_hand(
+    sample: SampleRepository, person: Person, model: ScriptedModel
+) -> None:
+    person.carries_out(PLAN_ID)
+    asked = model.count("dspy")
+    person.carries_out(PLAN_ID)
+    assert asked == 1
+    assert model.count("dspy") == asked
+
+    compose = min(_runs(sample)) / "compose.yml"
+    with person.types(
+        "docker", "compose", "-f", str(compose.relative_to(sample.root)), "run", "droid"
+    ) as replay:
+        replay.wait_for(SUMMARY, timeout=120)
+        assert _image_of(sessions_in(sample.root)[0]) == _recorded_image(compose.parent)
+        assert replay.leave() == 0
+    docker("rm", *sessions_in(sample.root))  # `run` without --rm keeps it
+
+
+def test_pressing_ctrl_c_too_often_does_not_stop_the_commits_from_coming_home(
+    sample: SampleRepository, person: Person
+) -> None:
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_for(SUMMARY, timeout=240)
+        for _ in range(20):
+            terminal.press_ctrl_c()
+            if not terminal.settle(0.1):
+                break
+        assert terminal.wait() == 0, terminal.text
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == COMMIT_MESSAGE
+
+
+def test_an_exit_status_of_the_session_is_told_and_recorded(sample: SampleRepository, person: Person) -> None:
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_for(SUMMARY, timeout=240)
+        docker("kill", *sessions_in(sample.root))
+        assert terminal.wait() == 4
+    assert "the session ended with status 137" in terminal.text
+    assert json.loads((_runs(sample)[0] / "run.json").read_text())["ended"]["status"] == 137
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_commits_come_home_when_a_signal_ends_lw_coder(
+    sample: SampleRepository, person: Person, number: signal.Signals
+) -> None:
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_for(SUMMARY, timeout=240)
+        _signal(person, number)
+        assert terminal.wait() == 128 + number
+    assert f"1 new on {BRANCH}" in terminal.text
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == COMMIT_MESSAGE
+    assert json.loads((_runs(sample)[0] / "run.json").read_text())["ended"]["status"] == 128 + number
+    assert sessions_in(sample.root) == []
+
+
+def test_commits_come_home_later_when_lw_coder_was_killed(sample: SampleRepository, person: Person) -> None:
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_for(SUMMARY, timeout=240)
+        _signal(person, signal.SIGKILL)
+    (killed,) = _runs(sample)
+    assert json.loads((killed / "run.json").read_text())["ended"] is None
+    again = person.carries_out(PLAN_ID)
+    assert f"Earlier run {PLAN_ID}/{killed.name}: 1 commit brought home" in again.text
+    assert COMMIT_MESSAGE in sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}").splitlines()
+    assert json.loads((killed / "run.json").read_text())["ended"]["commits"] == 1
+
+
+def _signal(person: Person, number: signal.Signals) -> None:
+    """Signal lw_coder alone; its lock says which process it is."""
+    (holder,) = person.home.glob(".local/state/lw_coder/locks/*.json")
+    os.kill(json.loads(holder.read_text())["pid"], number)
+
+
+def _shows_both_findings(terminal: Terminal) -> None:
+    for finding in FINDINGS.values():
+        terminal.wait_for(finding[:60], timeout=10)
+
+
+def _task_calls(model: ScriptedModel) -> list[ToolCall]:
+    last = max(
+        (request.conversation for request in model.requests if request.kind == "agent"),
+        key=lambda c: len(c.steps),
+    )
+    return [step.call for step in last.steps if step.call.name == "Task"]
+
+
+def _main_worktree(sample: SampleRepository) -> tuple[str, ...]:
+    return sample.git("status", "--porcelain"), sample.git("rev-parse", "HEAD"), sample.git("diff", "HEAD")
+
+
+def _runs(sample: SampleRepository) -> list[Path]:
+    return [path.parent for path in sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/run.json")]
+
+
+def _image_of(container: str) -> str:
+    return docker("inspect", "--format", "{{.Image}}", container)
+
+
+def _recorded_image(run: Path) -> str:
+    return str(json.loads((run / "run.json").read_text())["images"]["repo"])

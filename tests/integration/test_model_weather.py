@@ -1,0 +1,152 @@
+"""A language model that fails: the whole command ends within 120 s, in one line, as if it had not begun.
+
+All the cases run at once, each with a model, a repository and a home of its own: silence alone takes
+as long as all of them together.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import LW_CODER, Person, a_person
+from tests.support.agent_script import prompt_answer, scripted_demo
+from tests.support.engine import bridge_address
+from tests.support.refusal import assert_refused, shown_lines
+from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
+from tests.support.scripted_model import Conversation, HttpFailure, Reply, ScriptedModel
+from tests.support.secrets import in_files
+from tests.support.snapshot import changes, snapshot
+
+LIMIT = 120
+AT_ONCE = 4
+SECRET = "sk-or-weather-4f1d9c"
+
+HTML = HttpFailure(200, "<html><body>Please sign in</body></html>", "text/html")
+BUSY = HttpFailure(429, headers={"Retry-After": "3600"})
+
+
+def _half(conversation: Conversation) -> Reply:
+    answer = prompt_answer(conversation).text
+    return Reply(answer[: len(answer) // 2], finish_reason="length")
+
+
+def _placeholder(conversation: Conversation) -> Reply:
+    return prompt_answer(conversation, {"main_prompt": "Do what the plan says:\n\n{plan_text}"})
+
+
+def _failing(status: int) -> Reply:
+    # A careless server repeats the key.
+    return Reply(failure=HttpFailure(status, f'{{"error": {{"message": "no luck with {SECRET}"}}}}'))
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How the model behaves, and what is then said and advised; no reply: nobody listens."""
+
+    name: str
+    says: str
+    remedy: str
+    reply: Reply | None = None
+
+
+WEATHERS = (
+    Weather("silence", "did not answer in time (100 s)", "check OPENROUTER_BASE_URL", Reply(silent=True)),
+    Weather("401", "refused the API key (HTTP 401)", "check OPENROUTER_API_KEY", _failing(401)),
+    Weather("402", "has no credit left for this key (HTTP 402)", "add credit", _failing(402)),
+    Weather("403", "refused the API key (HTTP 403)", "check OPENROUTER_API_KEY", _failing(403)),
+    Weather("404", "does not know the model or the address", "check OPENROUTER_MODEL", _failing(404)),
+    Weather("429", "limits the rate of requests (HTTP 429)", "a wait of 60 minutes", Reply(failure=BUSY)),
+    Weather("500", "failed on its side (HTTP 500)", "OPENROUTER_MODEL", _failing(500)),
+    Weather("503", "failed on its side (HTTP 503)", "OPENROUTER_MODEL", _failing(503)),
+    Weather("refused", "could not be reached", "check the network"),
+    Weather(
+        "reset",
+        "could not be reached, or dropped the connection",
+        "check the network",
+        Reply("{}" * 99, reset=True),
+    ),
+    Weather(
+        "html",
+        "answered with something other than a model's reply",
+        "OPENROUTER_BASE_URL",
+        Reply(failure=HTML),
+    ),
+    Weather("empty", "3 answers, and the last was empty", "another OPENROUTER_MODEL", Reply("")),
+    Weather("half", "3 answers, and the last was cut off", "another OPENROUTER_MODEL"),
+    Weather(
+        "placeholder", "3 answers, and the last has a placeholder in main_prompt", "another OPENROUTER_MODEL"
+    ),
+)
+SCRIPTS = {"half": _half, "placeholder": _placeholder}
+NAMES = [weather.name for weather in WEATHERS]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one case."""
+
+    status: int
+    lines: list[str]
+    seconds: float
+    changes: list[str]
+    leaks: list[str]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Outcome]]]:
+    """Begin all the cases, silence first."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        yield {
+            weather.name: threads.submit(_endure, weather, tmp_path_factory.mktemp(weather.name))
+            for weather in WEATHERS
+        }
+
+
+@pytest.mark.parametrize("weather", [*WEATHERS[1:], WEATHERS[0]], ids=[*NAMES[1:], NAMES[0]])
+def test_the_command_ends_soon_in_one_line_with_everything_as_it_was(
+    weather: Weather, outcomes: dict[str, Future[Outcome]]
+) -> None:
+    outcome = outcomes[weather.name].result()
+    assert_refused(outcome.lines, [weather.says, "anthropic/claude-sonnet-4.5"], weather.remedy)
+    assert outcome.status == 1
+    assert outcome.changes == []
+    assert outcome.seconds < LIMIT
+    assert not [line for line in outcome.lines if SECRET in line]
+    assert outcome.leaks == []
+
+
+def _endure(weather: Weather, folder: Path) -> Outcome:
+    sample = make_sample_repository(folder / "sample")
+    with _model(weather) as address, a_person(folder / "home", sample.root) as person:
+        sample.write_env(address, OPENROUTER_API_KEY=SECRET)
+        person.home.mkdir()
+        return _observe(sample, person)
+
+
+@contextmanager
+def _model(weather: Weather) -> Iterator[str]:
+    script = SCRIPTS.get(weather.name, lambda _: weather.reply or scripted_demo(_))
+    with ScriptedModel(script, host=bridge_address()) as model:
+        if weather.name != "refused":
+            yield model.base_url
+            return
+    with socket.socket() as nobody:  # bound, and not listening: a connection is refused
+        nobody.bind((bridge_address(), 0))
+        yield f"http://{nobody.getsockname()[0]}:{nobody.getsockname()[1]}/v1"
+
+
+def _observe(sample: SampleRepository, person: Person) -> Outcome:
+    before, began = snapshot(sample.root), time.monotonic()
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        status = terminal.wait(LIMIT + 30)
+    seconds = time.monotonic() - began
+    leaks = [path for path in in_files(SECRET, sample.root, person.home) if path != str(sample.root / ".env")]
+    return Outcome(status, shown_lines(terminal), seconds, changes(before, snapshot(sample.root)), leaks)

@@ -1,0 +1,497 @@
+"""The task plan's scenarios on the real engine, image and droid; only the language model is played."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_bdd import given, scenario, scenarios, then, when
+
+from lw_coder.droid_session import host_user
+from lw_coder.environment import DEFAULT_MODEL
+from lw_coder.git import find_repository, require_commit
+from lw_coder.images import BASE_LABEL, BASE_TAG, base_fingerprint
+from lw_coder.plan_file import read_plan
+from lw_coder.state import prompt_cache_folder
+from lw_coder.worktrees import Worktree, create_temp_worktree, ensure_worktree
+from tests.integration.conftest import LW_CODER, Execute, Person
+from tests.integration.execution import Execution, run_folders
+from tests.support.engine import docker
+from tests.support.prompt_cache import unpack_prompt_cache
+from tests.support.sample_repository import KEY, PLAN, PLAN_ID, SampleRepository
+from tests.support.scripted_model import ScriptedModel
+
+FEATURE = "features/code_command.feature"
+SESSION_SHOWS = f"Carry out the plan `{PLAN_ID}`"  # the main prompt's title, the first that droid draws of it
+CODING_DROIDS = ["code-review-auditor.md", "plan-alignment-checker.md"]
+PLAN_DROIDS = Path(__file__).parents[2] / "src/lw_coder/droids/plan"
+LOCAL_KEY = "sk-or-key-of-env-local"
+MARKER = "/made-by-the-changed-dockerfile"
+QUICK = timedelta(
+    seconds=30
+)  # a build from nothing takes more than a minute, one from the cache about one second
+CACHE_TEST = "test_prompt_cache.py::test_the_sample_plans_prompts_come_from_the_shipped_cache"
+
+pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
+
+
+@scenario(FEATURE, "Worktree separation is preserved")
+@pytest.mark.usefixtures("somebodys_temp_worktree")
+def test_worktree_separation_is_preserved() -> None:
+    """The plan's scenario has no step that makes a temporary worktree: the fixture does, before its steps."""
+
+
+@scenario(FEATURE, "Base image built on demand")
+@pytest.mark.usefixtures("base_image_comes_back")
+def test_base_image_built_on_demand() -> None:
+    """Others on the same engine need the image: the fixture keeps it should the scenario fail."""
+
+
+scenarios(FEATURE)
+
+
+# Background
+
+
+@given("a repository with a valid plan file at .lw_coder/tasks/sample-plan.md")
+def _(sample: SampleRepository, person: Person) -> None:
+    assert read_plan(person.cwd / PLAN).metadata.plan_id == PLAN_ID
+    assert sample.root == person.cwd
+
+
+# That commit's repository is not ours to copy: the sample has one commit for its plan, the same everywhere.
+@given("the plan references git_sha de528997b23028fdd0732ae6d17a8c11ad6c6348")
+def _(sample: SampleRepository) -> None:
+    assert read_plan(sample.plan).metadata.git_sha == sample.sha
+    require_commit(find_repository(sample.root), sample.sha)
+
+
+@given(".env defines OPENROUTER_API_KEY, OPENROUTER_BASE_URL, and OPENROUTER_MODEL")
+def _(sample: SampleRepository, model: ScriptedModel) -> None:
+    sample.write_env(model.base_url, OPENROUTER_MODEL=DEFAULT_MODEL)
+
+
+@given("the DSPy cache directory is empty")
+def _(home: Path) -> None:
+    assert prompt_cache_folder().is_relative_to(home)
+    assert not prompt_cache_folder().exists()
+
+
+@when("I execute `lw_coder code .lw_coder/tasks/sample-plan.md`", target_fixture="execution")
+def _(execute: Execute) -> Execution:
+    return execute()
+
+
+# Run directory is created with cached prompts
+
+
+@then("a new directory appears under `.lw_coder/runs/sample-plan/<timestamp>/`")
+def _(execution: Execution, sample: SampleRepository) -> None:
+    assert execution.run.parent == sample.root / ".lw_coder/runs" / PLAN_ID
+    started = datetime.strptime(execution.run.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - started) < timedelta(minutes=10)
+
+
+@then(
+    "`prompts/main.md` and `droids/code-review-auditor.md` and `droids/plan-alignment-checker.md` "
+    "exist inside that directory"
+)
+def _(execution: Execution, sample: SampleRepository) -> None:
+    assert sample.sha in (execution.run / "prompts/main.md").read_text()
+    for name in CODING_DROIDS:
+        assert (execution.run / "droids" / name).read_text().startswith("---\nname: ")
+    assert not sample.git("status", "--porcelain")
+
+
+@then("rerunning the command reuses cached DSPy responses without additional API calls")
+def _(execution: Execution, execute: Execute, model: ScriptedModel) -> None:
+    assert execution.end() == 0
+    assert model.count("dspy") == 1
+    again = execute()
+    assert again.end() == 0
+    assert model.count("dspy") == 1
+    assert "Prompts: from the cache." in again.terminal.text
+    assert [_record(run)["cache_hit"] for run in (execution.run, again.run)] == [False, True]
+    first, second = ((run / "prompts/main.md").read_bytes() for run in (execution.run, again.run))
+    assert first == second
+
+
+# Old run directories are pruned on new run
+
+
+@given("`.lw_coder/runs/sample-plan/` contains runs older than 30 days", target_fixture="aged")
+def _(execute: Execute) -> dict[int, Path]:
+    """Copy a real run to older names, by days of age; the one of 29 days is to stay."""
+    finished = execute()
+    assert finished.end() == 0
+    aged = {days: finished.run.with_name(_name_of_age(days)) for days in (29, 31, 400)}
+    for folder in aged.values():
+        shutil.copytree(finished.run, folder, symlinks=True)
+    return aged
+
+
+@then("run directories older than 30 days are deleted")
+def _(execution: Execution, aged: dict[int, Path]) -> None:
+    assert {days for days, folder in aged.items() if folder.exists()} == {29}
+    assert execution.end() == 0
+    for days in (31, 400):
+        assert f"Pruned:   {PLAN_ID}/{aged[days].name}" in execution.terminal.text
+
+
+@then("the new run directory remains")
+def _(execution: Execution, aged: dict[int, Path]) -> None:
+    assert _record(execution.run)["ended"]["status"] == 0
+    left = run_folders(execution.root, PLAN_ID)
+    assert {aged[29], execution.run} <= set(left)
+    assert len(left) == 3  # and the one that the others were copied from
+
+
+# Docker container sees only code assets
+
+
+@then("inside the droid container `/tmp/lw_coder/main_prompt.md` exists and matches the generated prompt")
+def _(execution: Execution) -> None:
+    seen = execution.inside("cat", "/tmp/lw_coder/main_prompt.md")  # noqa: S108 - the plan's own path
+    assert seen == (execution.run / "prompts/main.md").read_text().strip()
+
+
+@then("`/home/droiduser/.factory/droids` contains only the run-specific code subagents")
+def _(execution: Execution) -> None:
+    folder = "/home/droiduser/.factory/droids"
+    assert execution.inside("ls", "-A", folder).split() == CODING_DROIDS
+    for name in CODING_DROIDS:
+        assert (
+            execution.inside("cat", f"{folder}/{name}")
+            == (execution.run / "droids" / name).read_text().strip()
+        )
+
+
+@then("no plan subagent files are present in the container")
+def _(execution: Execution) -> None:
+    plan_droids = [path.name for path in PLAN_DROIDS.glob("*.md")]
+    assert plan_droids
+    assert execution.find_inside(CODING_DROIDS[:1])  # the search does find what is there
+    assert execution.find_inside(plan_droids) == []
+
+
+# Configurable env file path is honored
+
+
+@given('`.lw_coder/config.toml` specifies `env_file = ".env.local"`')
+def _(sample: SampleRepository) -> None:
+    (sample.root / ".lw_coder/config.toml").write_text('[code]\nenv_file = ".env.local"\n')
+
+
+@given("`.env.local` defines OPENROUTER_API_KEY")
+def _(sample: SampleRepository, model: ScriptedModel) -> None:
+    sample.write_env(model.base_url, ".env.local", OPENROUTER_API_KEY=LOCAL_KEY)
+    # Whoever reads it now fails: it is neither text nor a list of variables.
+    (sample.root / ".env").write_bytes(b'OPENROUTER_API_KEY="\xff\xfe')
+
+
+@then("the container receives OPENROUTER_API_KEY from `.env.local`")
+def _(execution: Execution, model: ScriptedModel) -> None:
+    assert execution.inside("printenv", "OPENROUTER_API_KEY") == LOCAL_KEY
+    assert {request.kind for request in model.requests} >= {"dspy", "agent"}
+    assert {request.authorization for request in model.requests} == {f"Bearer {LOCAL_KEY}"}
+
+
+@then("the command succeeds without referencing `.env`")
+def _(execution: Execution) -> None:
+    assert execution.end() == 0
+    assert re.findall(r"env_file: (.*)", (execution.run / "compose.yml").read_text()) == [
+        "../../../../.env.local"
+    ]
+
+
+# Repository-specific Docker image reuse, and its rebuild rationale
+
+
+@given(
+    "`.lw_coder/code.Dockerfile` and `.lw_coder/config.toml` have not changed since the last run",
+    target_fixture="last",
+)
+def _(execute: Execute) -> Execution:
+    last = execute()
+    assert last.end() == 0
+    return last
+
+
+@then("the command runs `docker build` for `lw_coder_droid:<repo_hash>`")
+def _(execution: Execution, home: Path) -> None:
+    assert re.fullmatch(r"lw_coder_droid:[0-9a-f]{12}", execution.image)
+    assert f"naming to docker.io/library/{execution.image}" in _build_log(execution, home)
+    assert _image_id(execution.image) == _record(execution.run)["images"]["repo"]
+
+
+@then("Docker reuses cached layers so the build completes quickly")
+def _(execution: Execution, last: Execution, home: Path) -> None:
+    log = _build_log(execution, home)
+    steps = re.findall(r"^#(\d+) \[\d+/\d+\] (?:RUN|COPY)", log, re.MULTILINE)
+    assert steps
+    assert [step for step in steps if f"\n#{step} CACHED\n" not in log] == []
+    assert _images(execution) == _images(last)
+    # From the run folder's name on, which is given before the build, to the session's container.
+    opened = datetime.strptime(execution.run.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    started = docker("inspect", "--format", "{{.State.StartedAt}}", execution.container)
+    assert datetime.fromisoformat(started) - opened < QUICK
+
+
+@then("the logs show the image build invocation before the interactive session starts")
+@then("the logs note that the image build is running before launching droid")
+def _(execution: Execution) -> None:
+    shown = execution.terminal.text
+    assert shown.index(f"Image: building {execution.image}") < shown.index(SESSION_SHOWS)
+
+
+@given("`.lw_coder/code.Dockerfile` was modified since the last run", target_fixture="last")
+def _(execute: Execute, sample: SampleRepository) -> Execution:
+    last = execute()
+    assert last.end() == 0
+    with (sample.root / ".lw_coder/code.Dockerfile").open("a") as dockerfile:
+        dockerfile.write(f"RUN touch {MARKER}\n")
+    return last
+
+
+@then("the command rebuilds the docker image `lw_coder_droid:<repo_hash>`")
+def _(execution: Execution, last: Execution) -> None:
+    assert execution.image == last.image
+    assert _image_id(execution.image) == _images(execution)["repo"] != _images(last)["repo"]
+    assert execution.find_inside([Path(MARKER).name]) == [MARKER]
+
+
+# Base image built on demand
+
+
+@pytest.fixture
+def base_image_comes_back() -> Iterator[None]:
+    kept = f"{BASE_TAG}-kept-by-a-test"
+    if docker("image", "ls", "--quiet", BASE_TAG):
+        docker("tag", BASE_TAG, kept)
+    yield
+    if docker("image", "ls", "--quiet", kept):
+        if not docker("image", "ls", "--quiet", BASE_TAG):
+            docker("tag", kept, BASE_TAG)
+        docker("image", "rm", kept)
+
+
+@given("`lw_coder_droid:latest` is not present locally")
+def _() -> None:
+    docker("image", "rm", "--force", BASE_TAG)
+    assert not docker("image", "ls", "--quiet", BASE_TAG)
+
+
+@then("the CLI builds `docker/droid/Dockerfile` into `lw_coder_droid:latest`")
+def _(execution: Execution, home: Path) -> None:
+    shown = execution.terminal.text
+    announced = shown.index(f"Image: building {BASE_TAG}, which is missing or out of date")
+    assert announced < shown.index(f"Image: building {execution.image}") < shown.index(SESSION_SHOWS)
+    assert f"naming to docker.io/library/{BASE_TAG}" in _build_log(execution, home)
+    label = f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}'
+    assert docker("image", "inspect", "--format", label, BASE_TAG) == base_fingerprint()
+
+
+@then("the subsequent repo-specific build succeeds using that base tag")
+def _(execution: Execution) -> None:
+    base, repo = _layers(BASE_TAG), _layers(execution.image)
+    assert repo[: len(base)] == base
+    assert len(repo) > len(base)
+    assert _images(execution) == {"base": _image_id(BASE_TAG), "repo": _image_id(execution.image)}
+
+
+# Context7 MCP available inside droid container
+
+
+@when("the docker image is built", target_fixture="execution")
+def _(execute: Execute) -> Execution:
+    return execute()
+
+
+@then("the `droid mcp list` command inside the container includes `context7`")
+def _(execution: Execution) -> None:
+    assert re.search(r"^\s*context7\s+http\s", execution.inside("droid", "mcp", "list"), re.MULTILINE)
+
+
+# Today's droid has no `mcp describe`. What it would say: address and transport, with nothing left to set up.
+# The list asks every server, and says "failed: ..." of this one where the network does not lead to it.
+@then("running `droid mcp describe context7` succeeds without additional setup")
+def _(execution: Execution) -> None:
+    assert "describe" not in execution.inside("droid", "mcp", "--help")  # else this step has to use it
+    (server,) = json.loads(execution.inside("cat", "/home/droiduser/.factory/mcp.json"))["mcpServers"].items()
+    assert server == (
+        "context7",
+        {"type": "http", "url": "https://mcp.context7.com/mcp", "disabled": False},
+    )
+    assert re.search(r"context7\s+http\s+(connected|failed: )", execution.inside("droid", "mcp", "list"))
+
+
+# Pytest executable available in repo image. The repository is this one, by a clone.
+
+
+@when("I build the repo-specific docker image", target_fixture="own")
+def _(own_session: Execution) -> Execution:
+    assert own_session.status is None, own_session.terminal.text
+    return own_session
+
+
+@when("I run `uv run pytest --version` inside the container", target_fixture="printed")
+def _(own: Execution) -> str:
+    return own.inside("uv", "run", "pytest", "--version")  # raises unless it exits with 0
+
+
+@then("the command exits successfully and prints the pytest version")
+def _(printed: str) -> None:
+    assert re.fullmatch(r"pytest \d+\.\d+\.\d+", printed)
+
+
+# Worktree separation is preserved
+
+
+@pytest.fixture
+def somebodys_temp_worktree(sample: SampleRepository) -> Worktree:
+    return create_temp_worktree(find_repository(sample.root), sample.sha, "somebodys")
+
+
+@then("the command uses `ensure_worktree` to prepare the coding worktree")
+def _(execution: Execution, sample: SampleRepository) -> None:
+    repository, plan = find_repository(sample.root), read_plan(sample.plan).metadata
+    listed = sample.git("worktree", "list", "--porcelain")
+    ensured = ensure_worktree(repository, plan)  # finds the very one, and makes nothing
+    assert sample.git("worktree", "list", "--porcelain") == listed
+    assert (ensured.path, ensured.branch) == (_plan_worktree(sample), f"lw/task/{PLAN_ID}")
+    mounts = json.loads(docker("inspect", "--format", "{{json .Mounts}}", execution.container))
+    assert {mount["Destination"]: mount["Source"] for mount in mounts}["/workspace"] == str(ensured.path)
+
+
+@then("no temporary worktree created by `create_temp_worktree` is removed")
+def _(execution: Execution, sample: SampleRepository, somebodys_temp_worktree: Worktree) -> None:
+    assert execution.end() == 0
+    assert (somebodys_temp_worktree.path / "greeting.py").is_file()
+    assert somebodys_temp_worktree.has_own_pointer()
+    assert str(somebodys_temp_worktree.path) in sample.git("worktree", "list", "--porcelain")
+
+
+@then("the worktree path remains after the command exits")
+def _(execution: Execution, sample: SampleRepository) -> None:
+    assert execution.status == 0
+    assert "world" in (_plan_worktree(sample) / "greeting.py").read_text()  # the agent's change
+    assert f"Worktree: .lw_coder/worktrees/{PLAN_ID}" in execution.terminal.text
+
+
+# Missing OpenRouter configuration fails fast
+
+
+@given("`.env` is missing `OPENROUTER_API_KEY`")
+def _(sample: SampleRepository) -> None:
+    lines = (sample.root / ".env").read_text().splitlines()
+    assert f"OPENROUTER_API_KEY={KEY}" in lines
+    (sample.root / ".env").write_text("\n".join(line for line in lines if KEY not in line) + "\n")
+
+
+@then("the command exits with a non-zero status")
+def _(execution: Execution, sample: SampleRepository, model: ScriptedModel) -> None:
+    assert execution.status == 1
+    assert sorted(path.name for path in (sample.root / ".lw_coder").iterdir()) == [
+        "code.Dockerfile",
+        "config.toml",
+        "tasks",
+    ]
+    assert sample.git("branch", "--format=%(refname:short)") == "main"
+    assert not model.requests
+
+
+@then("it logs guidance for configuring OpenRouter credentials")
+def _(execution: Execution) -> None:
+    shown = " ".join(execution.terminal.text.split())
+    assert "error: OPENROUTER_API_KEY: is not set, neither in .env nor in the environment" in shown
+    assert "put OPENROUTER_API_KEY=<your key from openrouter.ai/keys> into .env" in shown
+
+
+# DSPy caching active during tests. In this repository's own image and without a network, so that no call
+# could have been made; the tests have the cache that is shipped for the sample plan.
+
+
+@given("the DSPy cache directory is pre-populated for sample-plan")
+def _(home: Path) -> None:
+    assert unpack_prompt_cache(home / ".cache") == prompt_cache_folder()
+    assert list(prompt_cache_folder().rglob("cache.db"))
+
+
+@when("I run the unit test suite", target_fixture="suite")
+def _(own_session: Execution) -> subprocess.CompletedProcess[str]:
+    return _without_a_network(own_session, "uv", "run", "pytest", "-v", "tests/unit")
+
+
+@then("the tests execute without making external OpenRouter calls")
+def _(suite: subprocess.CompletedProcess[str], own_session: Execution) -> None:
+    assert suite.returncode == 0, suite.stdout
+    assert re.search(r"\d{3,} passed", suite.stdout)
+    looked_up = _without_a_network(own_session, "curl", "--silent", "--head", "https://openrouter.ai")
+    assert looked_up.returncode == 6  # curl's "could not resolve host": there is no way out
+
+
+@then("they assert the cached responses were utilized")
+def _(suite: subprocess.CompletedProcess[str], person: Person, model: ScriptedModel) -> None:
+    assert re.search(rf"{CACHE_TEST} PASSED", suite.stdout)
+    # And what they assert of the function holds for the command, in the folder that was filled above.
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_for("Prompts: from the cache.", timeout=60)
+        terminal.wait_for("FINDING", timeout=240)
+        assert terminal.leave() == 0
+    assert model.count("dspy") == 0
+
+
+def _without_a_network(session: Execution, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a session's image, on its repository, where no packet leaves the container."""
+    hardened = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", host_user())
+    mount = ("--mount", f"type=bind,source={session.root},target=/workspace")
+    typed = (
+        "docker",
+        "run",
+        "--rm",
+        "--init",
+        "--network",
+        "none",
+        *hardened,
+        *mount,
+        session.image,
+        *command,
+    )
+    return subprocess.run(typed, capture_output=True, text=True, timeout=600, check=False)
+
+
+def _name_of_age(days: int) -> str:
+    # A minute more: the limit itself is the unit tests' concern.
+    return f"{datetime.now(UTC) - timedelta(days=days, minutes=1):%Y%m%dT%H%M%SZ}"
+
+
+def _plan_worktree(sample: SampleRepository) -> Path:
+    return sample.root / ".lw_coder/worktrees" / PLAN_ID
+
+
+def _record(run: Path) -> dict[str, Any]:
+    return dict(json.loads((run / "run.json").read_text()))
+
+
+def _images(execution: Execution) -> dict[str, str]:
+    return dict(_record(execution.run)["images"])
+
+
+def _image_id(name: str) -> str:
+    return docker("image", "inspect", "--format", "{{.Id}}", name)
+
+
+def _layers(name: str) -> list[str]:
+    return list(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", name)))
+
+
+def _build_log(execution: Execution, home: Path) -> str:
+    logs = home.glob(f".local/state/lw_coder/log/build-{execution.identity}-*.log")
+    return max(logs, key=lambda log: log.stat().st_mtime).read_text()

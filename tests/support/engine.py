@@ -1,0 +1,26 @@
+"""The real engine, as a test or the demo asks it: through the docker command that a person would type."""
+
+from __future__ import annotations
+
+import subprocess
+
+
+def docker(*args: str, timeout: float = 120) -> str:
+    """Run docker and return what it printed; a failure raises with both of its outputs."""
+    result = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout, check=False)
+    if result.returncode != 0:
+        raise AssertionError(
+            f"docker {' '.join(args)}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        )
+    return result.stdout.strip()
+
+
+def bridge_address() -> str:
+    """Return the address at which the host and every session's container reach the same server."""
+    gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    return docker("network", "inspect", "bridge", "--format", gateway).split()[0]
+
+
+def containers(label: str) -> list[str]:
+    """List the containers, ended ones included, that have this label."""
+    return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}").split()

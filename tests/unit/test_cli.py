@@ -1,0 +1,158 @@
+"""The door, as a person's shell sees it: real processes, their status and what they print."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lw_coder import __version__
+from lw_coder.cli import cli
+from lw_coder.errors import ExitCode
+
+SLOW = ("dspy", "litellm", "python_on_whales", "pydantic", "yaml", "rich", "dotenv", "filelock")
+_MAIN = "from lw_coder.cli import cli, main\n"
+
+_WAIT = (
+    _MAIN
+    + """
+import pathlib, time
+@cli.command()
+def wait():
+    try:
+        pathlib.Path({started!r}).touch()
+        time.sleep(60)
+    finally:
+        pathlib.Path({cleaned!r}).touch()
+main()
+"""
+)
+
+
+def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def lw_coder(*args: str) -> subprocess.CompletedProcess[str]:
+    return python(f"{_MAIN}main()", *args)
+
+
+def failing(statement: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command line with one more command, which does this."""
+    return python(f"{_MAIN}@cli.command()\ndef fail():\n    {statement}\nmain()", "fail")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["code", "--help"], ["runs", "--help"]])
+def test_nothing_slow_is_imported_to_help(words: list[str]) -> None:
+    code = (
+        f"import sys\n{_MAIN}try:\n    main()\n"
+        "finally:\n    print('loaded', *sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    result = python(code, *words)
+    assert result.returncode == ExitCode.OK
+    loaded = result.stdout.splitlines()[-1].split()
+    assert loaded[0] == "loaded"
+    assert "click" in loaded
+    assert not set(SLOW) & set(loaded)
+
+
+def test_version() -> None:
+    result = lw_coder("--version")
+    assert (result.returncode, result.stderr) == (ExitCode.OK, "")
+    assert __version__ in result.stdout
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_each_command_has_help(name: str) -> None:
+    result = lw_coder(name, "-h")
+    assert (result.returncode, result.stderr) == (ExitCode.OK, "")
+    assert result.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("words", [["frobnicate"], ["code"], ["code", "a", "b"], ["--frobnicate"]])
+def test_a_wrong_command_line(words: list[str]) -> None:
+    result = lw_coder(*words)
+    assert (result.returncode, result.stdout) == (ExitCode.USAGE, "")
+    assert "Error: " in result.stderr
+
+
+def test_no_terminal() -> None:
+    result = lw_coder("code", "a-plan")
+    assert (result.returncode, result.stdout) == (ExitCode.ERROR, "")
+    (line,) = result.stderr.splitlines()
+    assert line == ("error: there is no terminal, and the session needs one; type the command in a terminal")
+
+
+def test_an_expected_error_is_one_line() -> None:
+    result = failing("from lw_coder.errors import RunError; raise RunError('what', 'remedy')")
+    assert (result.returncode, result.stderr) == (ExitCode.ERROR, "error: what; remedy\n")
+
+
+def test_a_bug_is_told_without_its_text(home: Path) -> None:
+    result = failing("x = 'sk-' + 'secret'; raise ValueError(x) from KeyError(x)")
+    assert result.returncode == ExitCode.BUG
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: a bug in lw_coder (ValueError); please report it with ")
+    log = Path(line.rpartition(" ")[2])
+    assert log.is_relative_to(home)
+    assert (log.stat().st_mode & 0o777, log.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    text = log.read_text(encoding="utf-8")
+    assert "KeyError" in text
+    assert text.index("KeyError") < text.index("ValueError")
+    assert "in fail" in text
+    assert "sk-secret" not in text + result.stderr
+
+
+def test_a_bug_where_no_log_can_be_written(home: Path) -> None:
+    (home / ".local").write_text("a file, not a folder", encoding="ascii")
+    result = failing("raise ValueError('secret')")
+    assert result.returncode == ExitCode.BUG
+    (line,) = result.stderr.splitlines()
+    assert "no log could be written" in line
+    assert "secret" not in line
+
+
+def test_interrupted() -> None:
+    result = failing("raise KeyboardInterrupt")
+    assert (result.returncode, result.stderr.strip()) == (ExitCode.INTERRUPTED, "interrupted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_runs_what_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
+    started, cleaned = tmp_path / "started", tmp_path / "cleaned"
+    code = _WAIT.format(started=str(started), cleaned=str(cleaned))
+    with subprocess.Popen([sys.executable, "-c", code, "wait"]) as process:
+        while not started.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        status = process.wait(20)
+    assert status == 128 + number
+    assert cleaned.exists()
+
+
+def test_the_installed_command() -> None:
+    command = Path(sys.executable).with_name("lw_coder")
+    result = subprocess.run(
+        [command, "--version"], capture_output=True, text=True, check=False, env=dict(os.environ), timeout=60
+    )
+    assert (result.returncode, result.stdout.split()[-1]) == (ExitCode.OK, __version__)
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    name = r"'\x1b]0;owned\x07'"
+    result = failing(f"from lw_coder.errors import RunError; raise RunError({name}, {name})")
+    assert result.stderr == "error: \\x1b]0;owned\\x07; \\x1b]0;owned\\x07\n"
+
+
+def test_an_idea_that_is_no_text() -> None:
+    result = lw_coder("plan", "--text", os.fsdecode(b"caf\xe9"))
+    assert (result.returncode, result.stderr.count("\n")) == (ExitCode.ERROR, 1)
+    assert result.stderr.startswith("error: --text: is not UTF-8 text; ")

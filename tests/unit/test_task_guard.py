@@ -1,0 +1,91 @@
+"""What a session does to the tasks folder is found, and nothing of before is lost."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lw_coder.task_guard import Changes, Originals, find_changes, keep_originals
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    folder = tmp_path / "tasks"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "one.md").write_text("one")
+    (folder / "sub/two.md").write_text("two")
+    (folder / "link.md").symlink_to("one.md")
+    return folder
+
+
+@pytest.fixture
+def kept(tasks: Path, tmp_path: Path) -> Originals:
+    return keep_originals(tasks, tmp_path / "copies")
+
+
+def test_every_plain_file_is_copied_and_no_link(kept: Originals) -> None:
+    copies = [path for path in kept.copies.rglob("*") if not path.is_dir()]
+    assert sorted((path.name, path.read_text()) for path in copies) == [("one.md", "one"), ("two.md", "two")]
+
+
+def test_an_untouched_folder_has_no_changes(tasks: Path, kept: Originals) -> None:
+    (tasks / "one.md").touch()
+    (tasks / "empty").mkdir()
+    assert find_changes(tasks, kept) == Changes((), (), (), ())
+
+
+def test_each_kind_of_change_is_told_apart(tasks: Path, kept: Originals) -> None:
+    (tasks / "one.md").write_text("two")
+    (tasks / "sub/two.md").unlink()
+    (tasks / "sub/new.md").write_text("new")
+    (tasks / "passwd.md").symlink_to("/etc/passwd")
+    (tasks / "elsewhere").symlink_to("/etc")
+    os.mkfifo(tasks / "pipe.md")
+    assert find_changes(tasks, kept) == Changes(
+        new=("sub/new.md",),
+        changed=("one.md",),
+        removed=("sub/two.md",),
+        odd=("elsewhere", "passwd.md", "pipe.md"),
+    )
+
+
+def test_a_setuid_file_is_odd(tasks: Path, kept: Originals) -> None:
+    (tasks / "shell.md").touch()
+    (tasks / "shell.md").chmod(0o4755)
+    assert find_changes(tasks, kept) == Changes((), (), (), ("shell.md",))
+
+
+def test_a_plan_that_became_a_link_is_changed_and_odd(tasks: Path, kept: Originals) -> None:
+    (tasks / "one.md").unlink()
+    (tasks / "one.md").symlink_to("/etc/passwd")
+    found = find_changes(tasks, kept)
+    assert (found.changed, found.odd, found.new) == (("one.md",), ("one.md",), ())
+
+
+def test_folders_deeper_than_python_recurses_are_no_trouble(tasks: Path, kept: Originals) -> None:
+    here = os.open(tasks, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    assert find_changes(tasks, kept).changed == ()
+    _remove_deep(tasks / "d")
+
+
+def test_a_folder_that_is_gone_has_everything_removed(tmp_path: Path, kept: Originals) -> None:
+    assert find_changes(tmp_path / "none", kept).removed == ("link.md", "one.md", "sub/two.md")
+
+
+def _remove_deep(folder: Path) -> None:
+    """Remove a chain of folders that is longer than a path may be, from its top."""
+    while folder.exists():
+        inner = folder / "d"
+        if inner.exists():
+            inner.rename(folder.with_name("next"))
+        folder.rmdir()
+        if folder.with_name("next").exists():
+            folder.with_name("next").rename(folder)
