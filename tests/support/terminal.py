@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ import pyte
 
 ROWS, COLUMNS = 50, 160
 _CTRL_C = "\x03"
+# Several threads have people of their own, and filelock lets only one fork at a time.
+_FORKING = threading.Lock()
 _LEAVING = 15  # seconds that droid's end and what follows it may take on a busy machine
 
 
@@ -33,14 +36,15 @@ class Terminal:
         self._screen = pyte.HistoryScreen(COLUMNS, ROWS, history=5000)
         self._stream = pyte.ByteStream(self._screen)
         self.transcript = b""
-        self._child: pexpect.spawn[bytes] = pexpect.spawn(
-            command[0],
-            list(command[1:]),
-            cwd=str(cwd),
-            env={**env, "TERM": "xterm-256color"},
-            dimensions=(ROWS, COLUMNS),
-            timeout=5,
-        )
+        with _FORKING:
+            self._child: pexpect.spawn[bytes] = pexpect.spawn(
+                command[0],
+                list(command[1:]),
+                cwd=str(cwd),
+                env={**env, "TERM": "xterm-256color"},
+                dimensions=(ROWS, COLUMNS),
+                timeout=5,
+            )
 
     def __enter__(self) -> Self:
         return self
