@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
+from lw_coder import __version__
 from lw_coder.errors import ExitCode, IdeaError, LwCoderError
 from lw_coder.report import is_utf8, printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+    from click.shell_completion import CompletionItem
+
+
+def _complete_plan(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from lw_coder.completion import complete_plan
+
+    return complete_plan(context, parameter, typed)
+
+
+def _complete_run(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from lw_coder.completion import complete_run
+
+    return complete_run(context, parameter, typed)
+
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 @click.group(context_settings=CONTEXT)
-@click.version_option(package_name="lw-coder")
+@click.version_option(__version__)
 def cli() -> None:
     """Carry out Markdown plans with a coding agent, in a container that leaves a replayable spec."""
 
 
 @cli.command()
-@click.argument("plan")
+@click.argument("plan", shell_complete=_complete_plan)
 def code(plan: str) -> int:
     """Carry out PLAN, a plan file or the id of one in .lw_coder/tasks.
 
@@ -31,7 +50,7 @@ def code(plan: str) -> int:
     """
     from lw_coder.code_command import run_code_command
 
-    return run_code_command(plan, Path.cwd())
+    return run_code_command(plan, _here())
 
 
 @cli.command()
@@ -58,7 +77,7 @@ def plan(file: str | None, text: str | None) -> int:
         raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
     from lw_coder.plan_command import run_plan_command
 
-    return run_plan_command(file, text, Path.cwd())
+    return run_plan_command(file, text, _here())
 
 
 @cli.group()
@@ -70,41 +89,41 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @runs.command("list")
-@click.argument("plan_id", required=False)
+@click.argument("plan_id", required=False, shell_complete=_complete_run)
 @AS_JSON
 def list_(plan_id: str | None, *, as_json: bool) -> int:
     """List the runs, of PLAN_ID or of all plans, oldest first."""
     from lw_coder.runs_command import list_command
 
-    return list_command(Path.cwd(), plan_id, as_json=as_json)
+    return list_command(_here(), plan_id, as_json=as_json)
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=_complete_run)
 @AS_JSON
 def show(run: str, *, as_json: bool) -> int:
     """Show RUN: <plan_id>/<time>, its time alone, or a plan's id for its newest."""
     from lw_coder.runs_command import show_command
 
-    return show_command(Path.cwd(), run, as_json=as_json)
+    return show_command(_here(), run, as_json=as_json)
 
 
 @runs.command("import")
-@click.argument("run")
+@click.argument("run", shell_complete=_complete_run)
 def import_(run: str) -> int:
     """Bring home what was committed in RUN: after a replay, or a crash."""
     from lw_coder.runs_command import import_command
 
-    return import_command(Path.cwd(), run)
+    return import_command(_here(), run)
 
 
 @runs.command()
-@click.argument("plan_id", required=False)
+@click.argument("plan_id", required=False, shell_complete=_complete_run)
 def export(plan_id: str | None) -> int:
     """Print each run's inputs, outputs and outcome as JSON Lines, for an optimiser such as GEPA."""
     from lw_coder.runs_command import export_command
 
-    return export_command(Path.cwd(), plan_id)
+    return export_command(_here(), plan_id)
 
 
 def main() -> None:
@@ -142,6 +161,12 @@ def _report_bug(error: Exception) -> int:
         proof = f"(no log could be written: {getattr(trouble, 'message', type(trouble).__name__)})"
     click.echo(f"error: a bug in lw_coder ({type(error).__name__}); please report it {proof}", err=True)
     return ExitCode.BUG
+
+
+def _here() -> Path:
+    from pathlib import Path
+
+    return Path.cwd()
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -24,7 +24,7 @@ from lw_coder.groundwork import (
 from lw_coder.homecoming import Homecoming, bring_home
 from lw_coder.interrupts import interrupts_held
 from lw_coder.locks import plan_lock
-from lw_coder.plan_file import PlanFile, find_plan, read_plan, require_unique_id
+from lw_coder.plan_file import PlanFile, load_plan
 from lw_coder.report import say, waiting
 from lw_coder.session_git import create_session_git
 from lw_coder.state import prompt_cache_folder
@@ -76,8 +76,7 @@ def run_code_command(name: str, start: Path) -> ExitCode:
 def load_job(name: str, start: Path) -> Job:
     """Look at everything that is cheap and can be wrong; make nothing."""
     repository = git.find_repository(start)
-    plan = read_plan(find_plan(repository.root, name))
-    require_unique_id(repository.root, plan)
+    plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha)
     ground = look_around(repository, load_config(repository.root))
     return Job(plan, images.read_build_files(repository.root, ground.environment.env_file), ground)

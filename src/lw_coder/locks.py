@@ -1,17 +1,42 @@
-"""One session on a plan's worktree at a time."""
+"""Locks that end with the process that holds them: one session on a plan's worktree at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lw_coder.errors import RunError
 from lw_coder.state import lock_folder
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Lock a file, made if absent, for the length of the block; yield False, at once, if another holds it.
+
+    flock(2) itself, for a library around it takes longer to import than the rest of a plan's checks.
+
+    Raises:
+        OSError: the file cannot be made or locked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        yield _is_taken(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
@@ -21,38 +46,30 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
     Raises:
         RunError: another process holds it, the message says which, and since when; or it cannot be made.
     """
-    from filelock import FileLock, Timeout
-
     path = _lock_path(root, plan_id)
-    lock, holder = FileLock(path, blocking=False), path.with_suffix(".json")
-    try:
-        lock.acquire()
-        _tell(holder)
-    except Timeout:
-        raise RunError(
-            f"{plan_id}: a session is already at work on this plan{_told(holder)}",
-            "leave that session first, or wait for its end",
-        ) from None
-    except OSError as error:
-        lock.release()
-        raise _unusable(path, error) from error
-    try:
+    holder = path.with_suffix(".json")
+    with ExitStack() as stack:
+        try:
+            is_ours = stack.enter_context(exclusive(path))
+            if is_ours:
+                _tell(holder)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        if not is_ours:
+            raise RunError(
+                f"{plan_id}: a session is already at work on this plan{_told(holder)}",
+                "leave that session first, or wait for its end",
+            )
+        stack.callback(holder.unlink, missing_ok=True)
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
 
 
 def is_locked(root: Path, plan_id: str) -> bool:
     """Tell whether some process holds the plan's lock."""
-    from filelock import FileLock, Timeout
-
     path = _lock_path(root, plan_id)
     try:
-        with FileLock(path, blocking=False):
-            return False
-    except Timeout:
-        return True
+        with exclusive(path) as is_free:
+            return not is_free
     except OSError as error:
         raise _unusable(path, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass, fields
@@ -15,7 +16,11 @@ STATUSES = ("draft", "ready", "coding", "review", "done", "abandoned")
 TASKS_FOLDER = Path(".lw_coder/tasks")
 MAX_PLAN_BYTES = 1_000_000
 
+_HEAD = 4096  # bytes; most front matter ends within them
+
 _FENCE = re.compile(r"\A---[ \t]*\n(?P<front>.*?)^---[ \t]*(?:\n|\Z)(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
+_FRONT = re.compile(rb"\A(?:\xef\xbb\xbf)?---.*?^---[ \t]*\r?(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_ID_LINE = re.compile(rb"^plan_id:[ \t]*[\"']?([A-Za-z0-9._-]{3,100})[\"']?[ \t\r]*$", re.MULTILINE)
 _PLAN_ID = re.compile(r"[A-Za-z0-9._-]{3,100}")
 _GIT_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -74,6 +79,18 @@ def read_plan(path: Path) -> PlanFile:
     return PlanFile(path, text, _metadata(path, front, body))
 
 
+def load_plan(root: Path, name: str) -> PlanFile:
+    """Find and read the plan that `name` means, and see that no other has its id.
+
+    Raises:
+        PlanError: as `find_plan`, `read_plan` and `require_unique_id`.
+    """
+    plan = read_plan(find_plan(root, name))
+    if Path(name).is_file():  # else it was found by its id, and is the only one
+        require_unique_id(root, plan)
+    return plan
+
+
 def find_plan(root: Path, name: str) -> Path:
     """Find the file that `name` means: a path, or the id of a plan in the repository's tasks folder.
 
@@ -115,7 +132,47 @@ def require_unique_id(root: Path, plan: PlanFile) -> None:
 
 def plans_with_id(root: Path, plan_id: str) -> list[Path]:
     """List the files in the tasks folder whose front matter has this plan_id; broken ones have none."""
-    return [path for path in sorted((root / TASKS_FOLDER).glob("*.md")) if _plan_id_of(path) == plan_id]
+    folder, wanted = root / TASKS_FOLDER, plan_id.encode(errors="surrogateescape")
+    names = [name for name in plan_names(folder) if _may_hold(f"{folder}/{name}", wanted)]
+    return [folder / name for name in names if _plan_id_of(folder / name) == plan_id]
+
+
+def plan_names(folder: Path) -> list[str]:
+    """List the names of the Markdown files in a folder, in order; there may be thousands."""
+    try:
+        return sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".md"))
+    except OSError:
+        return []
+
+
+def plan_ids(folder: Path) -> set[str]:
+    """Return the ids in a folder's plans that are written as everyone writes them; none is validated."""
+    heads = (_read_head(f"{folder}/{name}") for name in plan_names(folder))
+    fronts = (front[0] for head in heads if (front := _FRONT.match(head)))
+    return {found[1].decode() for front in fronts if (found := _ID_LINE.search(front))}
+
+
+def _may_hold(path: str, word: bytes) -> bool:
+    """Tell, without YAML, whether a plan's front matter can hold a word: literally, or by an escape."""
+    head = _read_head(path)
+    front = _FRONT.match(head)
+    if front is None:
+        return len(head) == _HEAD  # its end may come later
+    return word in front[0] or b"\\" in front[0]
+
+
+def _read_head(path: str) -> bytes:
+    """Read the beginning of a file, quickly; nothing of what cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, _HEAD)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _plan_id_of(path: Path) -> str | None:

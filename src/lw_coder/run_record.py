@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import Any
 
+from lw_coder import __version__
 from lw_coder.droid_session import Ended
 from lw_coder.engine import Engine
 from lw_coder.errors import GitError, RunError
@@ -91,7 +91,7 @@ def _common(kind: str, engine: Engine, login: str, forwarded: Sequence[str]) -> 
 
 def _versions(engine: Engine) -> dict[str, str]:
     return {
-        "lw_coder": version("lw-coder"),
+        "lw_coder": __version__,
         "python": platform.python_version(),
         "docker": engine.version,
         "compose": engine.compose_version,

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from lw_coder.errors import GitError
 from lw_coder.git import (
     Place,
@@ -29,6 +27,7 @@ from lw_coder.git import (
     run_git,
     shown,
 )
+from lw_coder.locks import exclusive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,7 +151,7 @@ def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
     """
     name = f"plan-{secrets.token_hex(6)}"
     _make_ignored_folder(repository.root / TEMP_WORKTREES_FOLDER)
-    with _lock(repository, name):
+    with exclusive(_lock_path(_temp_path(repository, name))):
         try:
             yield create_temp_worktree(repository, sha, name)
         finally:
@@ -208,18 +207,12 @@ def remove_stale_temp_worktrees(
 
 
 def _remove_if_free(repository: Repository, name: str, before: Callable[[str], None] | None) -> bool:
-    try:
-        with _lock(repository, name):
+    with exclusive(_lock_path(_temp_path(repository, name))) as is_free:
+        if is_free:
             if before is not None:
                 before(name)
             remove_temp_worktree(repository, name)
-    except Timeout:
-        return False
-    return True
-
-
-def _lock(repository: Repository, name: str) -> FileLock:
-    return FileLock(_lock_path(_temp_path(repository, name)), timeout=0)
+    return is_free
 
 
 def _lock_path(path: Path) -> Path:

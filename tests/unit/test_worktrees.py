@@ -4,10 +4,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock
 
 from lw_coder.errors import GitError
 from lw_coder.git import Repository, find_repository
+from lw_coder.locks import exclusive
 from lw_coder.plan_file import PlanMetadata
 from lw_coder.worktrees import (
     create_temp_worktree,
@@ -300,7 +300,7 @@ def test_only_temporary_worktrees_that_nobody_uses_are_stale(
 
 def test_a_lock_of_another_process_counts(made: GitRepository, repository: Repository) -> None:
     found = create_temp_worktree(repository, made.head(), "theirs")
-    with FileLock(found.path.with_name("theirs.lock")):
+    with exclusive(found.path.with_name("theirs.lock")):
         assert remove_stale_temp_worktrees(repository) == ()
     assert remove_stale_temp_worktrees(repository) == ("theirs",)
 
