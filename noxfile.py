@@ -23,6 +23,8 @@ def groups(*names: str) -> tuple[str, ...]:
 
 def install(session: nox.Session, *names: str) -> None:
     """Install lw_coder as a checkout, and groups of tools, at the versions that are known to work."""
+    # Compiled once: the tests start hundreds of interpreters, and uv leaves the compiling to each of them.
+    session.env.update(UV_COMPILE_BYTECODE="1", PYTHONDONTWRITEBYTECODE="")
     session.install("--constraint", CONSTRAINTS, "--editable", ".", *groups(*names))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
+from multiprocessing import connection
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from lw_coder.errors import LwCoderError
 
@@ -25,14 +27,21 @@ class BackgroundError(Exception):
 class Background(Generic[T]):
     """A call in a child process that begins with a `with` block, and does not outlast it.
 
-    A thread would not do: the docker client that it waits for could not be ended, and would be waited for.
+    A thread would not do: the docker client that it waits for could not be ended, and would be waited for;
+    and what it imports would stay in memory for as long as the session lasts.
+
+    Args:
+        call: what is called; what it returns, or the LwCoderError that it raises, is pickled.
+        awaits_client: whether it waits for a docker client, which is given time to end by itself.
     """
 
-    def __init__(self, call: Callable[[], T]) -> None:
+    def __init__(self, call: Callable[[], T], *, awaits_client: bool = False) -> None:
         # Forked, while there is one thread: nothing is imported again, and the child is at work at once.
         context = multiprocessing.get_context("fork")
         self._receiver, self._sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=_work, args=(call, self._sender), daemon=True)
+        work = _Work(call, self._sender, awaits_client)
+        self._process = context.Process(target=work.do, daemon=True)
+        self._outcome: tuple[Any, Exception | None] | None = None
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -47,12 +56,19 @@ class Background(Generic[T]):
         self._signal_all(signal.SIGKILL)
         self._process.join()
 
+    @property
+    def receiver(self) -> connection.Connection:
+        """What becomes readable when the call has ended."""
+        return self._receiver
+
     def result(self) -> T:
         """Wait for the call; return what it returned, or raise what it raised."""
-        try:
-            value, error = self._receiver.recv()
-        except EOFError:
-            raise BackgroundError(f"{self._process.name} was ended from outside") from None
+        if self._outcome is None:
+            try:
+                self._outcome = self._receiver.recv()
+            except EOFError:
+                raise BackgroundError(f"{self._process.name} was ended from outside") from None
+        value, error = self._outcome
         if error is not None:
             raise error
         return value  # type: ignore[no-any-return]
@@ -64,14 +80,35 @@ class Background(Generic[T]):
                 os.killpg(self._process.pid, number)
 
 
-def _work(call: Callable[[], T], sender: Connection) -> None:
-    os.setpgid(0, 0)
-    # The docker client ends of it, and what waits for that client with it. (Ignored, it would be for both.)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
-    try:
-        sender.send((call(), None))
-    except LwCoderError as error:
-        sender.send((None, error))
-    except Exception as error:  # noqa: BLE001 - its text can hold a secret, and it may not survive the way
-        sender.send((None, BackgroundError(type(error).__name__)))
+def wait_for(work: Background[T], *beside: Background[Any]) -> T:
+    """Wait for a call's result; raise at once what another of them raises meanwhile."""
+    waiting: dict[Any, Background[Any]] = {each.receiver: each for each in (work, *beside)}
+    while work.receiver in waiting:
+        for ready in connection.wait(list(waiting)):
+            waiting.pop(ready).result()
+    return work.result()
+
+
+@dataclass(frozen=True)
+class _Work(Generic[T]):
+    call: Callable[[], T]
+    sender: connection.Connection
+    awaits_client: bool
+
+    def do(self) -> None:
+        os.setpgid(0, 0)
+        # The docker client ends of it, and what waits for that with it. (Ignored, it would be for both.)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, (lambda *_: None) if self.awaits_client else signal.SIG_DFL)
+        try:
+            self.sender.send((self.call(), None))
+        except LwCoderError as error:
+            self.sender.send((None, error))
+        except Exception as error:  # noqa: BLE001 - its text can hold a secret
+            self.sender.send((None, _without_text(error)))
+
+
+def _without_text(error: Exception) -> BackgroundError:
+    told = BackgroundError(type(error).__name__)
+    told.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -128,6 +129,7 @@ def export(plan_id: str | None) -> int:
 
 def main() -> None:
     """Run the command line and exit with its ExitCode."""
+    gc.set_threshold(50_000)  # a start makes much that stays, and little that a collection could free
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)  # so that `finally` runs: containers and partial folders go
     sys.exit(_exit_code())

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder import git, images, prompt_assets, run_record, runs_manager
-from lw_coder.background import Background
+from lw_coder import git, images, prompt_assets, prompt_memo, run_record, runs_manager
+from lw_coder.background import Background, wait_for
 from lw_coder.compose_file import COMPOSE_FILE
 from lw_coder.config_loader import load_config
-from lw_coder.droid_session import Ended, require_no_replay, require_terminal, run_session
+from lw_coder.droid_session import Ended, require_terminal, run_session, take_over
 from lw_coder.ending import catch_up, exit_code, report_session
+from lw_coder.engine import Approach, Engine
 from lw_coder.groundwork import (
     Groundwork,
     Workplace,
     inside,
     look_around,
+    reach_engine,
     session_spec,
+    tell,
+    write_build_files,
     write_compose_files,
     write_settings,
 )
@@ -31,18 +35,34 @@ from lw_coder.state import prompt_cache_folder
 from lw_coder.worktrees import ensured_worktree
 
 if TYPE_CHECKING:
+    from lw_coder.compose_file import ImageBuild
     from lw_coder.errors import ExitCode
     from lw_coder.images import Images
-    from lw_coder.model_access import GeneratedPrompts
+    from lw_coder.model_access import GeneratedPrompts, ModelAccess
+    from lw_coder.plan_file import PlanMetadata
+    from lw_coder.runs_manager import Run
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done and with what: all that was looked at before anything was made."""
+    """What is to be done and with what: all that was looked at before anything was made.
+
+    Attributes:
+        plan: what is carried out.
+        build_files: what the repository's image is built from.
+        ground: what the session stands on.
+        engine: what runs it.
+    """
 
     plan: PlanFile
     build_files: images.RepoBuildFiles
     ground: Groundwork
+    engine: Engine
+
+    @property
+    def plan_id(self) -> str:
+        """The plan's name."""
+        return self.plan.metadata.plan_id
 
 
 def run_code_command(name: str, start: Path) -> ExitCode:
@@ -59,98 +79,114 @@ def run_code_command(name: str, start: Path) -> ExitCode:
     """
     require_terminal()
     job = load_job(name, start)
-    repository = job.ground.repository
-    with plan_lock(repository.root, job.plan.metadata.plan_id):
-        require_no_replay(job.ground.identity, job.plan.metadata.plan_id)
-        runs_manager.remove_partial_runs(repository.root, job.plan.metadata.plan_id)
-        catch_up(repository, job.ground.identity, job.plan.metadata.plan_id)
+    with plan_lock(job.ground.repository.root, job.plan_id):
         work = prepare(job)
         with interrupts_held():
-            ended = run_session(work.run.folder, session_spec(work, work.run.plan_id))
-            home = bring_home(repository, work.worktree, work.git, work.run.identity)
-            run_record.complete(work.run, ended, home)
+            ended, home = carry_out(work)
     report_end(job, work, ended, home)
     return exit_code(work.run, ended, home)
 
 
 def load_job(name: str, start: Path) -> Job:
     """Look at everything that is cheap and can be wrong; make nothing."""
-    repository = git.find_repository(start)
+    approach, repository = Approach(), git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha)
     ground = look_around(repository, load_config(repository.root))
-    return Job(plan, images.read_build_files(repository.root, ground.environment.env_file), ground)
+    build_files = images.read_build_files(repository.root, ground.environment.env_file)
+    engine = reach_engine(approach, ground)
+    tell(ground)
+    return Job(plan, build_files, ground, engine)
+
+
+def carry_out(work: Workplace) -> tuple[Ended, Homecoming]:
+    """Have the agent work, with the person at the terminal, and bring home what it committed."""
+    ended = run_session(work.run.folder, session_spec(work, work.run.plan_id))
+    home = bring_home(work.ground.repository, work.worktree, work.git, work.run.identity)
+    run_record.complete(work.run, ended, home)
+    return ended, home
 
 
 def prepare(job: Job) -> Workplace:
-    """Make the worktree, the run's folder, the prompts and the images; all of it, or nothing."""
-    repository, plan = job.ground.repository, job.plan.metadata
+    """Make the worktree, the run's folder, the images and the prompts; all of it, or nothing."""
+    repository, identity = job.ground.repository, job.ground.identity
+    runs_manager.remove_partial_runs(repository.root, job.plan_id)
+    catch_up(repository, identity, job.plan_id)
     with (
-        ensured_worktree(repository, plan) as worktree,
-        runs_manager.removed_on_failure(runs_manager.open_run(repository.root, plan.plan_id)) as run,
+        ensured_worktree(repository, job.plan.metadata) as worktree,
+        runs_manager.removed_on_failure(runs_manager.open_run(repository.root, job.plan_id)) as run,
     ):
-        session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
-        work = Workplace(job.ground, run, worktree, session_git)
-        write_spec(job, work)
-        prompts, built = prompts_and_images(job, work)
-        work = seal(job, work, prompts, built)
-    for line in run_record.prune(repository, keep=work.run):
+        write_build_spec(job, run)
+        # All else is done while the images are built: neither needs the other.
+        with Background(lambda: images.build_images(run.folder, identity), awaits_client=True) as building:
+            take_over(identity, job.plan_id)
+            session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
+            work = Workplace(job.ground, run, worktree, session_git)
+            write_settings(work)
+            prompts = write_prompts(job, work, building)
+            with waiting(f"Building the image {images.repo_tag(identity)} ..."):
+                built = building.result()
+        seal(job, work, prompts, built)
+    for line in run_record.prune(repository, keep=run):
         say(line)
-    return work
+    return work.as_sealed()
 
 
-def write_spec(job: Job, work: Workplace) -> None:
-    """Write what a container is made from: Compose files, Dockerfile, settings, empty folders."""
-    write_settings(work)
-    runs_manager.write_file(work.run.folder, images.DOCKERFILE.name, job.build_files.dockerfile)
-    runs_manager.write_file(work.run.folder, f"{images.DOCKERFILE.name}.dockerignore", job.build_files.ignore)
-    tags = images.Images(images.BASE_TAG, images.repo_tag(work.ground.identity))
-    write_services(work, tags, work.run.folder)
+def write_build_spec(job: Job, run: Run) -> None:
+    """Write what the images are built from."""
+    runs_manager.write_file(run.folder, images.DOCKERFILE.name, job.build_files.dockerfile)
+    runs_manager.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", job.build_files.ignore)
+    write_build_files(job.ground, run.folder, _builds(job.ground, run.folder))
 
 
-def write_services(work: Workplace, used: Images, into: Path) -> None:
-    """Write the run's Compose files, with these images for the session."""
-    ground = work.ground
-    tag, options = images.repo_tag(ground.identity), ground.config.build_options
-    repo = images.repo_build(ground.repository.root, work.run.folder, tag, options)
-    session = session_spec(work, work.run.plan_id)
-    write_compose_files(work, session, {"base": images.base_build(), "repo": repo}, used, into)
+def _builds(ground: Groundwork, folder: Path) -> dict[str, ImageBuild]:
+    tag = images.repo_tag(ground.identity)
+    repo = images.repo_build(ground.repository.root, folder, tag, ground.config.build_options)
+    return {"base": images.base_build(), "repo": repo}
 
 
-def prompts_and_images(job: Job, work: Workplace) -> tuple[GeneratedPrompts, Images]:
-    """Ask the model and build the images, side by side: neither needs the other."""
-    identity = work.ground.identity
-    with Background(lambda: images.build_images(work.run.folder, identity)) as building:
-        prompts = write_prompts(job, work)
-        with waiting(f"Building the image {images.repo_tag(identity)} ..."):
-            return prompts, building.result()
-
-
-def write_prompts(job: Job, work: Workplace) -> GeneratedPrompts:
-    """Have the language model write the prompts, or find them in the cache."""
-    from lw_coder.dspy.prompt_orchestrator import generate_prompts
-
+def write_prompts(job: Job, work: Workplace, building: Background[Images]) -> GeneratedPrompts:
+    """Write the prompts that the language model makes of the plan, or made of it before."""
     ground, plan = work.ground, job.plan.metadata
     program = ground.repository.root / ground.config.prompt_program if ground.config.prompt_program else None
-    model = ground.environment.model
-    with waiting(f"Writing the prompts with {model.model} ..."):
-        prompts = generate_prompts(plan, model, prompt_cache_folder(), program, on_progress=say)
+    memo = prompt_memo.memo_path(prompt_cache_folder(), plan, ground.environment.model, program)
+    prompts = prompt_memo.recall(memo)
+    if prompts is None:
+        prompts = ask_model(plan, ground.environment.model, program, building)
+        prompt_memo.keep(memo, prompts)
     say("Prompts: from the cache." if prompts.cache_hit else "Prompts: written.")
     for path, text in prompt_assets.run_files(plan, prompts).items():
         runs_manager.write_file(work.run.folder, path, text)
     return prompts
 
 
-def seal(job: Job, work: Workplace, prompts: GeneratedPrompts, built: Images) -> Workplace:
+def ask_model(
+    plan: PlanMetadata, model: ModelAccess, program: Path | None, building: Background[Images]
+) -> GeneratedPrompts:
+    """Have the language model write the prompts, in a process that takes DSPy's memory with it.
+
+    Raises:
+        LwCoderError: it could not, or the images could not be built meanwhile.
+    """
+
+    def generate() -> GeneratedPrompts:
+        from lw_coder.dspy.prompt_orchestrator import generate_prompts
+
+        return generate_prompts(plan, model, prompt_cache_folder(), program, on_progress=say)
+
+    with Background(generate) as asking, waiting(f"Writing the prompts with {model.model} ..."):
+        return wait_for(asking, building)
+
+
+def seal(job: Job, work: Workplace, prompts: GeneratedPrompts, built: Images) -> None:
     """Complete the run's folder and give it its final name."""
     final, ground = work.as_sealed(), work.ground
-    write_services(final, built, work.run.folder)
-    record = run_record.begin(
-        job.plan, prompts, built, ground.engine, login=ground.login.name, forwarded=ground.environment.names
-    )
+    session, builds = session_spec(final, work.run.plan_id), _builds(ground, final.run.folder)
+    write_compose_files(final, session, builds, built, into=work.run.folder)
+    login, forwarded = ground.login.name, ground.environment.names
+    record = run_record.begin(job.plan, prompts, built, job.engine, login=login, forwarded=forwarded)
     runs_manager.write_record(work.run, record)
     runs_manager.seal_run(work.run)
-    return final
 
 
 def report_end(job: Job, work: Workplace, ended: Ended, home: Homecoming) -> None:

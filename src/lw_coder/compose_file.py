@@ -50,24 +50,24 @@ class ComposeSpec:
     Attributes:
         folder: where they stand; paths inside the repository are written relative to it.
         root: the repository's root.
-        session: the droid service.
+        session: the droid service; None where the images are still to be built, and nothing else is.
         run_options: what the repository's docker_run_args add to it.
         builds: the base and repo services' builds, by service.
         env_file: the session's env file, if there is one.
         ca_bundle: certificates for the builds, if any.
-        image: image of the droid service; pinned by id once it is built.
-        proxy_image: image of the proxy, likewise.
+        image: id of the droid service's image.
+        proxy_image: id of the proxy's.
     """
 
     folder: Path
     root: Path
-    session: SessionSpec
+    session: SessionSpec | None
     run_options: RunOptions
     builds: Mapping[str, ImageBuild]
     env_file: Path | None
     ca_bundle: Path | None
-    image: str
-    proxy_image: str
+    image: str = ""
+    proxy_image: str = ""
 
 
 def render(spec: ComposeSpec) -> dict[str, str]:
@@ -76,7 +76,7 @@ def render(spec: ComposeSpec) -> dict[str, str]:
         COMPOSE_FILE: _dump(_top(spec), COMPOSE_FILE),
         SERVICES_FILE: _dump(_services(spec), SERVICES_FILE),
     }
-    allowed = spec.session.allowed
+    allowed = spec.session.allowed if spec.session else None
     return texts if allowed is None else {**texts, FILTER_FILE: render_filter(allowed)}
 
 
@@ -84,7 +84,8 @@ def _top(spec: ComposeSpec) -> Yaml:
     include: Yaml = {"path": SERVICES_FILE}
     if spec.env_file:
         include["env_file"] = _path(spec, spec.env_file)
-    return {**_skeleton(COMPOSE_FILE), "name": spec.session.project, "include": [include]}
+    name = {"name": spec.session.project} if spec.session else {}
+    return {**_skeleton(COMPOSE_FILE), **name, "include": [include]}
 
 
 def _services(spec: ComposeSpec) -> Yaml:
@@ -95,16 +96,20 @@ def _services(spec: ComposeSpec) -> Yaml:
             services[name].update(_build_service(spec, spec.builds[name]))
         else:
             del services[name]
-    droid = _merged({**services["droid"], **_droid(spec)}, _run_keys(spec))
-    services["droid"] = {**droid, "environment": _as_list(droid["environment"])}
-    _confine(spec, skeleton)
+    if spec.session:
+        droid = _merged({**services["droid"], **_droid(spec, spec.session)}, _run_keys(spec))
+        services["droid"] = {**droid, "environment": _as_list(droid["environment"])}
+        _confine(spec, spec.session, skeleton)
+        skeleton.update(_named_volumes(spec))
+    else:
+        del services["droid"], services["proxy"], skeleton["networks"]
     secrets = _secrets(spec)
-    return {**skeleton, **({"secrets": secrets} if secrets else {}), **_named_volumes(spec)}
+    return {**skeleton, **({"secrets": secrets} if secrets else {})}
 
 
-def _confine(spec: ComposeSpec, file: Yaml) -> None:
+def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
     """Leave the session one way out, the proxy; or, where any host may be reached, leave the proxy out."""
-    services, session = file["services"], spec.session
+    services = file["services"]
     if session.allowed is None:
         del services["proxy"], file["networks"]
         return
@@ -145,8 +150,7 @@ def _person_context(spec: ComposeSpec, place: str) -> str:
     return _path(spec, spec.root / place) if is_folder else place
 
 
-def _droid(spec: ComposeSpec) -> Yaml:
-    session = spec.session
+def _droid(spec: ComposeSpec, session: SessionSpec) -> Yaml:
     environment: Yaml = {name: None for name in session.forwarded if name not in session.fixed}
     return {
         "image": spec.image,
@@ -270,14 +274,17 @@ def _literal(value: Any) -> Any:
 def _skeleton(name: str) -> Yaml:
     import yaml
 
-    return dict(yaml.safe_load((shipped_folder("compose") / name).read_text(encoding="utf-8")))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where there is one, is far quicker
+    text = (shipped_folder("compose") / name).read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - either of the two is a safe one
 
 
 def _dump(values: Yaml, name: str) -> str:
     import yaml
 
     comment = _leading_comment((shipped_folder("compose") / name).read_text(encoding="utf-8"))
-    return comment + yaml.safe_dump(_literal(values), sort_keys=False, width=1000)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return comment + yaml.dump(_literal(values), Dumper=dumper, sort_keys=False, width=1000)
 
 
 def _leading_comment(text: str) -> str:

@@ -161,11 +161,7 @@ def run_session(folder: Path, session: SessionSpec) -> Ended:
 
     SIGTERM and SIGHUP, which come as SystemExit, end the session and no more: what it committed can still be
     brought home. So it is with an engine that stops answering.
-
-    Raises:
-        EngineError: the engine does not answer at the start.
     """
-    remove_leftovers(session.labels[PLAN_LABEL])
     started = datetime.now(UTC)
     try:
         status, signalled = _watched(folder, session)
@@ -191,7 +187,9 @@ def clear_away(session: SessionSpec) -> Counter[str]:
     """
     try:
         refused = refused_hosts("\n".join(map(engine.container_log, _proxies(session))))
-        remove_leftovers(session.labels[PLAN_LABEL])
+        _remove_own_containers(session.labels[PLAN_LABEL])
+        if session.allowed is not None:
+            _remove_idle_proxies(session.labels[PLAN_LABEL])
     except EngineError as error:
         warn(f"the session's containers may still be there: {error.message}")
         return Counter()
@@ -204,9 +202,12 @@ def _proxies(session: SessionSpec) -> list[str]:
 
 def remove_leftovers(plan: str) -> None:
     """Remove the containers that a killed lw_coder left; the plan's lock says that nobody uses them."""
-    containers = engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"})
-    engine.remove_containers(containers)
+    _remove_own_containers(plan)
     _remove_idle_proxies(plan)
+
+
+def _remove_own_containers(plan: str) -> None:
+    engine.remove_containers(engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"}))
 
 
 def _remove_idle_proxies(plan: str) -> None:
@@ -218,24 +219,28 @@ def _remove_idle_proxies(plan: str) -> None:
             engine.remove_networks([network])
 
 
-def require_no_replay(identity: str, plan_id: str) -> None:
-    """Refuse to work beside a replay, which uses the same worktree.
+def take_over(identity: str, plan_id: str) -> None:
+    """See that nobody works on a plan, and remove what a killed lw_coder left of it in the engine.
 
     Args:
         identity: the repository's.
         plan_id: the plan that is about to be worked on, under its lock.
 
     Raises:
-        SessionError: a container of this plan runs that lw_coder did not start.
+        SessionError: a replay is at work on its worktree: a container that lw_coder did not start.
+        EngineError: the engine does not answer.
     """
-    label = {PLAN_LABEL: f"{identity}/{plan_id}"}
-    running = set(engine.containers_with(label, only_running=True))
-    replays = running - set(engine.containers_with({**label, OWN_LABEL: "true"}))
+    plan = owner_label(identity, plan_id)
+    if not engine.containers_with({PLAN_LABEL: plan}):
+        return
+    running = set(engine.containers_with({PLAN_LABEL: plan}, only_running=True))
+    replays = running - set(engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"}))
     if replays:
         raise SessionError(
             f"{plan_id}: a replay is at work on this plan's worktree (container {min(replays)[:12]})",
             "leave that session first",
         )
+    remove_leftovers(plan)
 
 
 def host_user() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lw_coder import run_record
-from lw_coder.droid_session import owner_label, remove_leftovers
+from lw_coder.droid_session import take_over
 from lw_coder.egress import refusal_line
 from lw_coder.errors import ExitCode, GitError, RunError
 from lw_coder.homecoming import bring_home
@@ -65,11 +65,14 @@ def catch_up(repository: Repository, identity: str, plan_id: str) -> None:
     Args:
         repository: the person's.
         identity: the repository's, in the labels of its containers.
-        plan_id: the plan, whose lock is held; no replay is at work on it.
+        plan_id: the plan, whose lock is held.
+
+    Raises:
+        SessionError: there is such a run, and a replay is at work on the plan.
     """
     runs = unended_runs(repository, plan_id)
     if runs:
-        remove_leftovers(owner_label(identity, plan_id))
+        take_over(identity, plan_id)
     for run in runs:
         bring_home_late(repository, run)
 

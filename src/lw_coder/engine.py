@@ -6,11 +6,15 @@ secret; none of its text leaves this module but through `_reason`.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +33,10 @@ _START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and t
 _GROUP_REMEDY = "join the docker group (`sudo usermod -aG docker $USER`), log in again and try again"
 _VERDICT = "failed to solve: "  # BuildKit's
 _LONGEST_REASON = 300
+# Compose's own builder, while it has one, takes half the time of Bake, a plugin with a start of its own.
+# And nobody asks an image for the repository's branch and remote, which seven calls of git would tell it.
+_QUICK_BUILD = {"COMPOSE_BAKE": "false", "BUILDX_GIT_INFO": "false"}
+_PLAIN_LINE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=-]*")
 _DOTENV_LINE = re.compile(r"line (\d+)")
 
 
@@ -45,26 +53,72 @@ class Engine:
     compose_version: str
 
 
-def connect_engine() -> Engine:
-    """Find the engine and see that it can do what a run needs.
+class Approach:
+    """The way to the engine: what takes a while is under way while a command looks at other things.
 
-    Raises:
-        EngineError: no client, no daemon, no Compose plugin, or one that is too old.
+    The two first questions are put to docker itself, for python-on-whales takes longer to import than docker
+    to answer them; and it is imported meanwhile.
     """
-    from python_on_whales import ClientNotFoundError, docker
+
+    def __init__(self) -> None:
+        self._questions = [_ask("version", "--format", "{{.Server.Version}}"), _ask("compose", "version")]
+        self._import = threading.Thread(target=import_module, args=("python_on_whales",), daemon=True)
+        self._import.start()
+
+    def connect(self) -> Engine:
+        """Wait for the answers; no thread is left then, so that a process can be forked, and has the client.
+
+        Raises:
+            EngineError: no client, no daemon, no Compose plugin, or one that is too old.
+        """
+        self._import.join()
+        version, compose = (_answer(question) for question in self._questions)
+        return Engine(version or _server_version(), require_compose(compose or _compose_version()))
+
+
+def _ask(*words: str) -> subprocess.Popen[str] | None:
+    try:
+        return subprocess.Popen(
+            ["docker", *words],  # noqa: S607 - the docker on the person's PATH is the one to use
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError:
+        return None  # asked again, python-on-whales says what is wrong
+
+
+def _answer(question: subprocess.Popen[str] | None) -> str:
+    if question is None:
+        return ""
+    answer, _ = question.communicate()
+    return answer.strip() if question.returncode == 0 else ""
+
+
+def _server_version() -> str:
+    from python_on_whales import docker
+
+    with _asked():
+        server = docker.version().server
+    if server is None or server.version is None:
+        raise EngineError("the Docker engine does not answer", _START_REMEDY)
+    return str(server.version)
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    from python_on_whales import ClientNotFoundError
     from python_on_whales.exceptions import DockerException
 
     try:
-        server = docker.version().server
+        yield
     except ClientNotFoundError:
         raise EngineError(
             "docker: there is no such command", "install Docker Engine with Compose v2"
         ) from None
     except DockerException as error:
         raise _no_answer(_reason(error)) from None
-    if server is None or server.version is None:
-        raise EngineError("the Docker engine does not answer", _START_REMEDY)
-    return Engine(server.version, _compose_version(docker))
 
 
 def _no_answer(reason: str) -> EngineError:
@@ -73,14 +127,14 @@ def _no_answer(reason: str) -> EngineError:
     return EngineError(f"the Docker engine does not answer: {reason}", remedy)
 
 
-def _compose_version(docker: DockerClient) -> str:
+def _compose_version() -> str:
+    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        text = str(docker.compose.version())
+        return str(docker.compose.version())
     except DockerException:
         raise EngineError("docker compose: the plugin is missing", _COMPOSE_REMEDY) from None
-    return require_compose(text)
 
 
 def require_compose(text: str) -> str:
@@ -97,16 +151,16 @@ def require_compose(text: str) -> str:
     return match[0]
 
 
-def require_isolation(engine: Engine) -> None:
-    """See that the engine can keep a network from the host itself.
+def require_isolation(version: str) -> None:
+    """See that an engine of this version can keep a network from the host itself.
 
     Raises:
         EngineError: it is too old.
     """
-    match = re.match(r"\d+", engine.version)
+    match = re.match(r"\d+", version)
     if match is None or int(match[0]) < MIN_ISOLATING:
         raise EngineError(
-            f"allow_hosts: Docker Engine {engine.version} cannot keep a network from the host",
+            f"allow_hosts: Docker Engine {version} cannot keep a network from the host",
             f"install {MIN_ISOLATING} or later, or remove allow_hosts from .lw_coder/config.toml",
         )
 
@@ -124,10 +178,22 @@ def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
         EngineError: the temporary folder cannot be written.
     """
     try:
+        if is_plain(env_file.read_text(encoding="utf-8")):
+            return  # and two starts of a docker client are saved
         read = _read_by_compose(env_file, values)
     except OSError as error:
         raise _disk_error(Path(tempfile.gettempdir()), error) from error
     _compare(env_file, values, read)
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether an env file leaves nothing to interpret: each line a comment, or NAME=value, once.
+
+    Of such a value, without quotes, blanks, dollars, hashes and backslashes, there is one reading.
+    """
+    lines = [line for line in text.split("\n") if line and not line.startswith("#")]
+    names = {line.partition("=")[0] for line in lines}
+    return len(names) == len(lines) and all(map(_PLAIN_LINE.fullmatch, lines))
 
 
 def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, str | None]:
@@ -179,14 +245,19 @@ class LocalImage:
 
 
 def find_image(tag: str) -> LocalImage | None:
-    """Look at a local image once, so that its id and its labels belong together; None if it is not there."""
-    from python_on_whales import docker
-    from python_on_whales.exceptions import DockerException
+    """Look at a local image once, so that its id and its labels belong together; None if it is not there.
 
-    try:
-        found = docker.image.inspect(tag)
-    except DockerException:
-        return None
+    Raises:
+        EngineError: no client, or no daemon.
+    """
+    from python_on_whales import docker
+    from python_on_whales.exceptions import NoSuchImage
+
+    with _asked():
+        try:
+            found = docker.image.inspect(tag)
+        except NoSuchImage:
+            return None
     return LocalImage(found.id, found.config.labels or {})
 
 
@@ -220,6 +291,8 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
 
 
 def _build_output(folder: Path, project: str, service: str) -> Iterator[str]:
+    for name, value in _QUICK_BUILD.items():
+        os.environ.setdefault(name, value)
     build = _client(folder, project).compose.build([service], progress="plain", stream_logs=True)
     for _, chunk in build or ():
         yield chunk.decode(errors="replace")
@@ -270,17 +343,6 @@ def containers_with(labels: Mapping[str, str], *, only_running: bool = False) ->
 
 def _label_filters(labels: Mapping[str, str]) -> list[tuple[Literal["label"], str]]:
     return [("label", f"{name}={value}") for name, value in labels.items()]
-
-
-@contextmanager
-def _asked() -> Iterator[None]:
-    from python_on_whales import ClientNotFoundError
-    from python_on_whales.exceptions import DockerException
-
-    try:
-        yield
-    except (ClientNotFoundError, DockerException) as error:
-        raise _no_answer(_reason(error)) from None
 
 
 def remove_containers(ids: Sequence[str]) -> None:

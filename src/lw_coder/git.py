@@ -141,7 +141,7 @@ def find_repository(start: Path) -> Repository:
     """
     outside = _outside_own_worktrees(start.resolve())
     place = Place(outside)
-    _require_recent_git(place)
+    require_recent(run_git("version", place=place).stdout)
     asked = run_git(
         *("rev-parse", "--path-format=absolute", "--show-object-format", "--is-bare-repository"),
         "--git-common-dir",
@@ -321,8 +321,12 @@ def _outside_own_worktrees(folder: Path) -> Path:
     return folder
 
 
-def _require_recent_git(place: Place) -> None:
-    version = run_git("version", place=place).stdout
+def require_recent(version: str) -> None:
+    """See that what `git version` prints is new enough.
+
+    Raises:
+        GitError: it is older than OLDEST_GIT.
+    """
     match = re.search(r"(\d+)\.(\d+)", version)
     if match and (int(match[1]), int(match[2])) < OLDEST_GIT:
         wanted = ".".join(map(str, OLDEST_GIT))

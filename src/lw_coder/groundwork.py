@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder import images
+from lw_coder import engine, images
 from lw_coder.compose_file import ComposeSpec, ImageBuild, named_volumes, render
 from lw_coder.config_loader import CodeConfig
 from lw_coder.droid_session import (
@@ -27,7 +27,6 @@ from lw_coder.droid_session import (
     session_labels,
     session_mounts,
 )
-from lw_coder.engine import Engine, check_env_file, connect_engine, ensure_volume, require_isolation
 from lw_coder.environment import PROXY_NAMES, SessionEnvironment, load_environment
 from lw_coder.git import Repository, root_commit
 from lw_coder.plan_file import TASKS_FOLDER
@@ -35,6 +34,7 @@ from lw_coder.report import say, warn
 from lw_coder.runs_manager import Run, write_file
 
 if TYPE_CHECKING:
+    from lw_coder.engine import Approach, Engine
     from lw_coder.session_git import SessionGit
     from lw_coder.worktrees import Worktree
 
@@ -48,7 +48,6 @@ class Groundwork:
         config: its settings.
         environment: the session's variables.
         login: how the agent signs in.
-        engine: the engine, which has answered.
         identity: the repository's, from `images.repo_hash`.
         ca_bundle: certificates that builds and sessions trust, or None.
     """
@@ -57,7 +56,6 @@ class Groundwork:
     config: CodeConfig
     environment: SessionEnvironment
     login: Login
-    engine: Engine
     identity: str
     ca_bundle: Path | None
 
@@ -85,26 +83,41 @@ class Workplace:
 
 
 def look_around(repository: Repository, config: CodeConfig) -> Groundwork:
-    """Look at everything that is cheap and can be wrong, the engine last; make nothing.
+    """Look at everything that is cheap and can be wrong, but for the engine; make nothing.
 
     Raises:
-        LwCoderError: the env file, the certificates, the engine or the repository cannot be used.
+        LwCoderError: the env file, the certificates or the repository cannot be used.
     """
     environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
     login = choose_login(environment.values, Path.home())
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
     identity = images.repo_hash(root_commit(repository), repository.common_dir)
-    engine = connect_engine()
-    if config.allow_hosts is not None:
-        require_isolation(engine)
+    return Groundwork(repository, config, environment, login, identity, ca_bundle)
+
+
+def reach_engine(approach: Approach, ground: Groundwork) -> Engine:
+    """See that the engine answers, can do what the configuration asks for, and reads the env file as we do.
+
+    Raises:
+        EngineError: it does not, or cannot.
+        EnvironmentFileError: Compose reads another value, or none.
+    """
+    found, environment = approach.connect(), ground.environment
+    if ground.config.allow_hosts is not None:
+        engine.require_isolation(found.version)
     if environment.env_file:
-        check_env_file(environment.env_file, environment.values)
+        engine.check_env_file(environment.env_file, environment.values)
+    return found
+
+
+def tell(ground: Groundwork) -> None:
+    """Say what a person should know before the session: warnings, and who the agent is signed in as."""
+    config, environment = ground.config, ground.environment
     for line in config.warnings():
         warn(line)
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
         warn("allow_hosts: sessions go out by a proxy of their own, which does not use yours")
-    say(f"Agent: {login.value}")
-    return Groundwork(repository, config, environment, login, engine, identity, ca_bundle)
+    say(f"Agent: {ground.login.value}")
 
 
 def session_spec(work: Workplace, owner: str, *extra: Mount, tasks_read_only: bool = True) -> SessionSpec:
@@ -141,7 +154,18 @@ def write_settings(work: Workplace) -> None:
     """Write what a session mounts whatever its command, and make the volumes that it names."""
     prepare_session_folder(work.run.folder, work.ground.login, work.ground.environment.model)
     for volume in named_volumes(work.ground.config.run_options):
-        ensure_volume(volume)
+        engine.ensure_volume(volume)
+
+
+def write_build_files(ground: Groundwork, folder: Path, builds: Mapping[str, ImageBuild]) -> None:
+    """Write the Compose files that the images are built from, before there is a session to describe.
+
+    Args:
+        ground: what the builds stand on.
+        folder: the run's; paths are written relative to it.
+        builds: the services' builds, by service.
+    """
+    _write(folder, _compose_spec(ground, folder, builds))
 
 
 def write_compose_files(
@@ -156,18 +180,23 @@ def write_compose_files(
         used: the images of the droid service and of its proxy.
         into: the folder that they are written to: before a run is sealed, not the one they are made for.
     """
-    ground = work.ground
-    spec = ComposeSpec(
-        folder=work.run.folder,
+    spec = _compose_spec(work.ground, work.run.folder, builds)
+    _write(into, replace(spec, session=session, image=used.repo, proxy_image=used.base))
+
+
+def _compose_spec(ground: Groundwork, folder: Path, builds: Mapping[str, ImageBuild]) -> ComposeSpec:
+    return ComposeSpec(
+        folder=folder,
         root=ground.repository.root,
-        session=session,
+        session=None,
         run_options=ground.config.run_options,
         builds=builds,
         env_file=ground.environment.env_file,
         ca_bundle=ground.ca_bundle,
-        image=used.repo,
-        proxy_image=used.base,
     )
+
+
+def _write(into: Path, spec: ComposeSpec) -> None:
     for name, text in render(spec).items():
         write_file(into, name, text)
 

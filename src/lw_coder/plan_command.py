@@ -21,13 +21,16 @@ from lw_coder.droid_session import (
     run_session,
 )
 from lw_coder.ending import exit_code, report_session
+from lw_coder.engine import Approach, Engine
 from lw_coder.errors import ExitCode, GitError, IdeaError, PlanError
 from lw_coder.groundwork import (
     Groundwork,
     Workplace,
     inside,
     look_around,
+    reach_engine,
     session_spec,
+    tell,
     write_compose_files,
     write_settings,
 )
@@ -58,11 +61,13 @@ class Job:
         idea: the person's words, or None where the agent is to ask.
         git_sha: the commit that the session sees and its plans start from.
         ground: what the session stands on.
+        engine: what runs it.
     """
 
     idea: str | None
     git_sha: str
     ground: Groundwork
+    engine: Engine
 
 
 @dataclass(frozen=True)
@@ -143,12 +148,14 @@ def _read_idea_file(path: Path) -> str:
 
 def load_job(idea: str | None, start: Path) -> Job:
     """Look at everything that is cheap and can be wrong; make nothing."""
-    repository = git.find_repository(start)
+    approach, repository = Approach(), git.find_repository(start)
     git_sha = git.head_commit(repository)
     ground = look_around(repository, load_config_or_defaults(repository.root))
+    engine = reach_engine(approach, ground)
+    tell(ground)
     if git.has_changes(repository, besides=TASKS_FOLDER):
         warn(f"the session sees commit {git_sha[:12]}, without your uncommitted changes")
-    return Job(idea, git_sha, ground)
+    return Job(idea, git_sha, ground, engine)
 
 
 def remove_stale(ground: Groundwork) -> None:
@@ -200,7 +207,7 @@ def seal(job: Job, work: Workplace, base: str) -> Originals:
         job.git_sha,
         ground.environment.model.model,
         base,
-        ground.engine,
+        job.engine,
         login=ground.login.name,
         forwarded=ground.environment.names,
     )

@@ -58,4 +58,7 @@ def _stacks(error: BaseException | None) -> list[str]:
     if error is None:
         return []
     stack = traceback.format_list(traceback.extract_tb(error.__traceback__))
-    return [*_stacks(error.__cause__ or error.__context__), f"{type(error).__qualname__}\n", *stack]
+    is_ours = type(error).__module__.startswith("lw_coder.")  # its notes are the stack of a child process
+    notes = getattr(error, "__notes__", []) if is_ours else []
+    earlier = _stacks(error.__cause__ or error.__context__)
+    return [*earlier, *notes, f"{type(error).__qualname__}\n", *stack]

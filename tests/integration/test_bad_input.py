@@ -6,7 +6,8 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -342,6 +343,13 @@ ENGINES = (
         env={"DOCKER_HOST": "tcp://{closed}"},
     ),
     Case(
+        "a socket that is not for this person",
+        ("the Docker engine does not answer: permission denied",),
+        "join the docker group",
+        under=HELD_BY_MODES,
+        env={"DOCKER_HOST": "unix://{denied}"},
+    ),
+    Case(
         "DOCKER_HOST is nonsense",
         ("the Docker engine does not answer",),
         "DOCKER_HOST",
@@ -394,12 +402,28 @@ ENGINES = (
 CASES = (*PLANS, *CONFIGS, *ENV_FILES, *WORKTREES, *ENGINES)
 
 
+@pytest.fixture
+def denied_socket() -> Iterator[str]:
+    """A socket that somebody listens at, and that nobody may write to; its path is short enough for one."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = Path(folder, "docker.sock")
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0)
+        yield str(path)
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
-    case: Case, sample: SampleRepository, person: Person, tmp_path: Path
+    case: Case, sample: SampleRepository, person: Person, denied_socket: str, tmp_path: Path
 ) -> None:
     case.breaks(sample)
-    places = {"{bin}": _path_without_docker(tmp_path), "{closed}": _closed_address(), "{plugins}": _plugins()}
+    places = {
+        "{bin}": _path_without_docker(tmp_path),
+        "{closed}": _closed_address(),
+        "{denied}": denied_socket,
+        "{plugins}": _plugins(),
+    }
     person.extra = {name: _filled(value, places) for name, value in case.env.items()}
     under = [_filled(word, places) for word in case.under]
     before = snapshot(tmp_path)

@@ -16,7 +16,7 @@ from tests.support.engine import docker
 def test_the_unit_suite_passes_in_a_session(own_session: Execution) -> None:
     assert re.match(r"pytest \d+\.\d+", own_session.inside("uv", "run", "pytest", "--version"))
 
-    printed = own_session.inside("uv", "run", "pytest", "-q", "tests/unit", timeout=600)
+    printed = own_session.inside("uv", "run", "pytest", "-q", "-n", "2", "tests/unit", timeout=600)
     assert re.search(r"\d{3,} passed", printed)
     assert "failed" not in printed
 

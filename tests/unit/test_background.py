@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.background import Background, BackgroundError
+from lw_coder.background import Background, BackgroundError, wait_for
 from lw_coder.errors import EngineError
 
 _SLEEPER = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60)"
@@ -23,6 +23,11 @@ def _fail() -> str:
 
 def _stumble() -> str:
     raise ValueError("a secret")
+
+
+def _think() -> str:
+    time.sleep(0.2)
+    return "prompts"
 
 
 def _die() -> str:
@@ -45,9 +50,29 @@ def test_an_expected_error_comes_back_whole() -> None:
 
 
 def test_another_error_comes_back_without_its_text() -> None:
-    with Background(_stumble) as work, pytest.raises(BackgroundError, match=r"^ValueError$") as caught:
+    with Background(_stumble) as work, pytest.raises(BackgroundError) as caught:
         work.result()
+    assert str(caught.value) == "ValueError"
+    (stack,) = caught.value.__notes__
+    assert "in _stumble" in stack
     assert not isinstance(caught.value, OSError), "a run's folder would blame the disk"
+
+
+def test_a_failure_beside_what_is_waited_for_is_told_at_once() -> None:
+    began = time.monotonic()
+    with (
+        Background(lambda: time.sleep(60)) as slow,
+        Background(_fail) as failing,
+        pytest.raises(EngineError, match="could not be built"),
+    ):
+        wait_for(slow, failing)
+    assert time.monotonic() - began < 20
+
+
+def test_what_has_ended_well_beside_it_is_not_in_the_way() -> None:
+    with Background(_think) as slow, Background(lambda: "image") as quick:
+        assert wait_for(slow, quick) == "prompts"
+        assert quick.result() == "image"
 
 
 def test_one_that_is_killed_is_a_bug_too() -> None:

@@ -18,8 +18,8 @@ from lw_coder.droid_session import (
     prepare_session_folder,
     project_name,
     render_settings,
-    run_session,
     session_labels,
+    take_over,
 )
 from lw_coder.errors import EngineError
 from lw_coder.model_access import ModelAccess
@@ -103,6 +103,7 @@ def test_an_engine_that_dies_with_its_session_is_one_warning(
     assert line.startswith("warning: the session's containers may still be there: the Docker engine does not")
 
 
-def test_an_engine_that_is_gone_before_the_session_is_an_error(orphan: SessionSpec, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("orphan")
+def test_an_engine_that_is_gone_before_the_session_is_an_error() -> None:
     with pytest.raises(EngineError, match="does not answer"):
-        run_session(tmp_path, orphan)
+        take_over("0123", "sample-plan")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-import stat
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +17,7 @@ from lw_coder.git import (
     missing_objects,
     ref_value,
     require_commit,
+    require_recent,
     root_commit,
     run_git,
     shown,
@@ -97,21 +98,20 @@ def test_says_when_git_is_absent(
     assert "install git" in caught.value.remedy
 
 
-def _program(folder: Path, text: str) -> None:
-    folder.mkdir()
-    path = folder / "git"
-    path.write_text(f"#!/bin/sh\n{text}\n", encoding="ascii")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
-def test_says_when_git_is_too_old(
-    made: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _program(tmp_path / "bin", "echo git version 2.17.1")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(GitError, match=r"git version 2\.17\.1 is too old") as caught:
-        find_repository(made.path)
+@pytest.mark.parametrize(
+    "version", ["git version 2.17.1", "git version 2.33.8.windows.1", "git version 1.99"]
+)
+def test_says_when_git_is_too_old(version: str) -> None:
+    with pytest.raises(GitError, match=f"{re.escape(version)} is too old") as caught:
+        require_recent(version)
     assert "2.34" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "version", ["git version 2.34.0", "git version 2.50.1 (Apple Git-155)", "git version 3.0"]
+)
+def test_a_recent_git_is_taken(version: str) -> None:
+    require_recent(version)
 
 
 def test_names_gits_remedy_for_dubious_ownership(made: GitRepository) -> None:
