@@ -119,7 +119,7 @@ def prepare(job: Job) -> Workplace:
         write_build_spec(job, run)
         # All else is done while the images are built: neither needs the other.
         with Background(lambda: images.build_images(run.folder, identity), awaits_client=True) as building:
-            take_over(identity, job.plan_id)
+            take_over(identity, job.plan_id, has_proxies=job.ground.config.allow_hosts is not None)
             session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
             work = Workplace(job.ground, run, worktree, session_git)
             write_settings(work)

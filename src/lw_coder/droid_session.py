@@ -219,28 +219,35 @@ def _remove_idle_proxies(plan: str) -> None:
             engine.remove_networks([network])
 
 
-def take_over(identity: str, plan_id: str) -> None:
-    """See that nobody works on a plan, and remove what a killed lw_coder left of it in the engine.
+def take_over(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
+    """See that nobody works on a plan, and remove what killed lw_coders and replays left in the engine.
 
     Args:
         identity: the repository's.
         plan_id: the plan that is about to be worked on, under its lock.
+        has_proxies: whether there can be proxies, and networks, of its sessions.
 
     Raises:
         SessionError: a replay is at work on its worktree: a container that lw_coder did not start.
         EngineError: the engine does not answer.
     """
     plan = owner_label(identity, plan_id)
-    if not engine.containers_with({PLAN_LABEL: plan}):
-        return
+    if engine.containers_with({PLAN_LABEL: plan}):
+        _require_no_replay(plan)
+        _remove_own_containers(plan)
+    if has_proxies:
+        _remove_idle_proxies(plan)
+
+
+def _require_no_replay(plan: str) -> None:
     running = set(engine.containers_with({PLAN_LABEL: plan}, only_running=True))
     replays = running - set(engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"}))
     if replays:
         raise SessionError(
-            f"{plan_id}: a replay is at work on this plan's worktree (container {min(replays)[:12]})",
+            f"{plan.partition('/')[2]}: a replay is at work on this plan's worktree "
+            f"(container {min(replays)[:12]})",
             "leave that session first",
         )
-    remove_leftovers(plan)
 
 
 def host_user() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,10 @@ def test_a_name_that_compose_takes() -> None:
     assert name == "lw-0123456789ab-a-plan_1-20250630t120000z-2"
 
 
+# In a session's container there is not even a client.
+NO_ENGINE = re.compile("the Docker engine does not answer|docker: there is no such command")
+
+
 @pytest.fixture
 def orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SessionSpec:
     """A session whose engine has gone."""
@@ -100,10 +105,11 @@ def test_an_engine_that_dies_with_its_session_is_one_warning(
 ) -> None:
     assert not clear_away(orphan)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: the session's containers may still be there: the Docker engine does not")
+    assert line.startswith("warning: the session's containers may still be there: ")
+    assert NO_ENGINE.search(line)
 
 
 @pytest.mark.usefixtures("orphan")
 def test_an_engine_that_is_gone_before_the_session_is_an_error() -> None:
-    with pytest.raises(EngineError, match="does not answer"):
+    with pytest.raises(EngineError, match=NO_ENGINE):
         take_over("0123", "sample-plan")
