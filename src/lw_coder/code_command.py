@@ -91,7 +91,7 @@ def load_job(name: str, start: Path) -> Job:
     """Look at everything that is cheap and can be wrong; make nothing."""
     approach, repository = Approach(), git.find_repository(start)
     plan = load_plan(repository.root, name)
-    git.require_commit(repository, plan.metadata.git_sha)
+    git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     ground = look_around(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
     engine = reach_engine(approach, ground)

@@ -165,28 +165,33 @@ def find_repository(start: Path) -> Repository:
     return Repository(Path(root.stdout), Path(common_dir), object_format)
 
 
-def require_commit(repository: Repository, sha: str) -> None:
+def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> None:
     """Refuse a plan's git_sha that is not a commit of this repository.
+
+    Args:
+        repository: where it is looked for.
+        sha: hex digits.
+        where: the file and the field that it comes from, for the message.
 
     Raises:
         GitError: the id has the wrong length, is unknown, or is a tree, a blob or an annotated tag.
     """
     if len(sha) != repository.sha_length:
         raise GitError(
-            f"git_sha: {sha} has {len(sha)} digits; commit ids have {repository.sha_length} here",
+            f"{where}: {sha} has {len(sha)} digits; commit ids have {repository.sha_length} here",
             "write the full id that `git rev-parse HEAD` prints",
         )
     kind = run_git("cat-file", "-t", sha, place=repository.place, check=False)
     if kind.code != 0:
-        raise GitError(f"git_sha: {sha} is not in this repository", _unknown_commit_remedy(repository))
+        raise GitError(f"{where}: {sha} is not in this repository", _unknown_commit_remedy(repository))
     if kind.stdout == "tag":
         raise GitError(
-            f"git_sha: {sha} is an annotated tag, not a commit",
+            f"{where}: {sha} is an annotated tag, not a commit",
             f"write the commit that it names: `git rev-parse {sha}^{{commit}}`",
         )
     if kind.stdout != "commit":
         raise GitError(
-            f"git_sha: {sha} is a {kind.stdout}, not a commit", "write what `git rev-parse HEAD` prints"
+            f"{where}: {sha} is a {kind.stdout}, not a commit", "write what `git rev-parse HEAD` prints"
         )
 
 

@@ -248,7 +248,7 @@ def _look_at(repository: git.Repository, path: Path) -> Written:
     try:
         plan = read_plan(path)
         require_unique_id(repository.root, plan)
-        git.require_commit(repository, plan.metadata.git_sha)
+        git.require_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
     except (PlanError, GitError) as error:
         where = str(path.relative_to(repository.root))
         message = error.message.replace(str(path), where)

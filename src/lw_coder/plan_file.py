@@ -285,6 +285,11 @@ def _check_id(path: Path, plan_id: Any) -> None:
             f"{path}: plan_id: {_shown(plan_id)} is not an id",
             "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row",
         )
+    if plan_id.startswith(".") or plan_id.endswith((".", ".lock")):
+        raise PlanError(
+            f"{path}: plan_id: git can make no branch of {_shown(plan_id)}",
+            "choose one that neither begins nor ends with a dot, and does not end in .lock",
+        )
 
 
 def _check_sha(path: Path, sha: Any) -> None:

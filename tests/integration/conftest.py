@@ -41,6 +41,8 @@ SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is stil
 ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_users")
 # One process runs each of these files: its tests look at what one costly fixture did.
 WHOLE = ("test_docker_flags", "test_escape", "test_model_weather", "test_own_image")
+# These look at the session that test_own_image looks at.
+IN_OWN_SESSION = ("test_dspy_caching_active", "test_pytest_executable_available")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.alone)
         if item.path.stem in WHOLE:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if item.name.startswith(IN_OWN_SESSION):
+            item.add_marker(pytest.mark.xdist_group("test_own_image"))
 
 
 @pytest.fixture(autouse=True)
@@ -146,17 +150,28 @@ def execute(person: Person) -> Iterator[Execute]:
             assert execution.end() == 0, execution.terminal.text
 
 
-@pytest.fixture
-def own_session(home: Path, tmp_path: Path, engine: str) -> Iterator[Execution]:
-    """A session on a clone of this very repository, in the image that its .lw_coder/code.Dockerfile makes."""
-    assert engine
+@pytest.fixture(scope="session")
+def own_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]:
+    """A session on a clone of this very repository, in the image that its .lw_coder/code.Dockerfile makes.
+
+    Once its agent has said what it had to say, no packet leaves its container.
+    """
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "home").mkdir()
     with ScriptedModel(scripted_onlooker, host=bridge_address()) as model:
-        root = clone_own_repository(tmp_path / "own", model.base_url)
-        with a_person(home, root) as person:
+        root = clone_own_repository(folder / "clone", model.base_url)
+        with a_person(folder / "home", root) as person:
             execution = Execution(person.types(LW_CODER, "code", OWN_PLAN_ID), root, OWN_PLAN_ID)
             execution.wait_for(ONLOOKER_WORDS)
+            docker("network", "disconnect", "bridge", execution.container)
             yield execution
             assert execution.end() == 0, execution.terminal.text
+
+
+@pytest.fixture(scope="session")
+def unit_suite(own_session: Execution) -> str:
+    """What the whole unit suite prints inside that session; it fails if a test does."""
+    return own_session.inside("uv", "run", "pytest", "-v", "-n", "2", "tests/unit", timeout=600)
 
 
 def sessions_in(root: Path) -> list[str]:

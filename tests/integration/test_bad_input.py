@@ -24,6 +24,15 @@ CONFIG = Path(".lw_coder/config.toml")
 DOCKERFILE = Path(".lw_coder/code.Dockerfile")
 UNKNOWN_SHA = "0123456789abcdef0123456789abcdef01234567"
 
+OLD_COMPOSE = f"lw_coder-test-old-compose:{os.getpid()}"
+OLD_COMPOSE_DOCKERFILE = """FROM debian:trixie-slim AS downloaded
+RUN apt-get update && cd /tmp && apt-get download docker-compose \\
+    && dpkg-deb --extract docker-compose_*.deb /package \\
+    && cp "$(find /package -type f -name docker-compose -perm /111 | head -n 1)" /docker-compose
+FROM scratch
+COPY --from=downloaded /docker-compose /docker-compose
+"""
+
 # A superuser reads and writes everything; without these two capabilities modes hold for it as for anyone.
 HELD_BY_MODES = (
     ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
@@ -202,11 +211,11 @@ PLANS = (
     ),
     Case(
         "unknown sha",
-        ("git_sha", UNKNOWN_SHA),
+        ("sample-plan.md: git_sha", UNKNOWN_SHA),
         "git fetch",
         lambda sample: plan_with(sample.sha, UNKNOWN_SHA)(sample),
     ),
-    Case("sha of a tree", ("git_sha", "is a tree"), "git rev-parse HEAD", plan_from_a_tree),
+    Case("sha of a tree", ("sample-plan.md: git_sha", "is a tree"), "git rev-parse HEAD", plan_from_a_tree),
     Case(
         "short sha",
         ("git_sha", "not a full commit id"),
@@ -362,6 +371,12 @@ ENGINES = (
         under=(*OWN_MOUNTS, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', "{plugins}"),
     ),
     Case(
+        "Compose too old",
+        ("docker compose: 2.26.1", "is too old"),
+        "Compose plugin 2.30 or later",
+        env={"DOCKER_CONFIG": "{old}"},
+    ),
+    Case(
         "Dockerfile missing",
         (f"{DOCKERFILE}: there is no such file",),
         "FROM lw_coder_droid:latest",
@@ -402,6 +417,22 @@ ENGINES = (
 CASES = (*PLANS, *CONFIGS, *ENV_FILES, *WORKTREES, *ENGINES)
 
 
+@pytest.fixture(scope="session")
+def old_compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A docker configuration with Debian 13's Compose, 2.26.1, which docker prefers to the machine's own."""
+    folder = tmp_path_factory.mktemp("docker-config")
+    (folder / "cli-plugins").mkdir()
+    build = ("docker", "build", "--quiet", "--tag", OLD_COMPOSE, "-")
+    subprocess.run(
+        build, input=OLD_COMPOSE_DOCKERFILE, text=True, check=True, capture_output=True, timeout=300
+    )
+    container = docker("create", OLD_COMPOSE, "none")
+    docker("cp", f"{container}:/docker-compose", f"{folder}/cli-plugins/docker-compose")
+    docker("rm", container)
+    yield str(folder)
+    docker("image", "rm", "--force", OLD_COMPOSE)
+
+
 @pytest.fixture
 def denied_socket() -> Iterator[str]:
     """A socket that somebody listens at, and that nobody may write to; its path is short enough for one."""
@@ -415,13 +446,19 @@ def denied_socket() -> Iterator[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
-    case: Case, sample: SampleRepository, person: Person, denied_socket: str, tmp_path: Path
+    case: Case,
+    sample: SampleRepository,
+    person: Person,
+    denied_socket: str,
+    old_compose: str,
+    tmp_path: Path,
 ) -> None:
     case.breaks(sample)
     places = {
         "{bin}": _path_without_docker(tmp_path),
         "{closed}": _closed_address(),
         "{denied}": denied_socket,
+        "{old}": old_compose,
         "{plugins}": _plugins(),
     }
     person.extra = {name: _filled(value, places) for name, value in case.env.items()}

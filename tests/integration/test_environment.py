@@ -14,7 +14,9 @@ EXPORTED = "sk-or-exported-key"
 def test_an_exported_variable_wins_over_the_env_file(
     sample: SampleRepository, person: Person, model: ScriptedModel
 ) -> None:
-    """It is dotenv's rule and Compose's; no file of the run holds the value."""
+    """It is dotenv's rule and Compose's, whatever the file's name; no file of the run holds the value."""
+    (sample.root / ".lw_coder/config.toml").write_text('[code]\nenv_file = ".env.local"\n', encoding="ascii")
+    (sample.root / ".env").rename(sample.root / ".env.local")
     person.extra["OPENROUTER_API_KEY"] = EXPORTED
     person.extra["NOT_FORWARDED"] = "a"
     seen: list[str] = []

@@ -31,6 +31,12 @@ RUN echo "$GREETING" > /greeting
 RUN --mount=type=secret,id=ca_bundle sha256sum < /run/secrets/ca_bundle > /certificates # {volume}
 COPY . /context
 """
+# A session that ends at once: what is looked at is its image.
+AT_ONCE = """FROM lw_coder_droid:latest
+ARG GREETING=none
+RUN echo "$GREETING" > /greeting
+RUN printf '#!/bin/sh\\necho The session is here.\\n' > "$(command -v start-session)"
+"""
 CONFIG = """[code]
 docker_build_args = ["--build-arg", "GREETING=hello $there"]
 docker_run_args = ["--volume", "{volume}:/cache", "--hostname", "work-room", "--shm-size=128m"]
@@ -84,6 +90,26 @@ def test_images_are_built_of_what_they_may_hold(
         assert _in_image(again, "unwanted.txt", "noise.log", *NEVER) == ["unwanted.txt", "noise.log"]
         assert "code 0" in again.results[0]
         _was_instructed(again)
+
+
+def test_a_change_of_the_config_alone_makes_another_image(sample: SampleRepository, person: Person) -> None:
+    (sample.root / ".lw_coder/code.Dockerfile").write_text(AT_ONCE, encoding="ascii")
+    first = _image_of_a_run(sample, person)
+    assert _image_of_a_run(sample, person) == first
+    arguments = '["--build-arg", "GREETING=hello"]'
+    (sample.root / ".lw_coder/config.toml").write_text(f"[code]\ndocker_build_args = {arguments}\n")
+    assert _image_of_a_run(sample, person) != first
+
+
+def _image_of_a_run(sample: SampleRepository, person: Person) -> str:
+    """Carry the plan out, see that the build is announced before the session, and return the image's id."""
+    status, text = person.runs_to_the_end("code", PLAN_ID)
+    assert status == 0, text
+    assert text.index("Image: building lw_coder_droid:") < text.index("The session is here.")
+    record = max(
+        sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/run.json"), key=lambda path: path.stat().st_mtime
+    )
+    return str(json.loads(record.read_text(encoding="ascii"))["images"]["repo"])
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path) 
     def sleep() -> int:
         return subprocess.run([sys.executable, "-c", _SLEEPER, str(started)], check=False).returncode
 
-    with Background(sleep):
+    with Background(sleep, awaits_client=True):
         while not started.exists():
             assert time.monotonic() - began < 20
             time.sleep(0.02)

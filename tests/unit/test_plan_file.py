@@ -110,9 +110,18 @@ def test_each_required_key(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize("plan_id", ["ab", "a..b", "a b", "a/b", "'../x'", "x" * 101, "[a]", "caf\u00e9"])
 def test_bad_ids(tmp_path: Path, plan_id: str) -> None:
     error = refused(written(tmp_path, text(plan_id=plan_id)))
+    assert f"{tmp_path}/" in error.message
     assert "plan_id:" in error.message
     assert "3 to 100" in error.remedy
     assert len(error.message) < len(str(tmp_path)) + 150
+
+
+@pytest.mark.parametrize("plan_id", [".plan", "plan.", "plan.lock", ".gitignore"])
+def test_ids_that_git_takes_for_no_branch(tmp_path: Path, plan_id: str) -> None:
+    path = written(tmp_path, text(plan_id=plan_id))
+    error = refused(path)
+    assert error.message == f"{path}: plan_id: git can make no branch of {plan_id!r}"
+    assert "neither begins nor ends with a dot" in error.remedy
 
 
 @pytest.mark.parametrize("sha", [SHA[:12], SHA.upper(), SHA + "0", "g" * 40, "HEAD", "[1]", f"'{SHA} '"])
