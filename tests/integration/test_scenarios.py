@@ -19,7 +19,7 @@ from lw_coder.images import BASE_LABEL, BASE_TAG, base_fingerprint
 from lw_coder.plan_file import read_plan
 from lw_coder.state import prompt_cache_folder
 from lw_coder.worktrees import Worktree, create_temp_worktree, ensure_worktree
-from tests.integration.conftest import LW_CODER, Execute, Person
+from tests.integration.conftest import LW_CODER, SUMMARY, Execute, Person
 from tests.integration.execution import Execution, run_folders
 from tests.support.engine import docker
 from tests.support.prompt_cache import unpack_prompt_cache
@@ -440,7 +440,7 @@ def _(suite: str, person: Person, model: ScriptedModel) -> None:
     # And what they assert of the function holds for the command, in the folder that was filled above.
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_for("Prompts: from the cache.", timeout=60)
-        terminal.wait_for("FINDING", timeout=240)
+        terminal.wait_for(SUMMARY, timeout=240)
         assert terminal.leave() == 0
     assert model.count("dspy") == 0
 

@@ -66,6 +66,16 @@ def scripted_demo(conversation: Conversation) -> Reply:
     return parts[conversation.kind](conversation)
 
 
+def scripted_alone(conversation: Conversation) -> Reply:
+    """Play the same without the subagents, each of which is a droid of its own, for a machine to start."""
+    if conversation.kind != "agent":
+        return scripted_demo(conversation)
+    steps = _MAIN_STEPS[:-1]
+    if conversation.rounds < len(steps):
+        return Reply(tool_calls=steps[conversation.rounds](conversation))
+    return Reply(f"{SUMMARY_TITLE}\n\n{_done(conversation.steps)}\n\nAction: {ACTIONS[CHECKER]}")
+
+
 def _side_answer(_: Conversation) -> Reply:
     return Reply(SIDE_ANSWER)
 

@@ -1,0 +1,143 @@
+"""What grows with a repository: its plans, its runs, its files."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.figures import Figure, in_turns
+from benchmarks.workplace import PYTHON
+from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository, run_git
+
+COUNTS = (10, 1_000, 10_000)
+FILES = (100, 10_000, 100_000)
+
+# Each is timed by a fresh process, less its imports.
+_CALLED = """
+import sys, time
+from pathlib import Path
+{imports}
+root = Path(sys.argv[1])
+began = time.perf_counter()
+{call}
+print(time.perf_counter() - began)
+"""
+_VALIDATE = _CALLED.format(
+    imports="import yaml\nfrom lw_coder.plan_file import load_plan",
+    call=f"load_plan(root, {PLAN_ID!r})",
+)
+_PRUNE = _CALLED.format(
+    imports="from lw_coder import git, run_record, runs_manager\n"
+    "repository = git.find_repository(Path(sys.argv[1]))\n"
+    "keep = runs_manager.list_runs(repository.root)[-1]",
+    call="assert run_record.prune(repository, keep) == []",
+)
+_FILES = """
+import subprocess, sys, time
+from pathlib import Path
+from lw_coder import git, runs_manager
+from lw_coder.homecoming import bring_home
+from lw_coder.plan_file import load_plan
+from lw_coder.session_git import create_session_git
+from lw_coder.worktrees import ensure_worktree
+repository = git.find_repository(Path(sys.argv[1]))
+plan = load_plan(repository.root, sys.argv[2])
+worktree = ensure_worktree(repository, plan.metadata)
+run = runs_manager.open_run(repository.root, plan.metadata.plan_id)
+began = time.perf_counter()
+session = create_session_git(repository, worktree, run.folder, git.identity(repository))
+made = time.perf_counter() - began
+inside = ["git", "--git-dir", str(session.folder), "-c", "user.name=A", "-c", "user.email=a@example.com"]
+branch = f"refs/heads/{worktree.branch}"
+typed = [*inside, "commit-tree", "-p", branch, "-m", "More", branch + "^{tree}"]
+commit = subprocess.run(typed, check=True, capture_output=True, text=True).stdout.strip()
+subprocess.run([*inside, "update-ref", branch, commit], check=True)
+began = time.perf_counter()
+assert bring_home(repository, worktree, session, run.identity).moved
+print(made, time.perf_counter() - began)
+"""
+
+
+def plans_and_runs(times: int) -> Iterator[Figure]:
+    """Time what looks at every plan, and at every run."""
+    with tempfile.TemporaryDirectory(prefix="lw_coder-bench-") as folder:
+        plans = {count: _with_plans(Path(folder, f"plans-{count}"), count) for count in COUNTS}
+        runs = {count: _with_runs(Path(folder, f"runs-{count}"), count) for count in COUNTS}
+        yield from _grown("validating", "plans", _VALIDATE, plans, times)
+        yield from _grown("pruning", "runs", _PRUNE, runs, times)
+
+
+def _grown(
+    what: str, of: str, script: str, samples: dict[int, SampleRepository], times: int
+) -> Iterator[Figure]:
+    few, more, most = COUNTS
+    takes = [lambda sample=sample: _called(script, sample)[0] for sample in samples.values()]
+    taken = dict(zip(COUNTS, in_turns(times, *takes), strict=True))
+    for count in (more, most):
+        yield Figure(f"{what} among {count} {of}", "difference", taken[count], taken[few], f"among {few}")
+    growth = (more, most)
+    name = f"growth of {what}, {more} to {most} {of}"
+    yield Figure(name, "exponent", taken[most], taken[more], f"among {more}", growth=growth)
+
+
+def files(times: int) -> Iterator[Figure]:
+    """Time the private git folder and the bringing home of a commit, in repositories of several sizes."""
+    with tempfile.TemporaryDirectory(prefix="lw_coder-bench-") as folder:
+        samples = {count: _with_files(Path(folder, f"files-{count}"), count) for count in FILES}
+        taken = {
+            count: [_called(_FILES, sample, PLAN_ID) for _ in range(times)]
+            for count, sample in samples.items()
+        }
+    for index, what in enumerate(("the private git folder", "bringing home")):
+        by_count = {count: [sample[index] for sample in found] for count, found in taken.items()}
+        for count in FILES:
+            yield Figure(f"{what}, {count} files", "figure", by_count[count])
+        more, most = FILES[1:]
+        name = f"growth of {what}, {more} to {most} files"
+        yield Figure(name, "exponent", by_count[most], by_count[more], f"with {more}", growth=(more, most))
+
+
+def _called(script: str, sample: SampleRepository, *arguments: str) -> list[float]:
+    done = subprocess.run(
+        [PYTHON, "-c", script, str(sample.root), *arguments], check=True, capture_output=True, text=True
+    )
+    return [float(word) for word in done.stdout.split()]
+
+
+def _with_plans(root: Path, count: int) -> SampleRepository:
+    sample = make_sample_repository(root)
+    text = (root / PLAN).read_text(encoding="utf-8")
+    for number in range(count - 1):
+        other = (root / PLAN).with_name(f"plan-{number}.md")
+        other.write_text(text.replace(PLAN_ID, f"plan-{number}"), encoding="utf-8")
+    return sample
+
+
+def _with_runs(root: Path, count: int) -> SampleRepository:
+    sample = make_sample_repository(root)
+    now = datetime.now(UTC)
+    for number in range(count):
+        name = f"{now - timedelta(minutes=number):%Y%m%dT%H%M%SZ}"
+        run = root / f".lw_coder/runs/plan-{number % 20}/{name}"
+        run.mkdir(parents=True)
+        (run / "run.json").write_text("{}", encoding="ascii")
+    return sample
+
+
+def _with_files(root: Path, count: int) -> SampleRepository:
+    sample = make_sample_repository(root)
+    for number in range(count):
+        path = root / f"files/{number // 1000}/{number}.txt"
+        if not number % 1000:
+            path.parent.mkdir(parents=True)
+        path.write_text(f"{number}\n", encoding="ascii")
+    run_git(root, "add", "files")
+    run_git(root, "commit", "--quiet", "--message", "Files")
+    shutil.rmtree(root / "files")
+    plan = root / PLAN
+    plan.write_text(plan.read_text(encoding="utf-8").replace(sample.sha, run_git(root, "rev-parse", "HEAD")))
+    return sample

@@ -1,0 +1,145 @@
+"""A repository whose agent ends at once, and the commands that are timed in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+
+from tests.support.engine import bridge_address
+from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository
+from tests.support.scripted_model import ScriptedModel
+from tests.support.shell_agent import shell_agent
+
+PYTHON = sys.executable
+LW_CODER = str(Path(PYTHON).with_name("lw_coder"))
+
+# In the place of droid: it says when its first instruction ran. Where the worktree says so, it stays a while.
+_STUB = r"#!/bin/sh\ndate +FIRST:%s.%N\n[ -e /workspace/linger ] && sleep 30\nexit 0\n"
+_DOCKERFILE = f"""FROM lw_coder_droid:latest
+RUN printf '%b' '{_STUB}' > "$(command -v start-session)"
+"""
+# What a machine may have set that is no part of what is measured.
+_LEFT_OUT = ("OPENROUTER_", "FACTORY_", "GIT_", "COMPOSE_", "BUILDX_", "PYTHON", "XDG_")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds from the start of a command to the agent's first instruction, and to its end."""
+
+    first: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A sample repository with a home of its own."""
+
+    sample: SampleRepository
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        """The repository's."""
+        return self.sample.root
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What the commands are started with; a bare build at a terminal would ask for a permission."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+        return {**kept, "HOME": str(self.home), "TERM": "xterm-256color", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+
+    def starts(self, command: Sequence[str]) -> pexpect.spawn[bytes]:
+        """Start a command at a terminal of its own."""
+        return pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            cwd=str(self.root),
+            env=dict(self.env),
+            timeout=300,
+            dimensions=(50, 160),
+        )
+
+    def times(self, *command: str) -> Timed:
+        """Run a command that starts the stub, to its end."""
+        began = time.time()
+        child = self.starts(command)
+        child.expect(rb"FIRST:\d+\.\d+")
+        first = float((child.after if isinstance(child.after, bytes) else b"").removeprefix(b"FIRST:"))
+        finish(child)
+        return Timed(first - began, time.time() - began)
+
+    def code(self, plan: str = PLAN_ID) -> Timed:
+        """Time `lw_coder code`."""
+        return self.times(LW_CODER, "code", plan)
+
+    def bare(self, plan: str = PLAN_ID) -> tuple[str, ...]:
+        """The very compose file of a plan's newest run, built and run as a person would."""
+        compose = f"docker compose -f {self.newest_run(plan).relative_to(self.root)}/compose.yml"
+        return ("/bin/sh", "-c", f"{compose} --profile build build -q repo && exec {compose} run --rm droid")
+
+    def newest_run(self, plan: str = PLAN_ID) -> Path:
+        """The folder of a plan's newest run."""
+        return max(self.root.glob(f".lw_coder/runs/{plan}/2*"))
+
+    def add_plan(self, name: str) -> None:
+        """Write another plan."""
+        text = (self.root / PLAN).read_text(encoding="utf-8").replace(PLAN_ID, name)
+        (self.root / PLAN).with_name(f"{name}.md").write_text(text, encoding="utf-8")
+
+    def set_dockerfile(self, more: str = "") -> None:
+        """Give the repository's image the stub, and what more it is to be built of."""
+        (self.root / ".lw_coder/code.Dockerfile").write_text(_DOCKERFILE + more, encoding="ascii")
+
+
+def finish(child: pexpect.spawn[bytes]) -> None:
+    """Wait for a command's end; a status other than 0 is an error that shows what it printed."""
+    child.expect(pexpect.EOF)
+    child.close()
+    if child.exitstatus:
+        raise RuntimeError(
+            f"{child.args}: {child.exitstatus}\n{(child.before or b'').decode(errors='replace')}"
+        )
+
+
+@contextmanager
+def workplace(thinking: float = 0.0) -> Iterator[Workplace]:
+    """Make one, with a model that thinks for so many seconds; nothing of it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="lw_coder-bench-"))
+    try:
+        with ScriptedModel(shell_agent([], thinking=thinking), host=bridge_address()) as model:
+            place = Workplace(make_sample_repository(folder / "repository"), folder / "home")
+            place.home.mkdir()
+            place.sample.write_env(model.base_url)
+            place.set_dockerfile()
+            yield place
+            _remove_image(place)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_image(place: Workplace) -> None:
+    tags = {
+        line.split()[-1]
+        for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "image: lw_coder_droid:" in line and not line.endswith(":latest")
+    }
+    for tag in tags:
+        subprocess.run(["docker", "image", "rm", "--force", tag], check=False, capture_output=True)
+
+
+def seconds(command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> float:
+    """Time a process that needs no terminal, from its start to its end."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, cwd=cwd, env=env)
+    return time.perf_counter() - began
