@@ -66,7 +66,7 @@ def integration(session: nox.Session) -> None:
         session.run("pytest", "tests/integration", *session.posargs)
         return
     # A session is mostly waited for: several at once take less time, even on two cores.
-    at_once = ("--numprocesses", "4", "--dist", "loadgroup")
+    at_once = ("--numprocesses", "4")
     # In these words droid gives up when a busy machine is slow to start its second process, and the engine
     # when one test's build meets another test's removal of an image.
     not_ours = ("Failed to create session", "failed to get digest sha256")

@@ -195,6 +195,12 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
         )
 
 
+def committed_files(repository: Repository, sha: str) -> frozenset[str]:
+    """Return the path of every file of a commit, `/` between its parts."""
+    listed = run_git("ls-tree", "-r", "-z", "--name-only", "--full-tree", sha, place=repository.place)
+    return frozenset(listed.stdout.split("\0"))
+
+
 def root_commit(repository: Repository) -> str:
     """Return the first commit of the main line: one id, also where unrelated histories were merged.
 

@@ -65,7 +65,7 @@ def repo_hash(root_commit: str, common_dir: Path) -> str:
     """Return a repository's identity: the same for all of its worktrees, 12 hex digits.
 
     Args:
-        root_commit: the repository's first commit.
+        root_commit: the first commit of HEAD's main line.
         common_dir: its git folder, so that two clones have an image each.
     """
     return hashlib.sha256(os.fsencode(f"{root_commit}\0{common_dir}")).hexdigest()[:12]

@@ -20,7 +20,7 @@ from lw_coder.droid_session import (
     require_terminal,
     run_session,
 )
-from lw_coder.ending import exit_code, report_session
+from lw_coder.ending import bring_home_late, exit_code, report_session, unended_runs
 from lw_coder.engine import Approach, Engine
 from lw_coder.errors import ExitCode, GitError, IdeaError, PlanError
 from lw_coder.groundwork import (
@@ -36,15 +36,17 @@ from lw_coder.groundwork import (
 )
 from lw_coder.homecoming import Homecoming, bring_home
 from lw_coder.interrupts import interrupts_held
+from lw_coder.left_plans import KEPT, Left, keep_left_plans
 from lw_coder.plan_file import TASKS_FOLDER, read_plan, require_unique_id
 from lw_coder.report import printable, say, waiting, warn
-from lw_coder.session_git import create_session_git
+from lw_coder.session_git import create_session_git, open_session_git
 from lw_coder.state import log_folder
 from lw_coder.task_guard import Changes, Originals, find_changes, keep_originals
 from lw_coder.worktrees import (
     TEMP_WORKTREES_FOLDER,
     Worktree,
     remove_stale_temp_worktrees,
+    temp_worktree_names,
     temporary_worktree,
 )
 
@@ -104,18 +106,22 @@ def run_plan_command(file: str | None, text: str | None, start: Path) -> ExitCod
     require_terminal()
     job = load_job(read_idea(file, text), start)
     repository = job.ground.repository
-    remove_stale(job.ground)
+    tidy_up(job.ground)
     with temporary_worktree(repository, job.git_sha) as worktree:
         work, originals = prepare(job, worktree)
         with interrupts_held():
             ended = run_session(work.run.folder, plan_session(work))
             home = bring_home(repository, None, work.git, work.run.identity)
+            left = keep_left_plans(
+                worktree.path, git.committed_files(repository, worktree.head), work.run.folder
+            )
             changes = find_changes(tasks_folder(work), originals)
             plans = look_over(repository, changes)
             paths = [str(plan.path.relative_to(repository.root)) for plan in plans]
             run_record.complete(work.run, ended, home, paths)
         report_end(work, ended, home)
         report_tasks(work, changes, plans)
+        report_left(repository, work.run, left)
     return exit_code(work.run, ended, home)
 
 
@@ -158,14 +164,40 @@ def load_job(idea: str | None, start: Path) -> Job:
     return Job(idea, git_sha, ground, engine)
 
 
-def remove_stale(ground: Groundwork) -> None:
-    """Remove what killed sessions left: worktrees whose lock nobody holds, and the containers on them."""
+def tidy_up(ground: Groundwork) -> None:
+    """Bring home what killed sessions left, and remove it: worktrees whose lock nobody holds, containers."""
+    repository = ground.repository
 
-    def remove_containers(name: str) -> None:
+    def keep_and_stop(name: str) -> None:
         remove_leftovers(owner_label(ground.identity, owner_of(name)))
+        keep_of_killed(repository, name)
 
-    for name in remove_stale_temp_worktrees(ground.repository, remove_containers):
+    for name in remove_stale_temp_worktrees(repository, keep_and_stop):
         say(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
+    in_use = temp_worktree_names(repository)
+    for run in unended_runs(repository, PLAN_RUNS):
+        if _worktree_of(run) not in in_use:
+            bring_home_late(repository, run)
+    if not in_use:
+        runs_manager.remove_partial_runs(repository.root, PLAN_RUNS)
+
+
+def keep_of_killed(repository: git.Repository, name: str) -> None:
+    """Keep the plans that a killed session left in its worktree, in its run's folder."""
+    worktree = repository.root / TEMP_WORKTREES_FOLDER / name
+    for run in unended_runs(repository, PLAN_RUNS):
+        if _worktree_of(run) == name:
+            head = open_session_git(run.folder).head
+            report_left(
+                repository, run, keep_left_plans(worktree, git.committed_files(repository, head), run.folder)
+            )
+
+
+def _worktree_of(run: runs_manager.Run) -> str | None:
+    try:
+        return open_session_git(run.folder).worktree_name
+    except GitError:
+        return None
 
 
 def prepare(job: Job, worktree: Worktree) -> tuple[Workplace, Originals]:
@@ -241,6 +273,8 @@ def look_over(repository: git.Repository, changes: Changes) -> list[Written]:
     """Validate every plan that the session wrote or changed, at most MOST_SHOWN of them."""
     touched = [name for name in (*changes.new, *changes.changed) if name not in changes.odd]
     names = [name for name in touched if name.endswith(".md")]
+    if len(names) > MOST_SHOWN:
+        warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and not looked at")
     return [_look_at(repository, repository.root / TASKS_FOLDER / name) for name in names[:MOST_SHOWN]]
 
 
@@ -278,6 +312,16 @@ def report_tasks(work: Workplace, changes: Changes, plans: list[Written]) -> Non
         _report_plan(work, plan)
     if not plans:
         say("Plan:     none was written")
+
+
+def report_left(repository: git.Repository, run: runs_manager.Run, left: Left) -> None:
+    """Say what was kept of the plans that the session wrote beside the tasks folder."""
+    for name in left.kept[:MOST_SHOWN]:
+        kept = (run.folder / KEPT / name).relative_to(repository.root)
+        warn(f"{_shown(Path(name))}: written outside of {TASKS_FOLDER}; it is kept as {_shown(kept)}")
+    more = len(left.kept[MOST_SHOWN:]) + left.lost
+    if more:
+        warn(f"{more} more Markdown files were written there; {left.lost} of them could not be kept")
 
 
 def _report_touched(work: Workplace, name: str, what: str) -> None:

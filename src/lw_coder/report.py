@@ -45,6 +45,7 @@ def waiting(line: str) -> Iterator[None]:
         yield
         return
     from rich.console import Console
+    from rich.markup import escape
 
-    with Console(stderr=True).status(line):
+    with Console(stderr=True).status(escape(printable(line))):
         yield

@@ -201,9 +201,16 @@ def remove_stale_temp_worktrees(
     Raises:
         GitError: one of them could not be removed.
     """
-    folder = (repository.root / TEMP_WORKTREES_FOLDER).resolve()
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    names = temp_worktree_names(repository)
     return tuple(name for name in names if _remove_if_free(repository, name, before))
+
+
+def temp_worktree_names(repository: Repository) -> tuple[str, ...]:
+    """Return the names of the temporary worktrees that there are, in order."""
+    folder = (repository.root / TEMP_WORKTREES_FOLDER).resolve()
+    return (
+        tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir())) if folder.is_dir() else ()
+    )
 
 
 def _remove_if_free(repository: Repository, name: str, before: Callable[[str], None] | None) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Any
 
 import pytest
 
@@ -51,10 +52,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
         if item.name.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
-        if item.path.stem in WHOLE:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-        if item.name.startswith(IN_OWN_SESSION):
-            item.add_marker(pytest.mark.xdist_group("test_own_image"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests out one by one, but for those that belong together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _belongs_to(nodeid)
+
+    return Scheduling(config, log)
+
+
+def _belongs_to(nodeid: str) -> str:
+    path, _, name = nodeid.partition("::")
+    if name.startswith(IN_OWN_SESSION):
+        return "test_own_image"
+    return Path(path).stem if Path(path).stem in WHOLE else nodeid
 
 
 @pytest.fixture(autouse=True)

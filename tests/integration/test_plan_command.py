@@ -161,6 +161,9 @@ def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
     text = plans(person, "--text", ASTRAY)
     assert "Next:     lw_coder code astray" in text
     assert (sample.root / ".lw_coder/tasks/astray.md").is_file()
+    (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/left/ideas/PLAN.md")
+    assert kept.read_text() == (sample.root / WRITTEN).read_text()
+    assert "ideas/PLAN.md: written outside of .lw_coder/tasks; it is kept as" in text
     ref = sample.git("for-each-ref", "--format=%(refname)", "refs/lw_coder")
     assert ref.startswith("refs/lw_coder/@plan/")
     assert ref.endswith("/detached")
@@ -206,7 +209,13 @@ def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up(
         terminal.settle(1)
     assert (sample.root / WRITTEN).is_file()
     (stale,) = temp_worktrees(sample)
+    (sample.root / ".lw_coder/temp-worktrees" / stale / "PLAN.md").write_text("# A plan beside the others\n")
+    (sample.root / ".lw_coder/runs/@plan/.partial-20250101T000000Z").mkdir()
+    (killed,) = sample.root.glob(".lw_coder/runs/@plan/2*")
     text = plans(person, "--text", BROKEN)
+    assert (killed / "left/PLAN.md").read_text() == "# A plan beside the others\n"
+    assert json.loads((killed / "run.json").read_text())["ended"]["notes"] == ["interrupted"]
+    assert not list(sample.root.glob(".lw_coder/runs/@plan/.partial-*"))
     assert f"Removed:  .lw_coder/temp-worktrees/{stale}" in text
     assert not temp_worktrees(sample)
     assert not sessions_in(sample.root)

@@ -27,6 +27,7 @@ _COMMANDS = {
     PLANT: "ln -s /etc/passwd /output/link.md; mkfifo /output/pipe.md",
     ASTRAY: "cp /output/shout-the-greeting.md /workspace/.lw_coder/tasks/astray.md"
     " && sed -i s/shout-the-greeting/astray/ /workspace/.lw_coder/tasks/astray.md"
+    " && mkdir -p /workspace/ideas && cp /output/shout-the-greeting.md /workspace/ideas/PLAN.md"
     " && git commit -q --allow-empty -m 'Not wanted'",
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lw_coder.report import is_utf8, printable, say, waiting, warn
+from tests.support.terminal import Terminal
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,11 @@ def test_a_terminal_that_was_closed_stops_nothing() -> None:
             [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=closed, text=True, check=False
         )
     assert done.stdout == "went on\n"
+
+
+def test_what_is_waited_for_is_shown_as_it_is_called(tmp_path: Path) -> None:
+    call = "with waiting('Asking a/[bold]model [/x] ...'): time.sleep(1)"
+    code = f"import time; from lw_coder.report import waiting\n{call}"
+    with Terminal((sys.executable, "-c", code), tmp_path, os.environ) as terminal:
+        terminal.wait_for("Asking a/[bold]model [/x] ...", timeout=20)
+        assert terminal.wait() == 0

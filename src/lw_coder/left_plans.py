@@ -1,0 +1,82 @@
+"""Plans that a session wrote beside the tasks folder, in a worktree that is about to be removed.
+
+Agents put plans where they like. Every new Markdown file of the worktree is kept in the run's folder; what is
+there is not to be trusted: no link is followed, nothing but plain files is opened.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lw_coder.errors import GitError
+from lw_coder.plan_file import MAX_PLAN_BYTES
+from lw_coder.untrusted import Entry, UntrustedFolder
+
+KEPT = Path("left")  # in the run's folder
+MOST_KEPT = 50
+MOST_ENTRIES = 20_000
+
+
+@dataclass(frozen=True)
+class Left:
+    """What was found.
+
+    Attributes:
+        kept: paths of the copies, below KEPT, as they were in the worktree.
+        lost: how many more there were: too many, too large, or not to be read.
+    """
+
+    kept: tuple[str, ...] = ()
+    lost: int = 0
+
+
+def keep_left_plans(worktree: Path, committed: Container[str], run_folder: Path) -> Left:
+    """Copy each Markdown file that is in no commit to the run's folder.
+
+    Args:
+        worktree: what the session worked on.
+        committed: paths of the files that were checked out.
+        run_folder: gets KEPT, if there is anything to keep.
+    """
+    found = sorted((name for name in _markdown(worktree) if name not in committed), key=_nearest_first)
+    kept = [name for name in found[:MOST_KEPT] if _copied(worktree, name, run_folder / KEPT)]
+    return Left(tuple(kept), len(found) - len(kept))
+
+
+def _nearest_first(name: str) -> tuple[int, str]:
+    return name.count("/"), name
+
+
+def _markdown(worktree: Path) -> Iterator[str]:
+    folder, waiting, seen = UntrustedFolder(worktree.parent), deque([worktree.name]), 0
+    while waiting:
+        inner = waiting.popleft()
+        for entry in _entries(folder, inner):
+            seen += 1
+            if seen > MOST_ENTRIES:
+                return
+            name = f"{inner}/{entry.name}"
+            if entry.is_folder:
+                waiting.append(name)
+            elif name.lower().endswith(".md"):
+                yield name.removeprefix(f"{worktree.name}/")
+
+
+def _entries(folder: UntrustedFolder, name: str) -> list[Entry]:
+    try:
+        return folder.entries(name)
+    except GitError:
+        return []  # it cannot be read, by the person either
+
+
+def _copied(worktree: Path, name: str, into: Path) -> bool:
+    try:
+        (into / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        UntrustedFolder(worktree).copy(name, into / name, MAX_PLAN_BYTES)
+    except (GitError, OSError):
+        (into / name).unlink(missing_ok=True)
+        return False
+    return True

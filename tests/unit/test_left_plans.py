@@ -1,0 +1,66 @@
+"""What is kept of a worktree that is about to go, and what is left alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lw_coder.left_plans import KEPT, MOST_KEPT, keep_left_plans
+from lw_coder.plan_file import MAX_PLAN_BYTES
+
+
+@pytest.fixture
+def worktree(tmp_path: Path) -> Path:
+    folder = tmp_path / "worktree"
+    folder.mkdir()
+    (folder / "README.md").write_text("committed")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
+
+
+def test_new_markdown_is_kept_as_it_lay(worktree: Path, run: Path) -> None:
+    (worktree / "plans/deep").mkdir(parents=True)
+    (worktree / "PLAN.MD").write_text("one")
+    (worktree / "plans/deep/two.md").write_text("two")
+    (worktree / "code.py").write_text("no plan")
+    left = keep_left_plans(worktree, {"README.md"}, run)
+    assert left.kept == ("PLAN.MD", "plans/deep/two.md")
+    assert left.lost == 0
+    assert (run / KEPT / "plans/deep/two.md").read_text() == "two"
+    assert sorted(path.name for path in (run / KEPT).rglob("*.*")) == ["PLAN.MD", "two.md"]
+
+
+def test_nothing_new_makes_no_folder(worktree: Path, run: Path) -> None:
+    assert keep_left_plans(worktree, {"README.md"}, run).kept == ()
+    assert not list(run.iterdir())
+
+
+def test_no_link_or_pipe_is_followed_and_nothing_large_is_kept(worktree: Path, run: Path) -> None:
+    outside = worktree.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.md").write_text("secret")
+    (worktree / "link.md").symlink_to(outside / "secret.md")
+    (worktree / "folder").symlink_to(outside)
+    os.mkfifo(worktree / "pipe.md")
+    (worktree / "large.md").write_text("x" * (MAX_PLAN_BYTES + 1))
+    left = keep_left_plans(worktree, {"README.md"}, run)
+    assert (left.kept, left.lost) == ((), 3)
+    assert not [path for path in run.rglob("*") if path.is_file()]
+
+
+def test_the_nearest_are_kept_and_the_rest_is_counted(worktree: Path, run: Path) -> None:
+    (worktree / "many").mkdir()
+    for number in range(MOST_KEPT + 5):
+        (worktree / f"many/{number}.md").write_text("x")
+    (worktree / "near.md").write_text("x")
+    left = keep_left_plans(worktree, {"README.md"}, run)
+    assert left.kept[0] == "near.md"
+    assert (len(left.kept), left.lost) == (MOST_KEPT, 6)
