@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -75,14 +76,29 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "tests/integration", "-m", "alone", *again)
 
 
+def require_the_same_elsewhere(session: nox.Session, folder: Path, wheel: Path) -> None:
+    """Build the wheel once more from a copy of the source; it has to be the same, byte by byte."""
+    shutil.rmtree(folder / "copy", ignore_errors=True)
+    shutil.copytree(
+        ROOT, folder / "copy", ignore=shutil.ignore_patterns(".git", ".nox", ".venv", "__pycache__")
+    )
+    with session.chdir(folder / "copy"):
+        session.run(
+            "python", "-m", "build", "--wheel", "--installer", "uv", "--outdir", str(folder / "again")
+        )
+    if (folder / "again" / wheel.name).read_bytes() != wheel.read_bytes():
+        session.error(f"{wheel.name} is not the same when it is built elsewhere")
+
+
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel, install it elsewhere, and have it write a plan and carry one out there."""
+    """Build the wheel, twice the same; install it elsewhere, and have it write a plan and carry one out there."""
     install(session, "build", "test")
     ensure_engine(session)
     folder = Path(session.create_tmp()).resolve()
     session.run("python", "-m", "build", "--wheel", "--installer", "uv", "--outdir", str(folder / "dist"))
     (wheel,) = sorted((folder / "dist").glob("*.whl"))[-1:]
+    require_the_same_elsewhere(session, folder, wheel)
     session.run("python", "-m", "venv", "--clear", "--without-pip", str(folder / "venv"))
     python = str(folder / "venv/bin/python")
     session.run(

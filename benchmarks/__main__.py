@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import base_image, growth, sessions, starts
-from benchmarks.figures import HEADER, Figure, dump, load, markdown, rows, verdict
+from benchmarks.figures import HEADER, Figure, dump, load, markdown, rows, unmeasured, verdict
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "starts": starts.measure,
@@ -35,9 +35,11 @@ def main() -> int:
     for name in options.groups or GROUPS:
         print(f"measuring: {name} ...", file=sys.stderr, flush=True)
         figures += GROUPS[name](options.repeats)
+        if options.json:
+            dump(figures, options.json)  # what is measured by now is not lost with what comes
     _print(figures)
-    if options.json:
-        dump(figures, options.json)
+    for name in unmeasured(figures):
+        print(f"not measured: {name}")
     return int(options.check and any(verdict(figure) == "FAIL" for figure in figures))
 
 

@@ -86,6 +86,12 @@ def verdict(figure: Figure) -> str:
     return "PASS" if figure.value <= goal + (_TOLERANCE if figure.kind == "exponent" else 0) else "FAIL"
 
 
+def unmeasured(figures: Iterable[Figure]) -> list[str]:
+    """Return the names of the goals that nothing was measured for."""
+    measured = {figure.name for figure in figures}
+    return [name for name in GOALS if name not in measured]
+
+
 def in_turns(times: int, *takes: Callable[[], float]) -> list[list[float]]:
     """Take samples of several things, one of each in turn, so that noise is shared."""
     samples: list[list[float]] = [[] for _ in takes]

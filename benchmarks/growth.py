@@ -1,4 +1,8 @@
-"""What grows with a repository: its plans, its runs, its files."""
+"""What grows with a repository: its plans, its runs, its files.
+
+A fresh process times the one call that grows, for all else of a command is the same. None of the runs is old
+enough to be pruned: it is the looking at them that each new run has to wait for.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,10 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from benchmarks.figures import Figure, in_turns
 from benchmarks.workplace import LW_CODER, PYTHON, Timed, Workplace, finish, workplace
@@ -23,21 +25,19 @@ def warm(times: int) -> Iterator[Figure]:
     """Prompts known, images current."""
     with workplace() as place:
         place.code()
-        bare = place.bare()
+        bare, peer = place.bare(), _devcontainer(place)
         ours: list[Timed] = []
         others: list[Timed] = []
         peers: list[Timed] = []
-        peer = _devcontainer(place)
         for _ in range(times):
             ours.append(place.code())
             others.append(place.times(*bare))
             if peer:
                 peers.append(place.times(*peer))
-        if peer:
-            _remove_devcontainer(place)
-        yield from _beside("warm code", ours, others, "compose build, run")
-        if peer:
-            yield from _beside("warm code beside devcontainer", ours, peers, "devcontainer up, exec")
+                _remove_devcontainer(place)  # ours is removed by itself, after its end
+    yield from _beside("warm code", ours, others, "compose build, run")
+    if peer:
+        yield from _beside("warm code beside devcontainer", ours, peers, "devcontainer up, exec")
 
 
 def _beside(name: str, ours: Sequence[Timed], others: Sequence[Timed], what: str) -> Iterator[Figure]:
@@ -48,7 +48,10 @@ def _beside(name: str, ours: Sequence[Timed], others: Sequence[Timed], what: str
 
 
 def _devcontainer(place: Workplace) -> tuple[str, ...]:
-    """Describe an equal container, and return the command that starts the stub in a fresh one."""
+    """Describe an equal container, and return the command that starts the stub in a fresh one.
+
+    It builds nothing, and mounts the worktree alone: less than ours does.
+    """
     if DEVCONTAINER not in os.environ:
         return ()
     services = (place.newest_run() / "services.yml").read_text(encoding="utf-8")
@@ -66,7 +69,7 @@ def _devcontainer(place: Workplace) -> tuple[str, ...]:
     (place.root / ".devcontainer/devcontainer.json").write_text(json.dumps(settings), encoding="utf-8")
     command = os.environ[DEVCONTAINER]
     where = f"--workspace-folder {place.root}"
-    up = f"{command} up {where} --remove-existing-container >/dev/null 2>&1"
+    up = f"{command} up {where} >/dev/null"
     return ("/bin/sh", "-c", f"{up} && exec {command} exec {where} start-session")
 
 
@@ -102,7 +105,7 @@ def cold(times: int) -> Iterator[Figure]:
         )
     yield Figure("cold prompts", "figure", prompts)
     yield Figure("a changed layer", "figure", layer)
-    longer = [max(pair) for pair in zip(prompts, layer, strict=True)]
+    longer = max(prompts, layer, key=median)
     yield Figure("cold prompts and a changed layer", "ratio", both, longer, "the longer of the two alone")
 
 
@@ -133,19 +136,38 @@ def memory(times: int) -> Iterator[Figure]:
     with workplace() as place:
         place.code()
         (place.root / f".lw_coder/worktrees/{PLAN_ID}/linger").touch()
-        ours, bare = in_turns(times, partial(_resident_during_a_session, place), _resident_python)
-        yield Figure("memory during a session", "difference", ours, bare, "python -c 'time.sleep'", "MiB")
+        held = [_held_during_a_session(place) for _ in range(times)]
+        bare = [_held_by_python() for _ in range(times)]
+    resident = [sample.resident for sample in held]
+    yield Figure("memory during a session", "difference", resident, bare, "python -c 'time.sleep'", "MiB")
+    yield Figure("the same, its share of what is shared", "figure", [one.share for one in held], unit="MiB")
+    yield Figure("docker's client beside it", "figure", [one.client for one in held], unit="MiB")
 
 
-def _resident_during_a_session(place: Workplace) -> float:
+@dataclass(frozen=True)
+class Held:
+    """MiB that lw_coder's processes have resident, their proportional share, and what docker's client has."""
+
+    resident: float
+    share: float
+    client: float
+
+
+def _held_during_a_session(place: Workplace) -> Held:
     child = place.starts((LW_CODER, "code", PLAN_ID))
     child.expect(b"FIRST:")
-    resident = _resident(child.pid or 0)
+    family = list(_family(child.pid or 0))
+    own = [pid for pid in family if pid == child.pid or "docker" not in _name(pid)]
+    held = Held(
+        resident=sum(_mib(pid, "Rss") for pid in own),
+        share=sum(_mib(pid, "Pss") for pid in own),
+        client=sum(_mib(pid, "Rss") for pid in family if pid not in own),
+    )
     for container in _containers(place):
         subprocess.run(["docker", "kill", container], check=True, capture_output=True)
     child.expect(b"Run:")
     child.close(force=True)
-    return resident
+    return held
 
 
 def _containers(place: Workplace) -> list[str]:
@@ -156,26 +178,26 @@ def _containers(place: Workplace) -> list[str]:
     return listed.stdout.split()
 
 
-def _resident_python() -> float:
+def _held_by_python() -> float:
     process = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(60)"])
     time.sleep(0.5)
     try:
-        return _resident(process.pid)
+        return _mib(process.pid, "Rss")
     finally:
         process.kill()
         process.wait()
 
 
-def _resident(pid: int) -> float:
-    """MiB of a process, and of its children that are python too."""
-    total = 0.0
-    for process in (pid, *_children(pid)):
-        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        if process == pid or fields["Name"].strip().startswith(("python", "lw_coder")):
-            total += float(fields.get("VmRSS", "0 kB").split()[0]) / 1024
-    return total
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        yield from _family(int(child))
 
 
-def _children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8")
+
+
+def _mib(pid: int, what: str) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith(f"{what}:")) / 1024

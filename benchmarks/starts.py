@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 from benchmarks.figures import Figure, in_turns
 from benchmarks.workplace import LW_CODER, PYTHON, Workplace, seconds, workplace
@@ -26,10 +28,20 @@ def measure(times: int) -> Iterator[Figure]:
             "completion": ((LW_CODER,), {**place.env, **asked}),
             f"runs list over {STORED_RUNS} runs": ((LW_CODER, "runs", "list"), place.env),
         }
+        _require(starts["completion"], place.root, "plain,sample-plan", 1)
+        _require(starts[f"runs list over {STORED_RUNS} runs"], place.root, PLAN_ID, STORED_RUNS)
         bare = partial(seconds, BARE, place.root, place.env)
         for name, (command, env) in starts.items():
             ours, other = in_turns(times * 3, partial(seconds, command, place.root, env), bare)
             yield Figure(name, "ratio", ours, other, "python -c pass")
+
+
+def _require(start: tuple[tuple[str, ...], Mapping[str, str]], cwd: Path, word: str, lines: int) -> None:
+    """See that a start does what it is timed for."""
+    command, env = start
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=cwd)
+    if sum(word in line for line in done.stdout.splitlines()) < lines:
+        raise RuntimeError(f"{command}: printed {done.stdout[:500]!r}")
 
 
 def _store_runs(place: Workplace) -> None:

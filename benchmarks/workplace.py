@@ -121,21 +121,20 @@ def workplace(thinking: float = 0.0) -> Iterator[Workplace]:
             place.home.mkdir()
             place.sample.write_env(model.base_url)
             place.set_dockerfile()
-            yield place
-            _remove_image(place)
+            try:
+                yield place
+            finally:
+                _remove_images(place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_image(place: Workplace) -> None:
-    tags = {
-        line.split()[-1]
-        for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if "image: lw_coder_droid:" in line and not line.endswith(":latest")
-    }
-    for tag in tags:
-        subprocess.run(["docker", "image", "rm", "--force", tag], check=False, capture_output=True)
+def _remove_images(place: Workplace) -> None:
+    """Remove what the runs name: the image's name, and each image that a changed layer made."""
+    texts = [path.read_text(encoding="utf-8") for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")]
+    named = {line.split()[-1] for text in texts for line in text.splitlines() if "image: " in line}
+    ours = [name for name in named if name.startswith("sha256:") or name != "lw_coder_droid:latest"]
+    subprocess.run(["docker", "image", "rm", "--force", *ours], check=False, capture_output=True)
 
 
 def seconds(command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> float:
