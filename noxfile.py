@@ -92,7 +92,7 @@ def require_the_same_elsewhere(session: nox.Session, folder: Path, wheel: Path) 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel, twice the same; install it elsewhere, and have it write a plan and carry one out there."""
+    """Build the wheel, twice the same; install it elsewhere; have it write a plan and carry one out there."""
     install(session, "build", "test")
     ensure_engine(session)
     folder = Path(session.create_tmp()).resolve()
