@@ -268,7 +268,8 @@ def choose_login(values: Mapping[str, str], home: Path) -> Login:
     login = _login(values, home)
     if login is Login.NONE and not values.get(API_KEY):
         raise EnvironmentFileError(
-            f"forward_env: keeps {API_KEY} out of the session, and droid has no other login",
+            f".lw_coder/config.toml: forward_env: keeps {API_KEY} out of the session, and droid has no "
+            "other login",
             f'add "{API_KEY}" or "OPENROUTER_*" to forward_env in .lw_coder/config.toml',
         )
     return login

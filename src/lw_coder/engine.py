@@ -160,7 +160,8 @@ def require_isolation(version: str) -> None:
     match = re.match(r"\d+", version)
     if match is None or int(match[0]) < MIN_ISOLATING:
         raise EngineError(
-            f"allow_hosts: Docker Engine {version} cannot keep a network from the host",
+            f".lw_coder/config.toml: allow_hosts: Docker Engine {version} cannot keep a network from "
+            "the host",
             f"install {MIN_ISOLATING} or later, or remove allow_hosts from .lw_coder/config.toml",
         )
 

@@ -93,7 +93,8 @@ def _env_path(root: Path, configured: str | None) -> Path | None:
         return None
     problem = "is not a file" if path.exists() else "there is no such file"
     raise EnvironmentFileError(
-        f"env_file: {configured}: {problem}", "create it, or correct env_file in .lw_coder/config.toml"
+        f".lw_coder/config.toml: env_file: {configured}: {problem}",
+        "create it, or correct env_file in .lw_coder/config.toml",
     )
 
 

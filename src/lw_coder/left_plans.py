@@ -1,13 +1,15 @@
 """Plans that a session wrote beside the tasks folder, in a worktree that is about to be removed.
 
-Agents put plans where they like. Every new Markdown file of the worktree is kept in the run's folder; what is
-there is not to be trusted: no link is followed, nothing but plain files is opened.
+Agents put plans where they like. New Markdown files of the worktree, the nearest to its top first, are
+kept in the run's folder; what is there is not to be trusted: no link is followed, nothing but plain files
+is opened.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from lw_coder.untrusted import Entry, UntrustedFolder
 KEPT = Path("left")  # in the run's folder
 MOST_KEPT = 50
 MOST_ENTRIES = 20_000
+DEEPEST = 12  # folders; each is opened from the top, so no part of the way can be a link
+LONGEST_NAME = 1000  # characters; a copy's path has to be one that can be opened
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,13 @@ def _markdown(worktree: Path) -> Iterator[str]:
     folder, waiting, seen = UntrustedFolder(worktree.parent), deque([worktree.name]), 0
     while waiting:
         inner = waiting.popleft()
+        is_deepest = inner.count("/") >= DEEPEST
         for entry in _entries(folder, inner):
             seen += 1
             if seen > MOST_ENTRIES:
                 return
             name = f"{inner}/{entry.name}"
-            if entry.is_folder:
+            if entry.is_folder and not is_deepest:
                 waiting.append(name)
             elif name.lower().endswith(".md"):
                 yield name.removeprefix(f"{worktree.name}/")
@@ -73,10 +78,13 @@ def _entries(folder: UntrustedFolder, name: str) -> list[Entry]:
 
 
 def _copied(worktree: Path, name: str, into: Path) -> bool:
+    if len(name) > LONGEST_NAME:
+        return False
     try:
         (into / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         UntrustedFolder(worktree).copy(name, into / name, MAX_PLAN_BYTES)
     except (GitError, OSError):
-        (into / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            (into / name).unlink(missing_ok=True)
         return False
     return True

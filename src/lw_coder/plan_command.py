@@ -178,7 +178,7 @@ def tidy_up(ground: Groundwork) -> None:
     for run in unended_runs(repository, PLAN_RUNS):
         if _worktree_of(run) not in in_use:
             bring_home_late(repository, run)
-    if not in_use:
+    if not temp_worktree_names(repository):  # each `plan` has one before it has a run
         runs_manager.remove_partial_runs(repository.root, PLAN_RUNS)
 
 

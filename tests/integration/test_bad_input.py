@@ -284,8 +284,18 @@ CONFIGS = (
 )
 
 ENV_FILES = (
-    Case("env file missing", ("env_file: .env: there is no such file",), "create it", without(".env")),
-    Case("env file a folder", ("env_file: .env: is not a file",), "create it", folder_as_env_file),
+    Case(
+        "env file missing",
+        (".lw_coder/config.toml: env_file: .env: there is no such file",),
+        "create it",
+        without(".env"),
+    ),
+    Case(
+        "env file a folder",
+        (".lw_coder/config.toml: env_file: .env: is not a file",),
+        "create it",
+        folder_as_env_file,
+    ),
     Case(
         "env file unreadable",
         (".env: cannot be read: Permission denied",),
@@ -372,7 +382,7 @@ ENGINES = (
     ),
     Case(
         "Compose too old",
-        ("docker compose: 2.26.1", "is too old"),
+        ("docker compose: 2.2", "is too old"),
         "Compose plugin 2.30 or later",
         env={"DOCKER_CONFIG": "{old}"},
     ),
@@ -419,7 +429,7 @@ CASES = (*PLANS, *CONFIGS, *ENV_FILES, *WORKTREES, *ENGINES)
 
 @pytest.fixture(scope="session")
 def old_compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A docker configuration with Debian 13's Compose, 2.26.1, which docker prefers to the machine's own."""
+    """A docker configuration with Debian 13's Compose, 2.26, which docker prefers to the machine's own."""
     folder = tmp_path_factory.mktemp("docker-config")
     (folder / "cli-plugins").mkdir()
     build = ("docker", "build", "--quiet", "--tag", OLD_COMPOSE, "-")
@@ -450,15 +460,15 @@ def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
     sample: SampleRepository,
     person: Person,
     denied_socket: str,
-    old_compose: str,
     tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     case.breaks(sample)
     places = {
         "{bin}": _path_without_docker(tmp_path),
         "{closed}": _closed_address(),
         "{denied}": denied_socket,
-        "{old}": old_compose,
+        "{old}": request.getfixturevalue("old_compose") if "{old}" in case.env.values() else "",
         "{plugins}": _plugins(),
     }
     person.extra = {name: _filled(value, places) for name, value in case.env.items()}

@@ -55,7 +55,8 @@ def test_an_engine_that_can_keep_a_network_from_the_host(version: str) -> None:
 @pytest.mark.parametrize("version", ["27.5.1", "9.9", "dev", ""])
 def test_one_that_cannot(version: str) -> None:
     with pytest.raises(
-        EngineError, match=r"^allow_hosts: Docker Engine .*cannot keep a network from the host"
+        EngineError,
+        match=r"^\.lw_coder/config\.toml: allow_hosts: Docker Engine .*cannot keep a network from the host",
     ):
         require_isolation(version)
 

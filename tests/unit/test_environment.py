@@ -156,8 +156,13 @@ def test_a_slash_behind_the_address(tmp_path: Path) -> None:
 def test_env_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "latin").write_bytes(b"NAME=caf\xe9\n")
-    assert "env_file: none: there is no such file" in refused(tmp_path, "none", **KEY).message
-    assert "env_file: folder: is not a file" in refused(tmp_path, "folder", **KEY).message
+    assert (
+        ".lw_coder/config.toml: env_file: none: there is no such file"
+        in refused(tmp_path, "none", **KEY).message
+    )
+    assert (
+        ".lw_coder/config.toml: env_file: folder: is not a file" in refused(tmp_path, "folder", **KEY).message
+    )
     assert "latin: is not UTF-8 text" in refused(tmp_path, "latin", **KEY).message
 
 
@@ -166,7 +171,9 @@ def test_a_key_that_droid_would_miss(tmp_path: Path) -> None:
     values = loaded(tmp_path, forward=("AWS_*",)).values
     with pytest.raises(EnvironmentFileError) as caught:
         choose_login(values, tmp_path)
-    assert caught.value.message.startswith("forward_env: keeps OPENROUTER_API_KEY out of the session")
+    assert caught.value.message.startswith(
+        ".lw_coder/config.toml: forward_env: keeps OPENROUTER_API_KEY out of the session"
+    )
     assert '"OPENROUTER_*"' in caught.value.remedy
     assert choose_login({"FACTORY_API_KEY": "x"}, tmp_path) is Login.API_KEY
     assert choose_login(KEY, tmp_path) is Login.NONE

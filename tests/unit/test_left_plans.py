@@ -64,3 +64,22 @@ def test_the_nearest_are_kept_and_the_rest_is_counted(worktree: Path, run: Path)
     left = keep_left_plans(worktree, {"README.md"}, run)
     assert left.kept[0] == "near.md"
     assert (len(left.kept), left.lost) == (MOST_KEPT, 6)
+
+
+def test_a_path_that_is_too_long_or_too_deep_stops_nothing(worktree: Path, run: Path) -> None:
+    (worktree / "near.md").write_text("x")
+    _nest(worktree, "x" * 250, 5)
+    _nest(worktree, "d", 100)
+    left = keep_left_plans(worktree, {"README.md"}, run)
+    assert (left.kept, left.lost) == (("near.md",), 1)
+
+
+def _nest(folder: Path, name: str, depth: int) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=handle)
+        inner = os.open(name, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(os.open("PLAN.md", os.O_CREAT | os.O_WRONLY, dir_fd=handle))
+    os.close(handle)
