@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -32,7 +33,16 @@ def _complete_run(context: click.Context, parameter: click.Parameter, typed: str
     return complete_run(context, parameter, typed)
 
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+def _help_width() -> int:
+    """Return what click would by `shutil`, whose import takes longer than the help's text."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
+    except (ValueError, OSError):
+        columns = 80
+    return max(min(columns, 100) - 2, 50)
+
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width()}
 
 
 @click.group(context_settings=CONTEXT)

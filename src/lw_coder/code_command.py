@@ -52,12 +52,14 @@ class Job:
         build_files: what the repository's image is built from.
         ground: what the session stands on.
         engine: what runs it.
+        approach: the way to it, whose import may still go on.
     """
 
     plan: PlanFile
     build_files: images.RepoBuildFiles
     ground: Groundwork
     engine: Engine
+    approach: Approach
 
     @property
     def plan_id(self) -> str:
@@ -96,7 +98,7 @@ def load_job(name: str, start: Path) -> Job:
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
     engine = reach_engine(approach, ground)
     tell(ground)
-    return Job(plan, build_files, ground, engine)
+    return Job(plan, build_files, ground, engine, approach)
 
 
 def carry_out(work: Workplace) -> tuple[Ended, Homecoming]:
@@ -117,6 +119,7 @@ def prepare(job: Job) -> Workplace:
         runs_manager.removed_on_failure(runs_manager.open_run(repository.root, job.plan_id)) as run,
     ):
         write_build_spec(job, run)
+        job.approach.end()
         # All else is done while the images are built: neither needs the other.
         with Background(lambda: images.build_images(run.folder, identity), awaits_client=True) as building:
             take_over(identity, job.plan_id, has_proxies=job.ground.config.allow_hosts is not None)

@@ -65,13 +65,16 @@ class Approach:
         self._import = threading.Thread(target=import_module, args=("python_on_whales",), daemon=True)
         self._import.start()
 
+    def end(self) -> None:
+        """Wait for the import; no thread is left then: a process can be forked, and has the client."""
+        self._import.join()
+
     def connect(self) -> Engine:
-        """Wait for the answers; no thread is left then, so that a process can be forked, and has the client.
+        """Wait for the answers.
 
         Raises:
             EngineError: no client, no daemon, no Compose plugin, or one that is too old.
         """
-        self._import.join()
         version, compose = (_answer(question) for question in self._questions)
         return Engine(version or _server_version(), require_compose(compose or _compose_version()))
 

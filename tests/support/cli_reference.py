@@ -31,7 +31,7 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
-    settings = {**command.context_settings, "max_content_width": 90}
+    settings = {**command.context_settings, "terminal_width": 78}
     return click.Context(command, parent=parent, info_name=name, **settings)
 
 
