@@ -195,10 +195,11 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
         )
 
 
-def committed_files(repository: Repository, sha: str) -> frozenset[str]:
-    """Return the path of every file of a commit, `/` between its parts."""
-    listed = run_git("ls-tree", "-r", "-z", "--name-only", "--full-tree", sha, place=repository.place)
-    return frozenset(listed.stdout.split("\0"))
+def committed_files(repository: Repository, sha: str) -> dict[str, str]:
+    """Map the path of every file of a commit, `/` between its parts, to the id of its content."""
+    listed = run_git("ls-tree", "-r", "-z", "--full-tree", sha, place=repository.place).stdout
+    entries = (line.split("\t", 1) for line in listed.split("\0") if line)
+    return {name: described.split(" ")[2] for described, name in entries}
 
 
 def root_commit(repository: Repository) -> str:

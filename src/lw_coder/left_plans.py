@@ -1,14 +1,15 @@
 """Plans that a session wrote beside the tasks folder, in a worktree that is about to be removed.
 
-Agents put plans where they like. New Markdown files of the worktree, the nearest to its top first, are
-kept in the run's folder; what is there is not to be trusted: no link is followed, nothing but plain files
-is opened.
+Agents put plans where they like. New and changed Markdown files, the nearest to the worktree's top first,
+are kept in the run's folder. What is there is not to be trusted: no link is followed, nothing but plain
+files is opened.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,21 +38,44 @@ class Left:
     lost: int = 0
 
 
-def keep_left_plans(worktree: Path, committed: Container[str], run_folder: Path) -> Left:
-    """Copy each Markdown file that is in no commit to the run's folder.
+def keep_left_plans(worktree: Path, committed: Mapping[str, str], run_folder: Path) -> Left:
+    """Copy each Markdown file that is new, or not what was checked out, to the run's folder.
 
     Args:
         worktree: what the session worked on.
-        committed: paths of the files that were checked out.
+        committed: the files that were checked out, by path, with the ids of their content.
         run_folder: gets KEPT, if there is anything to keep.
     """
-    found = sorted((name for name in _markdown(worktree) if name not in committed), key=_nearest_first)
+    found = sorted(
+        (name for name in _markdown(worktree) if not _is_known(worktree, name, committed)), key=_nearest_first
+    )
     kept = [name for name in found[:MOST_KEPT] if _copied(worktree, name, run_folder / KEPT)]
     return Left(tuple(kept), len(found) - len(kept))
 
 
 def _nearest_first(name: str) -> tuple[int, str]:
     return name.count("/"), name
+
+
+def _is_known(worktree: Path, name: str, committed: Mapping[str, str]) -> bool:
+    if name not in committed:
+        return False
+    try:
+        content = UntrustedFolder(worktree).read(name, MAX_PLAN_BYTES)
+    except GitError:
+        return True  # longer than a plan can be
+    return content is None or _blob_id(content, len(committed[name])) == committed[name]
+
+
+def _blob_id(content: bytes, digits: int) -> str:
+    """Compute what git calls this content; git itself is not run where an agent wrote."""
+    digest = (
+        hashlib.sha256()
+        if digits == hashlib.sha256().digest_size * 2
+        else hashlib.sha1(usedforsecurity=False)
+    )
+    digest.update(b"blob %d\0" % len(content) + content)
+    return digest.hexdigest()
 
 
 def _markdown(worktree: Path) -> Iterator[str]:

@@ -5,6 +5,8 @@ The session writes straight into the person's tasks folder: no end of it, howeve
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,10 +189,12 @@ def keep_of_killed(repository: git.Repository, name: str) -> None:
     worktree = repository.root / TEMP_WORKTREES_FOLDER / name
     for run in unended_runs(repository, PLAN_RUNS):
         if _worktree_of(run) == name:
-            head = open_session_git(run.folder).head
-            report_left(
-                repository, run, keep_left_plans(worktree, git.committed_files(repository, head), run.folder)
-            )
+            try:
+                committed = git.committed_files(repository, open_session_git(run.folder).head)
+            except GitError as error:
+                warn(f"earlier run {run.identity}: {error.message}; all of its Markdown files are kept")
+                committed = {}
+            report_left(repository, run, keep_left_plans(worktree, committed, run.folder))
 
 
 def _worktree_of(run: runs_manager.Run) -> str | None:
@@ -203,7 +207,10 @@ def _worktree_of(run: runs_manager.Run) -> str | None:
 def prepare(job: Job, worktree: Worktree) -> tuple[Workplace, Originals]:
     """Make the run's folder and the image; all of it, or nothing."""
     repository = job.ground.repository
-    with runs_manager.removed_on_failure(runs_manager.open_run(repository.root, PLAN_RUNS)) as run:
+    with (
+        _tasks_folder(repository.root),
+        runs_manager.removed_on_failure(runs_manager.open_run(repository.root, PLAN_RUNS)) as run,
+    ):
         session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
         work = Workplace(job.ground, run, worktree, session_git)
         write_spec(job, work)
@@ -215,10 +222,24 @@ def prepare(job: Job, worktree: Worktree) -> tuple[Workplace, Originals]:
     return work.as_sealed(), originals
 
 
+@contextmanager
+def _tasks_folder(root: Path) -> Iterator[None]:
+    """Have a tasks folder; if the block fails, one that was made for it, and is empty, goes again."""
+    folder = root / TASKS_FOLDER
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
 def write_spec(job: Job, work: Workplace) -> None:
     """Write what a container is made from, and make the folders that its mounts lie over."""
-    for folder in (tasks_folder(work), work.worktree.path / TASKS_FOLDER):
-        folder.mkdir(parents=True, exist_ok=True)
+    (work.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(work)
     for path, text in prompt_assets.plan_run_files(job.git_sha, job.idea).items():
         runs_manager.write_file(work.run.folder, path, text)

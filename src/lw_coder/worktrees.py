@@ -149,13 +149,19 @@ def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
     Raises:
         GitError: the commit is unknown, or the worktree could not be made or removed.
     """
-    name = f"plan-{secrets.token_hex(6)}"
-    _make_ignored_folder(repository.root / TEMP_WORKTREES_FOLDER)
-    with exclusive(_lock_path(_temp_path(repository, name))):
-        try:
-            yield create_temp_worktree(repository, sha, name)
-        finally:
-            remove_temp_worktree(repository, name)
+    name, parent = f"plan-{secrets.token_hex(6)}", repository.root / TEMP_WORKTREES_FOLDER
+    had_parent = os.path.lexists(parent)
+    try:
+        _make_ignored_folder(parent)
+        with exclusive(_lock_path(_temp_path(repository, name))):
+            try:
+                yield create_temp_worktree(repository, sha, name)
+            finally:
+                remove_temp_worktree(repository, name)
+    except BaseException:
+        if not had_parent:
+            _remove_ignored_folder(parent)
+        raise
 
 
 def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktree:

@@ -255,6 +255,7 @@ def test_ctrl_c_before_the_session_leaves_nothing(sample: SampleRepository, pers
     assert not temp_worktrees(sample)
     assert sample.git("worktree", "list").count("\n") == 0
     assert not (sample.root / ".lw_coder/runs").exists()
+    assert not (sample.root / ".lw_coder/temp-worktrees").exists()
 
 
 @pytest.mark.parametrize(

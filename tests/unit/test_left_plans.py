@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.git import committed_files, find_repository
 from lw_coder.left_plans import KEPT, MOST_KEPT, keep_left_plans
 from lw_coder.plan_file import MAX_PLAN_BYTES
+from tests.support.git_repository import make_repository
+
+COMMITTED = {"README.md": "da2bdc1b30ad8d1a827b1f81f14f674716f00927"}
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def test_new_markdown_is_kept_as_it_lay(worktree: Path, run: Path) -> None:
     (worktree / "PLAN.MD").write_text("one")
     (worktree / "plans/deep/two.md").write_text("two")
     (worktree / "code.py").write_text("no plan")
-    left = keep_left_plans(worktree, {"README.md"}, run)
+    left = keep_left_plans(worktree, COMMITTED, run)
     assert left.kept == ("PLAN.MD", "plans/deep/two.md")
     assert left.lost == 0
     assert (run / KEPT / "plans/deep/two.md").read_text() == "two"
@@ -39,7 +43,7 @@ def test_new_markdown_is_kept_as_it_lay(worktree: Path, run: Path) -> None:
 
 
 def test_nothing_new_makes_no_folder(worktree: Path, run: Path) -> None:
-    assert keep_left_plans(worktree, {"README.md"}, run).kept == ()
+    assert keep_left_plans(worktree, COMMITTED, run).kept == ()
     assert not list(run.iterdir())
 
 
@@ -51,7 +55,7 @@ def test_no_link_or_pipe_is_followed_and_nothing_large_is_kept(worktree: Path, r
     (worktree / "folder").symlink_to(outside)
     os.mkfifo(worktree / "pipe.md")
     (worktree / "large.md").write_text("x" * (MAX_PLAN_BYTES + 1))
-    left = keep_left_plans(worktree, {"README.md"}, run)
+    left = keep_left_plans(worktree, COMMITTED, run)
     assert (left.kept, left.lost) == ((), 3)
     assert not [path for path in run.rglob("*") if path.is_file()]
 
@@ -61,7 +65,7 @@ def test_the_nearest_are_kept_and_the_rest_is_counted(worktree: Path, run: Path)
     for number in range(MOST_KEPT + 5):
         (worktree / f"many/{number}.md").write_text("x")
     (worktree / "near.md").write_text("x")
-    left = keep_left_plans(worktree, {"README.md"}, run)
+    left = keep_left_plans(worktree, COMMITTED, run)
     assert left.kept[0] == "near.md"
     assert (len(left.kept), left.lost) == (MOST_KEPT, 6)
 
@@ -70,7 +74,7 @@ def test_a_path_that_is_too_long_or_too_deep_stops_nothing(worktree: Path, run: 
     (worktree / "near.md").write_text("x")
     _nest(worktree, "x" * 250, 5)
     _nest(worktree, "d", 100)
-    left = keep_left_plans(worktree, {"README.md"}, run)
+    left = keep_left_plans(worktree, COMMITTED, run)
     assert (left.kept, left.lost) == (("near.md",), 1)
 
 
@@ -83,3 +87,14 @@ def _nest(folder: Path, name: str, depth: int) -> None:
         handle = inner
     os.close(os.open("PLAN.md", os.O_CREAT | os.O_WRONLY, dir_fd=handle))
     os.close(handle)
+
+
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+def test_a_committed_file_that_was_changed_is_kept(tmp_path: Path, run: Path, object_format: str) -> None:
+    made = make_repository(tmp_path / "repository", f"--object-format={object_format}")
+    made.commit("Plan", "PLAN.md", "as it was")
+    sha = made.commit("Another", "other.md", "left alone")
+    (made.path / "PLAN.md").write_text("as the session wrote it")
+    committed = committed_files(find_repository(made.path), sha)
+    assert keep_left_plans(made.path, committed, run).kept == ("PLAN.md",)
+    assert (run / KEPT / "PLAN.md").read_text() == "as the session wrote it"
