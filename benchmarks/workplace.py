@@ -133,8 +133,8 @@ def _remove_images(place: Workplace) -> None:
     """Remove what the runs name: the image's name, and each image that a changed layer made."""
     texts = [path.read_text(encoding="utf-8") for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")]
     named = {line.split()[-1] for text in texts for line in text.splitlines() if "image: " in line}
-    ours = [name for name in named if name.startswith("sha256:") or name != "lw_coder_droid:latest"]
-    subprocess.run(["docker", "image", "rm", "--force", *ours], check=False, capture_output=True)
+    named.discard("lw_coder_droid:latest")
+    subprocess.run(["docker", "image", "rm", "--force", *named], check=False, capture_output=True)
 
 
 def seconds(command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> float:
