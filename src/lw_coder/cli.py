@@ -47,8 +47,16 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width(
 
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__)
-def cli() -> None:
+@click.option(
+    "--debug", is_flag=True, help="With an error, show where it arose: types and stacks, no values."
+)
+@click.pass_context
+def cli(context: click.Context, *, debug: bool) -> None:
     """Carry out Markdown plans with a coding agent, in a container that leaves a replayable spec."""
+    if debug:
+        from lw_coder.traces import trace_shown
+
+        context.with_resource(trace_shown())
 
 
 @cli.command()

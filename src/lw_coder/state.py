@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
 
 from lw_coder.errors import StateError
+from lw_coder.traces import trace
 
 APP = "lw_coder"
 
@@ -45,20 +45,9 @@ def _private(folder: Path) -> Path:
 def write_crash_log(error: BaseException) -> Path:
     """Write where an unexpected error arose.
 
-    An exception's text can hold a secret (a command line, a server's answer): the log has each
-    exception's type and stack, without its text.
+    An exception's text can hold a secret; the log has its trace.
     """
     path = log_folder() / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     path.touch(mode=0o600)
-    path.write_text("".join(_stacks(error)), encoding="utf-8")
+    path.write_text(trace(error), encoding="utf-8")
     return path
-
-
-def _stacks(error: BaseException | None) -> list[str]:
-    if error is None:
-        return []
-    stack = traceback.format_list(traceback.extract_tb(error.__traceback__))
-    is_ours = type(error).__module__.startswith("lw_coder.")  # its notes are the stack of a child process
-    notes = getattr(error, "__notes__", []) if is_ours else []
-    earlier = _stacks(error.__cause__ or error.__context__)
-    return [*earlier, *notes, f"{type(error).__qualname__}\n", *stack]

@@ -44,9 +44,9 @@ def lw_coder(*args: str) -> subprocess.CompletedProcess[str]:
     return python(f"{_MAIN}main()", *args)
 
 
-def failing(statement: str) -> subprocess.CompletedProcess[str]:
+def failing(statement: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the real command line with one more command, which does this."""
-    return python(f"{_MAIN}@cli.command()\ndef fail():\n    {statement}\nmain()", "fail")
+    return python(f"{_MAIN}@cli.command()\ndef fail():\n    {statement}\nmain()", *options, "fail")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["code", "--help"], ["runs", "--help"]])
@@ -108,6 +108,30 @@ def test_a_bug_is_told_without_its_text(home: Path) -> None:
     assert text.index("KeyError") < text.index("ValueError")
     assert "in fail" in text
     assert "sk-secret" not in text + result.stderr
+
+
+def test_debug_shows_where_an_error_arose_without_its_text(home: Path) -> None:
+    raised = "x = 'sk-' + 'secret'; raise {}(x, 'remedy') from KeyError(x)"
+    expected = failing(raised.format("__import__('lw_coder.errors').errors.RunError"), "--debug")
+    bug = failing(raised.format("ValueError"), "--debug")
+    for result, kind in ((expected, "RunError"), (bug, "ValueError")):
+        trace, _, last = result.stderr.rstrip().rpartition("\n")
+        assert last.startswith("error: ")
+        assert "Traceback" not in trace
+        assert trace.index("KeyError\n") < trace.index(f"{kind}\n") < trace.index("in fail")
+        assert "sk-secret" not in trace
+    assert "sk-secret" not in bug.stderr
+    assert list(home.rglob("crash-*.log"))
+
+
+def test_debug_adds_nothing_to_a_wrong_command_line_or_an_end() -> None:
+    for words in (["frobnicate"], ["runs", "--help"], ["runs", "list", "a", "b"]):
+        plain, debugged = lw_coder(*words), lw_coder("--debug", *words)
+        assert (debugged.returncode, debugged.stdout, debugged.stderr) == (
+            plain.returncode,
+            plain.stdout,
+            plain.stderr,
+        )
 
 
 def test_a_bug_where_no_log_can_be_written(home: Path) -> None:
