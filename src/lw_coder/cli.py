@@ -99,12 +99,24 @@ def plan(file: str | None, text: str | None) -> int:
     return run_plan_command(file, text, _here())
 
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@cli.command()
+@AS_JSON
+def doctor(*, as_json: bool) -> int:
+    """Look whether all is there that a session needs, and what was left lying about.
+
+    Changes nothing. What is wrong is said with what to do, and the exit code is then 1.
+    """
+    from lw_coder.doctor_command import doctor_command
+
+    return doctor_command(_here(), as_json=as_json)
+
+
 @cli.group()
 def runs() -> None:
     """Look at the runs of this repository, and take from them."""
-
-
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @runs.command("list")

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -343,6 +343,54 @@ def containers_with(labels: Mapping[str, str], *, only_running: bool = False) ->
     with _asked():
         found = docker.container.list(all=not only_running, filters=_label_filters(labels))
         return [container.id for container in found]
+
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LocalContainer:
+    """A container as it was when it was looked at.
+
+    Attributes:
+        id: 64 hex digits.
+        labels: all that it has.
+        is_running: whether its process is at work, or paused.
+    """
+
+    id: str
+    labels: Labels
+    is_running: bool
+
+
+def containers_labelled(name: str) -> list[LocalContainer]:
+    """Look at the containers, ended ones included, that have a label of this name.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales import docker
+    from python_on_whales.exceptions import NoSuchContainer
+
+    with _asked():
+        found = docker.container.list(all=True, filters=[("label", name)])
+    looked: list[LocalContainer] = []
+    for one in found:
+        with _asked(), suppress(NoSuchContainer):  # it can go meanwhile
+            looked.append(LocalContainer(one.id, one.config.labels or {}, bool(one.state.running)))
+    return looked
+
+
+def networks_labelled(name: str) -> dict[str, Labels]:
+    """Map the ids of the networks that have a label of this name to all their labels.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales import docker
+
+    with _asked():
+        return {one.id: one.labels for one in docker.network.list(filters=[("label", name)])}
 
 
 def _label_filters(labels: Mapping[str, str]) -> list[tuple[Literal["label"], str]]:

@@ -245,6 +245,14 @@ def has_changes(repository: Repository, *, besides: Path) -> bool:
     return bool(asked.stdout)
 
 
+def is_ignored(repository: Repository, path: Path) -> bool:
+    """Tell whether git leaves a file alone: it is outside of the repository, or ignored and not tracked."""
+    if not path.is_relative_to(repository.root):
+        return True
+    asked = run_git("check-ignore", "--quiet", "--", str(path), place=Place(repository.root), check=False)
+    return asked.code == 0
+
+
 def identity(repository: Repository) -> Identity | None:
     """Return who commits here, or None unless both user.name and user.email are configured."""
     name = run_git("config", "--get", "user.name", place=repository.place, check=False).stdout

@@ -177,6 +177,15 @@ def _build_base(folder: Path, log: Path) -> None:
         raise EngineError(error.message, remedy) from None
 
 
+def has_current_base() -> bool:
+    """Tell whether the next run has no base image to build.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    return _current_base() is not None
+
+
 def _current_base() -> str | None:
     found = engine.find_image(BASE_TAG)
     return found.id if found and found.labels.get(BASE_LABEL) == base_fingerprint() else None

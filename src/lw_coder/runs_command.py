@@ -50,7 +50,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         click.echo(f"{label + ':':9} {_shown(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
         click.echo(f"{'replay:':9} docker compose -f {folder}/compose.yml run --rm droid")
-    if _has_pending(repository, run):
+    if has_pending(repository, run):
         warn(f"it has commits that are not in the repository; lw_coder runs import {run.identity}")
     return ExitCode.OK
 
@@ -132,7 +132,8 @@ def _exported(run: Run) -> Iterator[dict[str, Any]]:
     yield {"run": run.identity, **signature, **{name: record.get(name) for name in kept}}
 
 
-def _has_pending(repository: Repository, run: Run) -> bool:
+def has_pending(repository: Repository, run: Run) -> bool:
+    """Tell whether something was committed in a run that the repository lacks."""
     return (run.folder / "git").is_dir() and pending(repository, open_session_git(run.folder))
 
 
