@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -109,6 +110,30 @@ def build(session: nox.Session) -> None:
     session.run(
         "pytest", *files, *one_of_each, *session.posargs, env={"LW_CODER": str(folder / "venv/bin/lw_coder")}
     )
+
+
+@nox.session
+def scan(session: nox.Session) -> None:
+    """Plant a marker in every forwarded variable, work and fail with them, search all that this leaves."""
+    install(session, "test")
+    ensure_engine(session)
+    session.run("python", "-m", "tests.scan", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask for known vulnerabilities of what lw_coder is installed with; CI does not: it needs the network."""
+    install(session)
+    session.install("pip-audit>=2.9")
+    frozen = Path(session.create_tmp()).resolve() / "installed.txt"
+    listed = session.run("uv", "pip", "freeze", "--quiet", "--exclude-editable", silent=True)
+    frozen.write_text(str(listed), encoding="utf-8")
+    # Strict: a service that cannot be asked, or does not know a package, is no all-clear.
+    strictly = ("--strict", "--progress-spinner", "off", "--no-deps", "--disable-pip")
+    try:
+        session.run("pip-audit", *strictly, "--requirement", str(frozen), *session.posargs)
+    except CommandFailed:
+        session.error("a known vulnerability, or a service that gave no answer: what is above says which")
 
 
 @nox.session

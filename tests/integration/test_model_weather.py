@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person, a_person
+from tests.scan.searches import Search, files
 from tests.support.agent_script import prompt_answer, scripted_demo
 from tests.support.engine import bridge_address
 from tests.support.refusal import assert_refused, shown_lines
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, ScriptedModel
-from tests.support.secrets import in_files
 from tests.support.snapshot import changes, snapshot
 
 LIMIT = 120
@@ -97,7 +97,7 @@ class Outcome:
     lines: list[str]
     seconds: float
     changes: list[str]
-    leaks: list[str]
+    leaks: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_the_command_ends_soon_in_one_line_with_everything_as_it_was(
     assert outcome.changes == []
     assert outcome.seconds < LIMIT
     assert not [line for line in outcome.lines if SECRET in line]
-    assert outcome.leaks == []
+    assert outcome.leaks == ()
 
 
 def _endure(weather: Weather, folder: Path) -> Outcome:
@@ -148,5 +148,6 @@ def _observe(sample: SampleRepository, person: Person) -> Outcome:
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         status = terminal.wait(LIMIT + 30)
     seconds = time.monotonic() - began
-    leaks = [path for path in in_files(SECRET, sample.root, person.home) if path != str(sample.root / ".env")]
+    left = files(sample.root, person.home, besides=[sample.root / ".env"])
+    leaks = Search(SECRET).parts("what it left", left).finds
     return Outcome(status, shown_lines(terminal), seconds, changes(before, snapshot(sample.root)), leaks)
