@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lw_coder import engine
 from lw_coder.egress import (
@@ -27,7 +26,6 @@ from lw_coder.environment import API_KEY
 from lw_coder.errors import EngineError, EnvironmentFileError, SessionError
 from lw_coder.interrupts import hold_endings
 from lw_coder.report import warn
-from lw_coder.runs_manager import write_file
 from lw_coder.transcript_watch import stopped_if_flooded
 
 if TYPE_CHECKING:
@@ -46,8 +44,6 @@ RUN_LABEL = "lw_coder.run"  # its run's name
 OWN_LABEL = "lw_coder.session"  # only on those that lw_coder started itself; a replay has none
 PROXY_LABEL = "lw_coder.proxy"  # what PLAN_LABEL is on a session's container, on its proxy and networks
 
-FACTORY_MODEL = "claude-sonnet-4-5-20250929"  # Factory's id of Sonnet 4.5
-_CUSTOM_MODEL = "custom:openrouter"
 _LOGIN_FILES = ("auth.json", "auth.v2.file", "auth.v2.key")
 _CA_NAMES = (
     "SSL_CERT_FILE",
@@ -148,12 +144,6 @@ def owner_label(identity: str, owner: str) -> str:
 def session_labels(identity: str, plan_id: str, run_name: str) -> dict[str, str]:
     """Return the labels by which a plan's containers are found again."""
     return {PLAN_LABEL: owner_label(identity, plan_id), RUN_LABEL: run_name}
-
-
-def prepare_session_folder(folder: Path, login: Login, model: ModelAccess) -> None:
-    """Put into a run's folder what a session mounts, whatever its command."""
-    (folder / "sessions").mkdir(mode=0o700)
-    write_file(folder, "settings.json", render_settings(login, model))
 
 
 def run_session(folder: Path, session: SessionSpec) -> Ended:
@@ -338,40 +328,6 @@ def allowed_hosts(
         return None
     agents = (host_of(model.base_url),) if login is Login.NONE else FACTORY_HOSTS
     return (*agents, CONTEXT7, *configured)
-
-
-def render_settings(login: Login, model: ModelAccess) -> str:
-    """Render droid's settings.json; the key stands in it as the name of its variable alone."""
-    name = _CUSTOM_MODEL if login is Login.NONE else FACTORY_MODEL
-    settings: dict[str, Any] = {
-        "model": name,
-        "sessionDefaultSettings": {"model": name, "autonomyLevel": "high"},
-        "trustedFolders": {WORKSPACE: {"trustedAt": "2025-01-01T00:00:00.000Z"}},
-        "cloudSessionSync": False,
-        "logoAnimation": "off",  # it takes three seconds of each start
-    }
-    if login is Login.NONE:
-        settings["customModels"] = [_custom_model(model)]
-    return json.dumps(settings, indent=2) + "\n"
-
-
-def _custom_model(model: ModelAccess) -> dict[str, Any]:
-    # droid's generic provider talks anthropic/claude models into an error of its own; OpenRouter
-    # serves them in Anthropic's format too, at the same address less its /v1.
-    is_anthropic = model.model.startswith("anthropic/")
-    provider = (
-        {"provider": "anthropic", "authMode": "bearer", "baseUrl": model.base_url.removesuffix("/v1")}
-        if is_anthropic
-        else {"provider": "generic-chat-completion-api", "baseUrl": model.base_url}
-    )
-    return {
-        "model": model.model,
-        "id": _CUSTOM_MODEL,
-        "displayName": model.model,
-        "apiKey": "${OPENROUTER_API_KEY}",
-        "maxOutputTokens": 8192,
-        **provider,
-    }
 
 
 def _login_files(home: Path) -> list[Path]:

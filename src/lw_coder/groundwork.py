@@ -22,11 +22,11 @@ from lw_coder.droid_session import (
     fixed_environment,
     host_user,
     login_mounts,
-    prepare_session_folder,
     project_name,
     session_labels,
     session_mounts,
 )
+from lw_coder.droid_settings import render_settings
 from lw_coder.environment import PROXY_NAMES, SessionEnvironment, load_environment
 from lw_coder.git import Repository, root_commit
 from lw_coder.plan_file import TASKS_FOLDER
@@ -152,8 +152,15 @@ def session_spec(work: Workplace, owner: str, *extra: Mount, tasks_read_only: bo
 
 def write_settings(work: Workplace) -> None:
     """Write what a session mounts whatever its command, and make the volumes that it names."""
-    prepare_session_folder(work.run.folder, work.ground.login, work.ground.environment.model)
-    for volume in named_volumes(work.ground.config.run_options):
+    ground, folder = work.ground, work.run.folder
+    (folder / "sessions").mkdir(mode=0o700)
+    is_confined = ground.config.allow_hosts is not None
+    write_file(
+        folder,
+        "settings.json",
+        render_settings(ground.login, ground.environment.model, is_confined=is_confined),
+    )
+    for volume in named_volumes(ground.config.run_options):
         engine.ensure_volume(volume)
 
 

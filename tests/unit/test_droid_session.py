@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -16,51 +15,11 @@ from lw_coder.droid_session import (
     clear_away,
     fixed_environment,
     login_mounts,
-    prepare_session_folder,
     project_name,
-    render_settings,
     session_labels,
     take_over,
 )
 from lw_coder.errors import EngineError
-from lw_coder.model_access import ModelAccess
-
-SECRET = "sk-or-v1-never-shown"
-
-
-def model(name: str = "anthropic/claude-sonnet-4.5") -> ModelAccess:
-    return ModelAccess(name, "https://openrouter.ai/api/v1", SECRET)
-
-
-@pytest.mark.parametrize("login", list(Login))
-def test_settings_hold_no_key(login: Login) -> None:
-    text = render_settings(login, model())
-    assert SECRET not in text
-    settings = json.loads(text)
-    assert settings["cloudSessionSync"] is False
-    assert "/workspace" in settings["trustedFolders"]
-    assert ("customModels" in settings) == (login is Login.NONE)
-
-
-@pytest.mark.parametrize(
-    ("name", "provider", "base_url"),
-    [
-        ("anthropic/claude-sonnet-4.5", "anthropic", "https://openrouter.ai/api"),
-        ("openai/gpt-5", "generic-chat-completion-api", "https://openrouter.ai/api/v1"),
-    ],
-)
-def test_openrouters_model_in_droid(name: str, provider: str, base_url: str) -> None:
-    settings = json.loads(render_settings(Login.NONE, model(name)))
-    (custom,) = settings["customModels"]
-    assert (custom["model"], custom["provider"], custom["baseUrl"]) == (name, provider, base_url)
-    assert custom["apiKey"] == "${OPENROUTER_API_KEY}"
-    assert settings["model"] == custom["id"] == settings["sessionDefaultSettings"]["model"]
-
-
-def test_the_folder_of_a_session(tmp_path: Path) -> None:
-    prepare_session_folder(tmp_path, Login.NONE, model())
-    assert (tmp_path / "sessions").stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "settings.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_login_files_are_mounted_if_they_are_there(tmp_path: Path) -> None:
