@@ -124,6 +124,7 @@ class Stage:
         _repair(scene)
         (scene.root / WORKTREE).parent.chmod(0o755)
         scene.before = _look(scene.root)
+        assert isinstance(attempt.control, tuple)
         options = _options(scene, attempt.control)
         command = ("sh", "-c", scene.filled_in(attempt, port))
         done = subprocess.run(

@@ -10,11 +10,16 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from lw_coder.config_loader import load_config
+from lw_coder.git import find_repository
 from lw_coder.planted import find_nested_git
 from lw_coder.runs_manager import remove_tree
 from lw_coder.transcript_watch import LIMITS
@@ -111,14 +116,22 @@ class Attempt:
         name: what it is told apart by, and what its trap leaves.
         command: what the agent types.
         check: fails if the host was reached.
-        control: docker's options by which the protection is off; or, as text, why that cannot be built. In
-            every control the host's `.git`, the worktree's pointer, the tasks and the runs can be written.
+        control: what shows that it can succeed. Docker's options by which the protection is off: in each of
+            these controls the host's `.git`, the worktree's pointer, the tasks and the runs can be written.
+            Where the protection is in our code: what who does without it meets. Or, as text, why neither can
+            be built.
     """
 
     name: str
     command: str
     check: Check
-    control: tuple[str, ...] | str = ()
+    control: tuple[str, ...] | Check | str = ()
+
+    def judge(self, scene: Scene) -> None:
+        """Fail if the host was reached, or if nothing was there to be careful of."""
+        if callable(self.control):
+            self.control(scene, self.name)
+        self.check(scene, self.name)
 
 
 # What is seen on the host
@@ -235,8 +248,6 @@ def pruning_stays_inside(scene: Scene, _: str) -> None:
 
 
 def nothing_odd_is_shown(scene: Scene, _: str) -> None:
-    names = "".join(path.name for path in (scene.run / "git/refs/heads").iterdir())
-    assert [text for text in CONTROLS if text not in names] == []  # it did get there
     assert [text for text in CONTROLS if text in scene.shown] == []
     assert "are no refs and were left" in scene.shown
     assert "evil" not in scene.git("for-each-ref")  # the person's git would print them as they are
@@ -253,17 +264,71 @@ def no_page_is_made(scene: Scene, _: str) -> None:
 
 
 def settings_are_the_persons(scene: Scene, _: str) -> None:
-    from lw_coder.config_loader import load_config
-    from lw_coder.git import find_repository
-
-    assert load_config(scene.worktree).warnings()  # read from there, it would weaken the next session
     assert load_config(find_repository(scene.worktree).root).warnings() == load_config(scene.root).warnings()
     assert not load_config(scene.root).warnings()
 
 
+# What who is not careful meets
+
+
+def links_lead_out(scene: Scene, _: str) -> None:
+    assert (scene.worktree / "notes.txt").read_text() == SECRET
+    assert (scene.worktree / "up/.git/HEAD").is_file()
+
+
+def sessions_lead_out(scene: Scene, _: str) -> None:
+    assert (scene.run / "sessions/out/secret").read_text() == SECRET
+
+
+def agents_settings_weaken(scene: Scene, _: str) -> None:
+    assert load_config(scene.worktree).warnings()
+    assert "RUN false" in (scene.worktree / ".lw_coder/code.Dockerfile").read_text()
+
+
+def names_are_raw(scene: Scene, _: str) -> None:
+    found = "".join(path.name for path in (scene.run / "git/refs/heads").iterdir())
+    assert [text for text in CONTROLS if text not in found] == []
+
+
+def markup_is_raw(scene: Scene, _: str) -> None:
+    assert "<script>" in scene.git("for-each-ref", at=str(scene.run / "git"))
+
+
+def message_is_raw(scene: Scene, _: str) -> None:
+    assert "\x1b]0;pwned-by-message" in scene.git("log", "-1", "--format=%B", f"lw/task/{PLAN_ID}")
+
+
+def refs_lead_out(scene: Scene, _: str) -> None:
+    assert (scene.run / "git/refs/heads/keep").is_file()  # a branch of the person's
+
+
+def packed_refs_lead_out(scene: Scene, _: str) -> None:
+    assert (scene.run / "git/packed-refs").read_text() == SECRET
+
+
+def objects_lead_out(scene: Scene, _: str) -> None:
+    assert (scene.run / "git/objects").resolve() == (scene.root / ".git/objects").resolve()
+
+
+def reader_waits(scene: Scene, _: str) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        subprocess.run(["cat", scene.run / "git/HEAD"], timeout=1, check=False)
+
+
+def recursion_breaks(scene: Scene, _: str) -> None:
+    with pytest.raises(RecursionError):
+        shutil.rmtree(scene.run / "sessions/d")
+
+
+def submodule_comes_along(scene: Scene, _: str) -> None:
+    clone = scene.outside.parent / "careless"
+    scene.git("clone", "--quiet", str(scene.root), str(clone))
+    scene.git("fetch", "--quiet", str(scene.run / "git"), f"lw/task/{PLAN_ID}:taken", at=str(clone))
+    assert "160000 commit" in scene.git("ls-tree", "-r", "taken", at=str(clone))
+
+
 # What is tried
 
-CODE = "it is a matter of what our code does with it, and no setting turns that off: "
 OPEN_ALL = ("--privileged", "--user", "0")
 _CONFIG = "git config --file /repo-git/config"
 _PYTHON = "python3 -c"
@@ -416,7 +481,7 @@ TRAPS = (
         "ln -s @ROOT@ up; ln -s @OUTSIDE@ out; ln -s @OUTSIDE@/secret .mailmap;"
         " ln -s @OUTSIDE@/secret notes.txt",
         links_were_not_followed,
-        CODE + "the worktree is searched by scandir, and a link is no folder",
+        links_lead_out,
     ),
     Attempt(
         "link-in-tasks",
@@ -428,14 +493,14 @@ TRAPS = (
         "cd ~/.factory/sessions; ln -s @OUTSIDE@ out; mkdir -p closed/in; ln -s @OUTSIDE@ closed/in/out;"
         " chmod 0 closed",
         pruning_stays_inside,
-        CODE + "the unit tests of remove_tree show what it is up against",
+        sessions_lead_out,
     ),
     Attempt(
         "settings-of-the-repository",
         "cd /workspace/.lw_coder; printf '[code]\\ndocker_run_args = [\"--privileged\"]\\n' > config.toml;"
         " echo 'RUN false' >> code.Dockerfile; echo A=b > /workspace/.env",
         settings_are_the_persons,
-        CODE + "the check itself reads both, and the agent's would weaken the next session",
+        agents_settings_weaken,
     ),
 )
 
@@ -468,13 +533,13 @@ RUN = (
         r" for name in 'evil\033]0;pwned\007' 'evil\302\2332J' 'evil\342\200\256'; do"
         """ echo $sha > "/repo-git/refs/heads/$(printf "$name")"; done""",
         nothing_odd_is_shown,
-        CODE + "the check sees that the names did arrive",
+        names_are_raw,
     ),
     Attempt(
         "markup-in-names",
         "git branch 'odd<script>alert(1)</script>' HEAD",
         no_page_is_made,
-        CODE + "we make no page; the name is shown as it is, at a terminal",
+        markup_is_raw,
     ),
 )
 
@@ -547,7 +612,7 @@ COMMIT = Attempt(
     "echo x > honest.txt; git add honest.txt;"
     r""" git commit -qm "$(printf 'Honest \033]0;pwned-by-message\007')" """,
     message_is_not_acted_upon,
-    CODE + "our output has no message in it",
+    message_is_raw,
 )
 EVERY = (COMMIT, *TRAPS, *HOST_GIT, *RUN, *MACHINE)
 
@@ -667,31 +732,31 @@ WRECKED = (
         "refs-link",
         "cd /repo-git; rm -rf refs; ln -s @ROOT@/.git/refs refs",
         untouched,
-        CODE + "no link is followed",
+        refs_lead_out,
     ),
     Attempt(
         "packed-refs-link",
         "ln -sf @OUTSIDE@/secret /repo-git/packed-refs",
         untouched,
-        CODE + "no link is followed",
+        packed_refs_lead_out,
     ),
     Attempt(
         "head-pipe",
         f"cd /repo-git/worktrees/{PLAN_ID}; rm -f HEAD; mkfifo HEAD; cd ../..; rm -f HEAD; mkfifo HEAD",
         untouched,
-        CODE + "a pipe is opened without waiting",
+        reader_waits,
     ),
     Attempt(
         "objects-link",
         "cd /repo-git; mv objects o2; ln -s @ROOT@/.git/objects objects",
         untouched,
-        CODE + "no link is followed",
+        objects_lead_out,
     ),
     Attempt(
         "deep-folders",
         "cd ~/.factory/sessions; i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done",
         deep_is_removed,
-        CODE + "the unit tests of remove_tree show what it is up against",
+        recursion_breaks,
     ),
 )
 
@@ -718,7 +783,7 @@ LAST = (
         "\\turl = ./module\\n' > .gitmodules && git add .gitmodules module && git commit -qm m;"
         " rm -rf module",
         branch_stays,
-        CODE + "the tip's tree is searched for new ones",
+        submodule_comes_along,
     ),
     Attempt(
         "flood",

@@ -80,7 +80,9 @@ def _reaches_what_is_listed_alone(session: Played) -> None:
         for place in ("listed.test:443", "a.wild.test:443", "odd.test:8080"):
             assert (place, _tunnelled(at, place)) == (place, "200")
         _is_refused_by_the_proxy(at, address)
-        _finds_no_other_way(at, address, urlsplit(session.model.base_url).netloc)
+        model = urlsplit(session.model.base_url).netloc
+        _finds_no_other_way(at, address, model)
+        _all_of_it_answers_who_is_not_confined(at, address, model)
 
 
 def _is_refused_by_the_proxy(at: Execution, address: str) -> None:
@@ -114,6 +116,17 @@ def _finds_no_other_way(at: Execution, address: str, model: str) -> None:
         assert (name, _inside(at, f"getent hosts {name} || echo unknown")) == (name, "unknown")
 
 
+def _all_of_it_answers_who_is_not_confined(at: Execution, address: str, model: str) -> None:
+    """The same image on the outer network, where no proxy is in the way: what is refused inside is there."""
+    places = (
+        *("unlisted.test", "listed.test:8080", "odd.test", "wild.test", address, f"{address}:443"),
+        *("listed.test:443", f"{model}/models"),
+    )
+    asking = " ".join(f"{STATUS} http://{place} >/dev/null && echo {place};" for place in places)
+    found = docker("run", "--rm", "--network", _outside(at), "--entrypoint", "sh", at.image, "-c", asking)
+    assert found.split() == list(places)
+
+
 def _fetched(at: Execution, url: str) -> str:
     """Ask for a page in plain http; return the status that comes back."""
     return _inside(at, f"{STATUS} http://{url}; true")
@@ -141,9 +154,8 @@ def _inside(at: Execution, script: str) -> str:
 @contextmanager
 def _hosts(at: Execution) -> Iterator[str]:
     """Serve under all names where the proxy looks; yield the one address."""
-    (network,) = (name for name in _networks(at) if name.endswith("_outside"))
     aliases = [f"--network-alias={name}" for name in NAMES]
-    server = docker("run", "-d", "--rm", "--network", network, *aliases, at.image, "sh", "-c", SERVERS)
+    server = docker("run", "-d", "--rm", "--network", _outside(at), *aliases, at.image, "sh", "-c", SERVERS)
     try:
         deadline = time.monotonic() + 20
         while any(_fetched(at, url) != "200" for url in ("listed.test", "odd.test:8080")):
@@ -167,6 +179,11 @@ def _tells_what_was_refused(text: str) -> None:
 def _networks(at: Execution) -> list[str]:
     label = f"label={PROXY_LABEL}={at.identity}/{at.plan_id}"
     return docker("network", "ls", "--filter", label, "--format", "{{.Name}}").split()
+
+
+def _outside(at: Execution) -> str:
+    (network,) = (name for name in _networks(at) if name.endswith("_outside"))
+    return network
 
 
 def _left_behind(at: Execution) -> list[str]:

@@ -1,7 +1,8 @@
 """A hostile agent in a real session: whatever it tries, the host stays as it was.
 
 The attempts and what must hold afterwards are in escapes.py. Most are made again in a container without the
-protection, where the same check must fail: so each is known to be able to succeed.
+protection, where the same check must fail, or met without care on the host: so each is known to be able to
+succeed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Stage
 
 @pytest.mark.parametrize("attempt", EVERY, ids=name)
 def test_it_does_not_get_out(usual: Stage, attempt: Attempt) -> None:
-    attempt.check(usual.scene, attempt.name)
+    attempt.judge(usual.scene)
     quiet(usual.scene, attempt.name)
 
 
@@ -86,7 +87,7 @@ def nested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.mark.parametrize(("folder", "attempt"), NESTED, ids=name)
 def test_a_planted_repository_is_told_of(nested: Stage, folder: str, attempt: Attempt) -> None:
     proof = nested.scene.proof(attempt.name)
-    attempt.check(nested.scene, attempt.name)
+    attempt.judge(nested.scene)
     nested.scene.git("status", at=f"{WORKTREE}/{folder}")
     assert proof.exists(), "the trap is none"
     proof.unlink()
@@ -109,7 +110,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.mark.parametrize("attempt", BROKEN, ids=name)
 def test_what_breaks_the_check_stays_away(broken: Stage, attempt: Attempt, tmp_path: Path) -> None:
     scene = broken.scene
-    attempt.check(scene, attempt.name)
+    attempt.judge(scene)
     fetch = ("fetch", "--quiet", str(scene.run / "git"), f"bad-{attempt.name}:taken")
     clone = tmp_path / "clone"
     scene.git("clone", "--quiet", str(scene.root), str(clone))
@@ -128,7 +129,7 @@ def wrecked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("attempt", WRECKED, ids=name)
 def test_links_and_pipes_lead_nowhere(wrecked: Stage, attempt: Attempt) -> None:
-    attempt.check(wrecked.scene, attempt.name)
+    attempt.judge(wrecked.scene)
 
 
 @pytest.fixture(scope="module")
@@ -142,4 +143,4 @@ def last(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("attempt", LAST, ids=name)
 def test_a_flood_ends_and_a_submodule_stays_out(last: Stage, attempt: Attempt) -> None:
-    attempt.check(last.scene, attempt.name)
+    attempt.judge(last.scene)
