@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from lw_coder.docker_command import Approach
+
 
 def _complete_plan(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     from lw_coder.completion import complete_plan
@@ -67,9 +69,10 @@ def code(plan: str) -> int:
     Prompts are written for it, the images are built, and droid works in the plan's own worktree
     with you at the terminal. Leave with Ctrl+C twice; its commits are then on lw/task/<plan_id>.
     """
+    approach = _approach()
     from lw_coder.code_command import run_code_command
 
-    return run_code_command(plan, _here())
+    return run_code_command(plan, _here(), approach)
 
 
 @cli.command()
@@ -94,9 +97,10 @@ def plan(file: str | None, text: str | None) -> int:
         raise click.UsageError("give a FILE or --text, not both")
     if text is not None and not is_utf8(text):
         raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
+    approach = _approach()
     from lw_coder.plan_command import run_plan_command
 
-    return run_plan_command(file, text, _here())
+    return run_plan_command(file, text, _here(), approach)
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -109,9 +113,10 @@ def doctor(*, as_json: bool) -> int:
 
     Changes nothing. What is wrong is said with what to do, and the exit code is then 1.
     """
+    approach = _approach()
     from lw_coder.doctor_command import doctor_command
 
-    return doctor_command(_here(), as_json=as_json)
+    return doctor_command(_here(), approach, as_json=as_json)
 
 
 @cli.group()
@@ -193,6 +198,13 @@ def _report_bug(error: Exception) -> int:
         proof = f"(no log could be written: {getattr(trouble, 'message', type(trouble).__name__)})"
     click.echo(f"error: a bug in lw_coder ({type(error).__name__}); please report it {proof}", err=True)
     return ExitCode.BUG
+
+
+def _approach() -> Approach:
+    """Ask docker first of all: it answers while a command's module is imported."""
+    from lw_coder.docker_command import Approach
+
+    return Approach()
 
 
 def _here() -> Path:

@@ -12,7 +12,7 @@ from lw_coder.compose_file import COMPOSE_FILE
 from lw_coder.config_loader import load_config
 from lw_coder.droid_session import Ended, require_terminal, run_session, take_over
 from lw_coder.ending import catch_up, exit_code, report_session
-from lw_coder.engine import Approach, Engine
+from lw_coder.engine import Engine
 from lw_coder.groundwork import (
     Groundwork,
     Workplace,
@@ -26,6 +26,7 @@ from lw_coder.groundwork import (
     write_settings,
 )
 from lw_coder.homecoming import Homecoming, bring_home
+from lw_coder.image_names import repo_tag
 from lw_coder.interrupts import interrupts_held
 from lw_coder.locks import plan_lock
 from lw_coder.plan_file import PlanFile, load_plan
@@ -36,6 +37,7 @@ from lw_coder.worktrees import ensured_worktree
 
 if TYPE_CHECKING:
     from lw_coder.compose_file import ImageBuild
+    from lw_coder.docker_command import Approach, LocalImage
     from lw_coder.errors import ExitCode
     from lw_coder.images import Images
     from lw_coder.model_access import GeneratedPrompts, ModelAccess
@@ -52,14 +54,14 @@ class Job:
         build_files: what the repository's image is built from.
         ground: what the session stands on.
         engine: what runs it.
-        approach: the way to it, whose import may still go on.
+        base: what the base image's name meant at the start.
     """
 
     plan: PlanFile
     build_files: images.RepoBuildFiles
     ground: Groundwork
     engine: Engine
-    approach: Approach
+    base: LocalImage | None
 
     @property
     def plan_id(self) -> str:
@@ -67,12 +69,13 @@ class Job:
         return self.plan.metadata.plan_id
 
 
-def run_code_command(name: str, start: Path) -> ExitCode:
+def run_code_command(name: str, start: Path, approach: Approach) -> ExitCode:
     """Carry out a plan in an interactive session.
 
     Args:
         name: path of a plan file, or the id of a plan in the repository's tasks folder.
         start: a folder in the repository.
+        approach: the way to the engine.
 
     Raises:
         LwCoderError: what can be expected to go wrong: before the session, everything is then as it was;
@@ -80,7 +83,7 @@ def run_code_command(name: str, start: Path) -> ExitCode:
         SystemExit: a signal ended the session; its commits are home, as ever.
     """
     require_terminal()
-    job = load_job(name, start)
+    job = load_job(name, start, approach)
     with plan_lock(job.ground.repository.root, job.plan_id):
         work = prepare(job)
         with interrupts_held():
@@ -89,16 +92,16 @@ def run_code_command(name: str, start: Path) -> ExitCode:
     return exit_code(work.run, ended, home)
 
 
-def load_job(name: str, start: Path) -> Job:
+def load_job(name: str, start: Path, approach: Approach) -> Job:
     """Look at everything that is cheap and can be wrong; make nothing."""
-    approach, repository = Approach(), git.find_repository(start)
+    repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     ground = look_around(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
     engine = reach_engine(approach, ground)
     tell(ground)
-    return Job(plan, build_files, ground, engine, approach)
+    return Job(plan, build_files, ground, engine, approach.base_image())
 
 
 def carry_out(work: Workplace) -> tuple[Ended, Homecoming]:
@@ -119,15 +122,16 @@ def prepare(job: Job) -> Workplace:
         runs_manager.removed_on_failure(runs_manager.open_run(repository.root, job.plan_id)) as run,
     ):
         write_build_spec(job, run)
-        job.approach.end()
         # All else is done while the images are built: neither needs the other.
-        with Background(lambda: images.build_images(run.folder, identity), awaits_client=True) as building:
+        with Background(
+            lambda: images.build_images(run.folder, identity, job.base), awaits_client=True
+        ) as building:
             take_over(identity, job.plan_id, has_proxies=job.ground.config.allow_hosts is not None)
             session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
             work = Workplace(job.ground, run, worktree, session_git)
             write_settings(work)
             prompts = write_prompts(job, work, building)
-            with waiting(f"Building the image {images.repo_tag(identity)} ..."):
+            with waiting(f"Building the image {repo_tag(identity)} ..."):
                 built = building.result()
         seal(job, work, prompts, built)
     for line in run_record.prune(repository, keep=run):
@@ -143,7 +147,7 @@ def write_build_spec(job: Job, run: Run) -> None:
 
 
 def _builds(ground: Groundwork, folder: Path) -> dict[str, ImageBuild]:
-    tag = images.repo_tag(ground.identity)
+    tag = repo_tag(ground.identity)
     repo = images.repo_build(ground.repository.root, folder, tag, ground.config.build_options)
     return {"base": images.base_build(), "repo": repo}
 

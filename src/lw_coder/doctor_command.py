@@ -13,10 +13,12 @@ import click
 
 from lw_coder import git, images
 from lw_coder.config_loader import CodeConfig, load_config
+from lw_coder.docker_command import Approach
 from lw_coder.droid_session import choose_login
-from lw_coder.engine import Approach, check_env_file, require_isolation
+from lw_coder.engine import check_env_file, connect, require_isolation
 from lw_coder.environment import SessionEnvironment, load_environment
 from lw_coder.errors import ExitCode, LwCoderError
+from lw_coder.image_names import BASE_TAG, repo_hash
 from lw_coder.leftovers import Leftovers, find_leftovers
 from lw_coder.report import printable
 from lw_coder.runs_command import has_pending
@@ -58,17 +60,18 @@ class Examination:
         return found
 
 
-def doctor_command(start: Path, *, as_json: bool) -> ExitCode:
+def doctor_command(start: Path, approach: Approach, *, as_json: bool) -> ExitCode:
     """Look at everything that a session needs, and say for each what there is, or what to do.
 
     Args:
         start: a folder in the repository.
+        approach: the way to the engine.
         as_json: print an array of findings.
 
     Returns:
         ERROR if there is something to do.
     """
-    findings = examine(start)
+    findings = examine(start, approach)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -76,16 +79,17 @@ def doctor_command(start: Path, *, as_json: bool) -> ExitCode:
     return ExitCode.ERROR if any(finding.remedy for finding in findings) else ExitCode.OK
 
 
-def examine(start: Path) -> Sequence[Finding]:
+def examine(start: Path, approach: Approach) -> Sequence[Finding]:
     """Look at the engine, the repository and, where both are there, at what they have of one another."""
-    seen, approach = Examination(), Approach()
+    seen = Examination()
     engine = seen.look(
-        "docker", approach.connect, lambda found: f"Engine {found.version}, Compose {found.compose_version}"
+        "docker",
+        lambda: connect(approach),
+        lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
-    approach.end()
     repository = seen.look("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
-        seen.look("base image", images.has_current_base, _base_told)
+        seen.look("base image", lambda: images.is_current(approach.base_image()), _base_told)
     if repository:
         config = seen.look("config.toml", lambda: load_config(repository.root), _config_told)
         if engine and config and config.allow_hosts is not None:
@@ -134,7 +138,7 @@ def _examine_environment(
 
 def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found
     state = "current" if is_current else "missing or out of date; the next run builds it"
-    return f"{images.BASE_TAG} is {state}"
+    return f"{BASE_TAG} is {state}"
 
 
 def _config_told(config: CodeConfig) -> str:
@@ -166,7 +170,7 @@ def _runs_told(runs: Sequence[Run]) -> str | Finding:
 
 
 def _leftovers(repository: git.Repository) -> Leftovers:
-    return find_leftovers(images.repo_hash(git.root_commit(repository), repository.common_dir))
+    return find_leftovers(repo_hash(git.root_commit(repository), repository.common_dir))
 
 
 def _leftovers_told(left: Leftovers) -> str | Finding:

@@ -6,36 +6,25 @@ secret; none of its text leaves this module but through `_reason`.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lw_coder.docker_command import BUILD_PROFILE, Approach, LocalImage, ask_image, disk_error
 from lw_coder.errors import EngineError, EnvironmentFileError
-from lw_coder.report import printable
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
 MIN_COMPOSE = (2, 30)  # env_file with a format, gpus; include with an env_file of its own is older
 MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
-BUILD_PROFILE = "build"
 
 _COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPOSE))} or later"
 _START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and try again"
 _GROUP_REMEDY = "join the docker group (`sudo usermod -aG docker $USER`), log in again and try again"
-_VERDICT = "failed to solve: "  # BuildKit's
-_LONGEST_REASON = 300
-# Compose's own builder, while it has one, takes half the time of Bake, a plugin with a start of its own.
-# And nobody asks an image for the repository's branch and remote, which seven calls of git would tell it.
-_QUICK_BUILD = {"COMPOSE_BAKE": "false", "BUILDX_GIT_INFO": "false"}
 _PLAIN_LINE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=-]*")
 _DOTENV_LINE = re.compile(r"line (\d+)")
 
@@ -53,50 +42,14 @@ class Engine:
     compose_version: str
 
 
-class Approach:
-    """The way to the engine: what takes a while is under way while a command looks at other things.
+def connect(approach: Approach) -> Engine:
+    """Wait for what docker answered; where it did not, python-on-whales asks again, and says why.
 
-    The two first questions are put to docker itself, for python-on-whales takes longer to import than docker
-    to answer them; and it is imported meanwhile.
+    Raises:
+        EngineError: no client, no daemon, no Compose plugin, or one that is too old.
     """
-
-    def __init__(self) -> None:
-        self._questions = [_ask("version", "--format", "{{.Server.Version}}"), _ask("compose", "version")]
-        self._import = threading.Thread(target=import_module, args=("python_on_whales",), daemon=True)
-        self._import.start()
-
-    def end(self) -> None:
-        """Wait for the import; no thread is left then: a process can be forked, and has the client."""
-        self._import.join()
-
-    def connect(self) -> Engine:
-        """Wait for the answers.
-
-        Raises:
-            EngineError: no client, no daemon, no Compose plugin, or one that is too old.
-        """
-        version, compose = (_answer(question) for question in self._questions)
-        return Engine(version or _server_version(), require_compose(compose or _compose_version()))
-
-
-def _ask(*words: str) -> subprocess.Popen[str] | None:
-    try:
-        return subprocess.Popen(
-            ["docker", *words],  # noqa: S607 - the docker on the person's PATH is the one to use
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-    except OSError:
-        return None  # asked again, python-on-whales says what is wrong
-
-
-def _answer(question: subprocess.Popen[str] | None) -> str:
-    if question is None:
-        return ""
-    answer, _ = question.communicate()
-    return answer.strip() if question.returncode == 0 else ""
+    version, compose = approach.server_version(), approach.compose_version()
+    return Engine(version or _server_version(), require_compose(compose or _compose_version()))
 
 
 def _server_version() -> str:
@@ -181,12 +134,14 @@ def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
             the variable, never the value.
         EngineError: the temporary folder cannot be written.
     """
+    import tempfile
+
     try:
         if is_plain(env_file.read_text(encoding="utf-8")):
             return  # and two starts of a docker client are saved
         read = _read_by_compose(env_file, values)
     except OSError as error:
-        raise _disk_error(Path(tempfile.gettempdir()), error) from error
+        raise disk_error(Path(tempfile.gettempdir()), error) from error
     _compare(env_file, values, read)
 
 
@@ -201,6 +156,8 @@ def is_plain(text: str) -> bool:
 
 
 def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, str | None]:
+    import tempfile
+
     import yaml
     from python_on_whales.exceptions import DockerException
 
@@ -235,25 +192,16 @@ def _compare(env_file: Path, values: Mapping[str, str], read: Mapping[str, str |
             )
 
 
-@dataclass(frozen=True)
-class LocalImage:
-    """What a tag named when it was looked at.
-
-    Attributes:
-        id: `sha256:...`, which no later build can take away.
-        labels: its own and those of the image that it starts from.
-    """
-
-    id: str
-    labels: Mapping[str, str]
-
-
 def find_image(tag: str) -> LocalImage | None:
     """Look at a local image once, so that its id and its labels belong together; None if it is not there.
 
     Raises:
         EngineError: no client, or no daemon.
     """
+    return ask_image(tag).image() or _find_image(tag)
+
+
+def _find_image(tag: str) -> LocalImage | None:
     from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchImage
 
@@ -263,57 +211,6 @@ def find_image(tag: str) -> LocalImage | None:
         except NoSuchImage:
             return None
     return LocalImage(found.id, found.config.labels or {})
-
-
-def build_image(folder: Path, project: str, service: str, log: Path) -> None:
-    """Build a service's image.
-
-    Args:
-        folder: holds the compose.yml.
-        project: Compose's project name.
-        service: which of its services.
-        log: gets everything that the build prints.
-
-    Raises:
-        EngineError: the build failed; the message is the build's own last word. Or the log cannot be written.
-    """
-    from python_on_whales.exceptions import DockerException
-
-    lines: list[str] = []
-    try:
-        with log.open("a", encoding="utf-8", buffering=1) as file:  # by the line: a person may follow it
-            for line in _build_output(folder, project, service):
-                lines.append(line)
-                file.write(line)
-    except OSError as error:
-        raise _disk_error(log, error) from error
-    except DockerException:
-        reason = printable(_last_word(lines))
-        raise EngineError(
-            f"the {service} image could not be built: {reason}", f"{log} has the whole of it"
-        ) from None
-
-
-def _build_output(folder: Path, project: str, service: str) -> Iterator[str]:
-    for name, value in _QUICK_BUILD.items():
-        os.environ.setdefault(name, value)
-    build = _client(folder, project).compose.build([service], progress="plain", stream_logs=True)
-    for _, chunk in build or ():
-        yield chunk.decode(errors="replace")
-
-
-def _last_word(lines: Sequence[str]) -> str:
-    words = [line.strip() for line in lines if line.strip()]
-    # What a command of the Dockerfile printed can look like an error too, and come later.
-    verdicts = [word.partition(_VERDICT)[2] for word in words if _VERDICT in word]
-    told = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
-    return _shortened((verdicts or told or words or ["no reason was given"])[-1])
-
-
-def _shortened(text: str) -> str:
-    # An exit status stands at the end, behind the command, which can be long.
-    half = _LONGEST_REASON // 2
-    return text if len(text) <= _LONGEST_REASON else f"{text[:half]} ... {text[-half:]}"
 
 
 def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
@@ -470,11 +367,6 @@ def _client(folder: Path, project: str) -> DockerClient:
     return DockerClient(
         compose_files=[folder / "compose.yml"], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
     )
-
-
-def _disk_error(path: Path, error: OSError) -> EngineError:
-    reason = error.strerror or type(error).__name__
-    return EngineError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")
 
 
 def _reason(error: Exception) -> str:

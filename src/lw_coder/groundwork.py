@@ -29,12 +29,14 @@ from lw_coder.droid_session import (
 from lw_coder.droid_settings import render_settings
 from lw_coder.environment import PROXY_NAMES, SessionEnvironment, load_environment
 from lw_coder.git import Repository, root_commit
+from lw_coder.image_names import repo_hash
 from lw_coder.plan_file import TASKS_FOLDER
 from lw_coder.report import say, warn
 from lw_coder.runs_manager import Run, write_file
 
 if TYPE_CHECKING:
-    from lw_coder.engine import Approach, Engine
+    from lw_coder.docker_command import Approach
+    from lw_coder.engine import Engine
     from lw_coder.session_git import SessionGit
     from lw_coder.worktrees import Worktree
 
@@ -48,7 +50,7 @@ class Groundwork:
         config: its settings.
         environment: the session's variables.
         login: how the agent signs in.
-        identity: the repository's, from `images.repo_hash`.
+        identity: the repository's, from `image_names.repo_hash`.
         ca_bundle: certificates that builds and sessions trust, or None.
     """
 
@@ -91,7 +93,7 @@ def look_around(repository: Repository, config: CodeConfig) -> Groundwork:
     environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
     login = choose_login(environment.values, Path.home())
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
-    identity = images.repo_hash(root_commit(repository), repository.common_dir)
+    identity = repo_hash(root_commit(repository), repository.common_dir)
     return Groundwork(repository, config, environment, login, identity, ca_bundle)
 
 
@@ -102,7 +104,7 @@ def reach_engine(approach: Approach, ground: Groundwork) -> Engine:
         EngineError: it does not, or cannot.
         EnvironmentFileError: Compose reads another value, or none.
     """
-    found, environment = approach.connect(), ground.environment
+    found, environment = engine.connect(approach), ground.environment
     if ground.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     if environment.env_file:

@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lw_coder import engine
+from lw_coder import docker_command, engine
 from lw_coder.compose_file import ImageBuild
+from lw_coder.docker_command import LocalImage
 from lw_coder.docker_flags import BuildOptions
 from lw_coder.environment import PROXY_NAMES
 from lw_coder.errors import ConfigError, EngineError
+from lw_coder.image_names import BASE_LABEL, BASE_TAG, repo_tag
 from lw_coder.report import say
 from lw_coder.runs_manager import KEEP
 from lw_coder.shipped import shipped_folder
 from lw_coder.state import log_folder
 
-BASE_TAG = "lw_coder_droid:latest"
-BASE_LABEL = "lw_coder.base"
 DOCKERFILE = Path(".lw_coder/code.Dockerfile")
 IGNORE_FILE = Path(".lw_coder/.dockerignore")
 
@@ -61,21 +61,6 @@ class RepoBuildFiles:
     ignore: str
 
 
-def repo_hash(root_commit: str, common_dir: Path) -> str:
-    """Return a repository's identity: the same for all of its worktrees, 12 hex digits.
-
-    Args:
-        root_commit: the first commit of HEAD's main line.
-        common_dir: its git folder, so that two clones have an image each.
-    """
-    return hashlib.sha256(os.fsencode(f"{root_commit}\0{common_dir}")).hexdigest()[:12]
-
-
-def repo_tag(identity: str) -> str:
-    """Return the name of a repository's image."""
-    return f"lw_coder_droid:{identity}"
-
-
 def base_fingerprint() -> str:
     """Return a hash of all that the base image is built from, the host's user included."""
     digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
@@ -99,24 +84,27 @@ def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> Ima
     return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
 
 
-def build_images(folder: Path, identity: str) -> Images:
+def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Images:
     """Build the base image if it is missing or out of date, then, always, the repository's.
 
     Args:
         folder: the run's, which holds the Compose files.
         identity: the repository's, from `repo_hash`.
+        base: what BASE_TAG meant a moment ago, where that is known.
 
     Raises:
         EngineError: a build failed.
     """
     tag, log = repo_tag(identity), new_log(log_folder() / f"build-{identity}.log")
+    known = _current(base)
     for _ in range(_ATTEMPTS):
-        base = _ensure_base(folder, log)
+        base_id = known or _ensure_base(folder, log)
         say(f"Image: building {tag} from {DOCKERFILE} (log: {log})")
-        engine.build_image(folder, _PROJECT, "repo", log)
+        docker_command.build_image(folder, _PROJECT, "repo", log)
         repo = engine.find_image(tag)
         if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
-            return Images(base, repo.id)
+            return Images(base_id, repo.id)
+        known = None  # others build here too: look again
     # An image that carries another base's label has another person's home and user in it.
     raise EngineError(
         f"{tag}: starts from another base image than this user's {BASE_TAG}",
@@ -159,7 +147,7 @@ def new_log(log: Path) -> Path:
 
 def _ensure_base(folder: Path, log: Path) -> str:
     builds = 0
-    while (base := _current_base()) is None:
+    while (base := _current(engine.find_image(BASE_TAG))) is None:
         if builds == _ATTEMPTS:
             raise EngineError(f"{BASE_TAG}: others replace it time and again", "wait a moment and try again")
         say(f"Image: building {BASE_TAG}, which is missing or out of date (log: {log})")
@@ -170,25 +158,20 @@ def _ensure_base(folder: Path, log: Path) -> str:
 
 def _build_base(folder: Path, log: Path) -> None:
     try:
-        engine.build_image(folder, _PROJECT, "base", log)
+        docker_command.build_image(folder, _PROJECT, "base", log)
     except EngineError as error:
         script = shipped_folder("docker") / "droid/import-base.sh"
         remedy = f"{error.remedy}; where no registry can be reached, type: sudo sh {script}"
         raise EngineError(error.message, remedy) from None
 
 
-def has_current_base() -> bool:
-    """Tell whether the next run has no base image to build.
-
-    Raises:
-        EngineError: the engine does not answer.
-    """
-    return _current_base() is not None
+def is_current(base: LocalImage | None) -> bool:
+    """Tell whether what the base image's name meant is built from what this lw_coder ships, for this user."""
+    return base is not None and base.labels.get(BASE_LABEL) == base_fingerprint()
 
 
-def _current_base() -> str | None:
-    found = engine.find_image(BASE_TAG)
-    return found.id if found and found.labels.get(BASE_LABEL) == base_fingerprint() else None
+def _current(base: LocalImage | None) -> str | None:
+    return base.id if base and is_current(base) else None
 
 
 def read_build_files(root: Path, env_file: Path | None) -> RepoBuildFiles:

@@ -40,7 +40,7 @@ def find_leftovers(identity: str) -> Leftovers:
     """Look for what a repository's sessions left.
 
     Args:
-        identity: the repository's, from `images.repo_hash`.
+        identity: the repository's, from `image_names.repo_hash`.
 
     Raises:
         EngineError: the engine does not answer.

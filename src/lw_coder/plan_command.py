@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lw_coder import git, images, prompt_assets, run_record, runs_manager
 from lw_coder.config_loader import load_config_or_defaults
+from lw_coder.docker_command import Approach
 from lw_coder.droid_session import (
     WORKSPACE,
     Ended,
@@ -23,7 +24,7 @@ from lw_coder.droid_session import (
     run_session,
 )
 from lw_coder.ending import bring_home_late, exit_code, report_session, unended_runs
-from lw_coder.engine import Approach, Engine
+from lw_coder.engine import Engine
 from lw_coder.errors import ExitCode, GitError, IdeaError, PlanError
 from lw_coder.groundwork import (
     Groundwork,
@@ -37,6 +38,7 @@ from lw_coder.groundwork import (
     write_settings,
 )
 from lw_coder.homecoming import Homecoming, bring_home
+from lw_coder.image_names import BASE_TAG
 from lw_coder.interrupts import interrupts_held
 from lw_coder.left_plans import KEPT, Left, keep_left_plans
 from lw_coder.plan_file import TASKS_FOLDER, read_plan, require_unique_id
@@ -89,7 +91,7 @@ class Written:
     problem: str | None = None
 
 
-def run_plan_command(file: str | None, text: str | None, start: Path) -> ExitCode:
+def run_plan_command(file: str | None, text: str | None, start: Path, approach: Approach) -> ExitCode:
     """Turn an idea into plans in an interactive session.
 
     A plan that breaks a rule is kept and told of with its remedy; it does not change the exit code, for the
@@ -99,6 +101,7 @@ def run_plan_command(file: str | None, text: str | None, start: Path) -> ExitCod
         file: path of a text with the idea, or None.
         text: the idea itself, or None; with neither, the agent asks for it.
         start: a folder in the repository.
+        approach: the way to the engine.
 
     Raises:
         LwCoderError: what can be expected to go wrong: before the session, everything is then as it was;
@@ -106,7 +109,7 @@ def run_plan_command(file: str | None, text: str | None, start: Path) -> ExitCod
         SystemExit: a signal ended the session; what came of it is kept, as ever.
     """
     require_terminal()
-    job = load_job(read_idea(file, text), start)
+    job = load_job(read_idea(file, text), start, approach)
     repository = job.ground.repository
     tidy_up(job.ground)
     with temporary_worktree(repository, job.git_sha) as worktree:
@@ -154,9 +157,9 @@ def _read_idea_file(path: Path) -> str:
         raise IdeaError(f"{name}: cannot be read: {error.strerror}", "check its permissions") from error
 
 
-def load_job(idea: str | None, start: Path) -> Job:
+def load_job(idea: str | None, start: Path, approach: Approach) -> Job:
     """Look at everything that is cheap and can be wrong; make nothing."""
-    approach, repository = Approach(), git.find_repository(start)
+    repository = git.find_repository(start)
     git_sha = git.head_commit(repository)
     ground = look_around(repository, load_config_or_defaults(repository.root))
     engine = reach_engine(approach, ground)
@@ -214,7 +217,7 @@ def prepare(job: Job, worktree: Worktree) -> tuple[Workplace, Originals]:
         session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
         work = Workplace(job.ground, run, worktree, session_git)
         write_spec(job, work)
-        with waiting(f"Preparing the image {images.BASE_TAG} ..."):
+        with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")
         originals = seal(job, work, base)
     for line in run_record.prune(repository, keep=run):
@@ -243,7 +246,7 @@ def write_spec(job: Job, work: Workplace) -> None:
     write_settings(work)
     for path, text in prompt_assets.plan_run_files(job.git_sha, job.idea).items():
         runs_manager.write_file(work.run.folder, path, text)
-    write_services(work, images.BASE_TAG, work.run.folder)
+    write_services(work, BASE_TAG, work.run.folder)
 
 
 def write_services(work: Workplace, image: str, into: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lw_coder.images import repo_hash, repo_tag
+from lw_coder.image_names import repo_hash, repo_tag
 from tests.integration.execution import Execution
 from tests.integration.own_repository import (
     ONLOOKER_WORDS,

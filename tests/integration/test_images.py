@@ -14,7 +14,8 @@ import pytest
 
 from lw_coder.droid_session import CA_BUNDLE
 from lw_coder.dspy.code_prompt_signature import CodePromptProgram
-from lw_coder.images import BASE_LABEL, BASE_TAG, base_fingerprint
+from lw_coder.image_names import BASE_LABEL, BASE_TAG
+from lw_coder.images import base_fingerprint
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import Played, played
 from tests.support.engine import docker

@@ -14,7 +14,7 @@ import pytest
 
 from lw_coder.droid_session import MAIN_PROMPT
 from lw_coder.git import find_repository, root_commit
-from lw_coder.images import repo_hash
+from lw_coder.image_names import repo_hash
 from lw_coder.plan_file import read_plan
 from lw_coder.worktrees import create_temp_worktree, temporary_worktree
 from tests.integration.conftest import LW_CODER, Person, sessions_in

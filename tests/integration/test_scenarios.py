@@ -15,7 +15,8 @@ from pytest_bdd import given, scenario, scenarios, then, when
 
 from lw_coder.environment import DEFAULT_MODEL
 from lw_coder.git import find_repository, require_commit
-from lw_coder.images import BASE_LABEL, BASE_TAG, base_fingerprint
+from lw_coder.image_names import BASE_LABEL, BASE_TAG
+from lw_coder.images import base_fingerprint
 from lw_coder.plan_file import read_plan
 from lw_coder.state import prompt_cache_folder
 from lw_coder.worktrees import Worktree, create_temp_worktree, ensure_worktree

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lw_coder.droid_session import HOME, MAIN_PROMPT
-from lw_coder.images import BASE_LABEL
+from lw_coder.image_names import BASE_LABEL
 from lw_coder.plan_file import MAX_PLAN_BYTES
 from tests.integration.conftest import Person, a_person
 from tests.integration.played_session import Played, played

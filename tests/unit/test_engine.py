@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.docker_command import build_image
 from lw_coder.engine import (
-    build_image,
     require_compose,
     require_isolation,
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lw_coder.errors import ConfigError, EngineError
-from lw_coder.images import base_build, base_fingerprint, new_log, read_build_files, repo_hash, repo_tag
+from lw_coder.image_names import repo_hash, repo_tag
+from lw_coder.images import base_build, base_fingerprint, new_log, read_build_files
 from lw_coder.shipped import shipped_folder
 
 

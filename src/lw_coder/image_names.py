@@ -1,0 +1,25 @@
+"""What images are called: the base image, and a repository's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+BASE_TAG = "lw_coder_droid:latest"
+BASE_LABEL = "lw_coder.base"
+
+
+def repo_hash(root_commit: str, common_dir: Path) -> str:
+    """Return a repository's identity: the same for all of its worktrees, 12 hex digits.
+
+    Args:
+        root_commit: the first commit of HEAD's main line.
+        common_dir: its git folder, so that two clones have an image each.
+    """
+    return hashlib.sha256(os.fsencode(f"{root_commit}\0{common_dir}")).hexdigest()[:12]
+
+
+def repo_tag(identity: str) -> str:
+    """Return the name of a repository's image."""
+    return f"lw_coder_droid:{identity}"
