@@ -38,9 +38,11 @@ def main() -> int:
         if options.json:
             dump(figures, options.json)  # what is measured by now is not lost with what comes
     _print(figures)
-    for name in unmeasured(figures):
+    missing = unmeasured(figures)
+    for name in missing:
         print(f"not measured: {name}")
-    return int(options.check and any(verdict(figure) == "FAIL" for figure in figures))
+    failed = any(verdict(figure) == "FAIL" for figure in figures)
+    return int(options.check and (failed or (bool(missing) and not options.groups)))
 
 
 def _options() -> argparse.Namespace:
@@ -50,7 +52,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--repeats", type=int, default=5, help="samples of each (default 5)")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a goal is not reached")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="exit with 1 if a goal is not reached, or, of all groups, not measured",
+    )
     parser.add_argument(
         "--markdown", type=Path, metavar="JSON", help="measure nothing: print that file's table"
     )

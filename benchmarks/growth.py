@@ -92,10 +92,10 @@ def files(times: int) -> Iterator[Figure]:
     """Time the private git folder and the bringing home of a commit, in repositories of several sizes."""
     with tempfile.TemporaryDirectory(prefix="lw_coder-bench-") as folder:
         samples = {count: _with_files(Path(folder, f"files-{count}"), count) for count in FILES}
-        taken = {
-            count: [_called(_FILES, sample, PLAN_ID) for _ in range(times)]
-            for count, sample in samples.items()
-        }
+        taken: dict[int, list[list[float]]] = {count: [] for count in samples}
+        for _ in range(times):
+            for count, sample in samples.items():
+                taken[count].append(_called(_FILES, sample, PLAN_ID))
     for index, what in enumerate(("the private git folder", "bringing home")):
         by_count = {count: [sample[index] for sample in found] for count, found in taken.items()}
         for count in FILES:

@@ -33,8 +33,10 @@ def warm(times: int) -> Iterator[Figure]:
             ours.append(place.code())
             others.append(place.times(*bare))
             if peer:
-                peers.append(place.times(*peer))
-                _remove_devcontainer(place)  # ours is removed by itself, after its end
+                try:
+                    peers.append(place.times(*peer))
+                finally:
+                    _remove_devcontainer(place)  # ours is removed by itself, after its end
     yield from _beside("warm code", ours, others, "compose build, run")
     if peer:
         yield from _beside("warm code beside devcontainer", ours, peers, "devcontainer up, exec")

@@ -56,7 +56,8 @@ class Workplace:
     def env(self) -> Mapping[str, str]:
         """What the commands are started with; a bare build at a terminal would ask for a permission."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
-        return {**kept, "HOME": str(self.home), "TERM": "xterm-256color", "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        own = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp"), "TERM": "xterm-256color"}
+        return {**kept, **own, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 
     def starts(self, command: Sequence[str]) -> pexpect.spawn[bytes]:
         """Start a command at a terminal of its own."""
@@ -118,7 +119,7 @@ def workplace(thinking: float = 0.0) -> Iterator[Workplace]:
     try:
         with ScriptedModel(shell_agent([], thinking=thinking), host=bridge_address()) as model:
             place = Workplace(make_sample_repository(folder / "repository"), folder / "home")
-            place.home.mkdir()
+            (place.home / "tmp").mkdir(parents=True)
             place.sample.write_env(model.base_url)
             place.set_dockerfile()
             try:
