@@ -167,7 +167,9 @@ def main() -> None:
     gc.set_threshold(50_000)  # a start makes much that stays, and little that a collection could free
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)  # so that `finally` runs: containers and partial folders go
-    sys.exit(_exit_code())
+    code = _exit_code()
+    gc.freeze()  # at its end the interpreter would look through all that is left; it goes with the process
+    sys.exit(code)
 
 
 def _exit_code() -> int:
