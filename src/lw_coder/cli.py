@@ -164,7 +164,7 @@ def export(plan_id: str | None) -> int:
 
 def main() -> None:
     """Run the command line and exit with its ExitCode."""
-    gc.set_threshold(50_000)  # a start makes much that stays, and little that a collection could free
+    gc.set_threshold(200_000)  # a start makes much that stays, and little that a collection could free
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)  # so that `finally` runs: containers and partial folders go
     code = _exit_code()

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+import msgspec
 
 from lw_coder.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
 from lw_coder.egress import AllowedHost, parse_host
 from lw_coder.errors import ConfigError
 from lw_coder.report import printable
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
 
 _EMPTY_CONFIG = "the smallest one is the single line [code]"
+_SEE_SCHEMA = "docs/configuration.md has the schema"
 
 
-class CodeConfig(BaseModel):
+class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The `[code]` table.
 
     Attributes:
@@ -39,37 +37,13 @@ class CodeConfig(BaseModel):
         allow_hosts: the only hosts that a session may reach, beside its model and context7; None means any.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
     env_file: str | None = None
-    forward_env: list[str] = Field(default_factory=lambda: list(DEFAULT_FORWARD_ENV))
-    docker_build_args: list[str] = Field(default_factory=list)
-    docker_run_args: list[str] = Field(default_factory=list)
+    forward_env: tuple[str, ...] = DEFAULT_FORWARD_ENV
+    docker_build_args: tuple[str, ...] = ()
+    docker_run_args: tuple[str, ...] = ()
     ca_bundle: str | None = None
     prompt_program: str | None = None
-    allow_hosts: list[str] | None = None
-
-    @field_validator("env_file", "ca_bundle", "prompt_program")
-    @classmethod
-    def _paths(cls, value: str | None) -> str | None:
-        if value is not None and not value.strip():
-            raise ValueError("is empty")
-        return value and _with_home(value)
-
-    @field_validator("forward_env")
-    @classmethod
-    def _names(cls, patterns: list[str]) -> list[str]:
-        for pattern in patterns:
-            if not pattern or "=" in pattern or any(character.isspace() for character in pattern):
-                raise ValueError(f"{pattern!a} is not a variable's name or pattern")
-        return patterns
-
-    @field_validator("allow_hosts")
-    @classmethod
-    def _hosts(cls, entries: list[str] | None) -> list[str] | None:
-        for entry in entries or ():
-            parse_host(entry)
-        return entries
+    allow_hosts: tuple[str, ...] | None = None
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
@@ -111,13 +85,6 @@ class CodeConfig(BaseModel):
         return lines + [f"{CONFIG_FILE}: docker_run_args: {danger}" for danger in self.run_options.dangers]
 
 
-def _with_home(path: str) -> str:
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError:
-        raise ValueError(f"{path!a} begins with a home that is not known") from None
-
-
 _WILDCARD_WARNING = (
     f'{CONFIG_FILE}: forward_env: "*" hands every variable of your shell and env file to the agent; '
     "name the ones it needs instead"
@@ -130,11 +97,7 @@ def load_config(root: Path) -> CodeConfig:
     Raises:
         ConfigError: the file is missing, not TOML, or breaks the schema; the message names the key.
     """
-    table = _code_table(_read_toml(root / CONFIG_FILE))
-    try:
-        config = CodeConfig.model_validate(table)
-    except ValidationError as error:
-        raise _schema_error(error.errors()[0]) from None
+    config = _ruled(_typed(_code_table(_read_toml(root / CONFIG_FILE))))
     _ = config.build_options, config.run_options  # an unknown flag is refused now, not half-way
     if config.allow_hosts is not None and "network_mode" in config.run_options.keys:
         raise ConfigError(
@@ -190,10 +153,62 @@ def _code_table(values: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _schema_error(detail: ErrorDetails) -> ConfigError:
-    key = "".join(f"[{part}]" if isinstance(part, int) else str(part) for part in detail["loc"])
-    where = f"{CONFIG_FILE}: [code] {printable(key)}"
-    if detail["type"] == "extra_forbidden":
-        return ConfigError(f"{where}: unknown key", f"known are {', '.join(CodeConfig.model_fields)}")
-    problem = detail["msg"].removeprefix("Value error, ")
-    return ConfigError(f"{where}: {problem[:1].lower()}{problem[1:]}", "docs/configuration.md has the schema")
+def _typed(table: dict[str, Any]) -> CodeConfig:
+    known = CodeConfig.__struct_fields__
+    if unknown := sorted(set(table) - set(known)):
+        raise _key_error(unknown[0], "unknown key", f"known are {', '.join(known)}")
+    try:
+        return msgspec.convert(table, CodeConfig)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        problem = problem.replace(" | null", "")  # TOML has none
+        raise _key_error(place.rstrip("`"), problem[:1].lower() + problem[1:]) from None
+
+
+def _ruled(config: CodeConfig) -> CodeConfig:
+    changes = {}
+    for key, rule in _RULES.items():
+        value = getattr(config, key)
+        try:
+            changes[key] = value if value is None else rule(value)
+        except ValueError as error:
+            raise _key_error(key, str(error)) from None
+    return msgspec.structs.replace(config, **changes)
+
+
+def _key_error(key: str, problem: str, remedy: str = _SEE_SCHEMA) -> ConfigError:
+    return ConfigError(f"{CONFIG_FILE}: [code] {printable(key)}: {problem}", remedy)
+
+
+def _with_home(path: str) -> str:
+    if not path.strip():
+        raise ValueError("is empty")
+    if "\0" in path:
+        raise ValueError(f"{path!a} holds a NUL character, which no path can")
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(f"{path!a} begins with a home that is not known") from None
+
+
+def _names(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not pattern or "=" in pattern or any(character.isspace() for character in pattern):
+            raise ValueError(f"{pattern!a} is not a variable's name or pattern")
+    return patterns
+
+
+def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        parse_host(entry)
+    return entries
+
+
+# What a value has to be beside its type; each returns it as it is used, or raises ValueError.
+_RULES: Mapping[str, Callable[[Any], Any]] = {
+    "env_file": _with_home,
+    "ca_bundle": _with_home,
+    "prompt_program": _with_home,
+    "forward_env": _names,
+    "allow_hosts": _hosts,
+}

@@ -15,7 +15,7 @@ from lw_coder import __version__
 from lw_coder.cli import cli
 from lw_coder.errors import ExitCode
 
-SLOW = ("dspy", "litellm", "python_on_whales", "pydantic", "yaml", "rich", "dotenv", "filelock")
+SLOW = ("dspy", "litellm", "python_on_whales", "pydantic", "msgspec", "yaml", "rich", "dotenv", "filelock")
 _MAIN = "from lw_coder.cli import cli, main\n"
 
 _WAIT = (

@@ -32,9 +32,9 @@ def refused(root: Path) -> ConfigError:
 
 def test_defaults(tmp_path: Path) -> None:
     config = loaded(tmp_path, "[code]\n")
-    assert config.forward_env == ["OPENROUTER_*"]
+    assert config.forward_env == ("OPENROUTER_*",)
     assert (config.env_file, config.ca_bundle, config.prompt_program) == (None, None, None)
-    assert (config.docker_run_args, config.docker_build_args) == ([], [])
+    assert (config.docker_run_args, config.docker_build_args) == ((), ())
     assert (config.run_options.keys, config.build_options.keys, config.warnings()) == ({}, {}, [])
 
 
@@ -83,6 +83,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
         ('[code]\nenvfile = ".env"\n', "[code] envfile: unknown key"),
         ('[code]\n"a\\nb" = 1\n', "[code] a\\nb: unknown key"),
         ('[code]\nenv_file = ""\n', "[code] env_file: is empty"),
+        ('[code]\nenv_file = "a\\u0000b"\n', "[code] env_file: 'a\\x00b' holds a NUL character"),
         ('[code]\nca_bundle = " "\n', "[code] ca_bundle: is empty"),
         ('[code]\nforward_env = ["A B"]\n', "[code] forward_env: 'A B' is not a variable's name or pattern"),
         ('[code]\nforward_env = ["A=b"]\n', "[code] forward_env: 'A=b' is not a variable's name or pattern"),
@@ -91,7 +92,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
         ('[code]\nallow_hosts = ["https://a.org"]\n', "[code] allow_hosts: 'https://a.org' is not a host"),
         ('[code]\nallow_hosts = ["a.org", "b org"]\n', "[code] allow_hosts: 'b org' is not a host"),
         ('[code]\nallow_hosts = ["a\\n.org"]\n', "[code] allow_hosts: 'a\\n.org' is not a host"),
-        ('[code]\nforward_env = ["A", 1]\n', "[code] forward_env[1]: input should be a valid string"),
+        ('[code]\nforward_env = ["A", 1]\n', "[code] forward_env[1]: expected `str`, got `int`"),
     ],
 )
 def test_what_breaks_a_rule(tmp_path: Path, text: str, problem: str) -> None:
@@ -102,14 +103,14 @@ def test_what_breaks_a_rule(tmp_path: Path, text: str, problem: str) -> None:
 @pytest.mark.parametrize("value", ["1", "true", "[]"])
 def test_texts_are_texts(tmp_path: Path, key: str, value: str) -> None:
     message = refused(written(tmp_path, f"[code]\n{key} = {value}\n")).message
-    assert f"[code] {key}: input should be a valid string" in message
+    assert f"[code] {key}: expected `str`, got `" in message
 
 
 @pytest.mark.parametrize("key", ["forward_env", "docker_build_args", "docker_run_args", "allow_hosts"])
 @pytest.mark.parametrize("value", ['"--a"', "1", "{a = 1}"])
 def test_lists_are_lists(tmp_path: Path, key: str, value: str) -> None:
     message = refused(written(tmp_path, f"[code]\n{key} = {value}\n")).message
-    assert f"[code] {key}: input should be a valid list" in message
+    assert f"[code] {key}: expected `array`, got `" in message
 
 
 @pytest.mark.parametrize("flag", ["--network=host", "--net=none"])

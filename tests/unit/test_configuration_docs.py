@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lw_coder.config_loader import CodeConfig
@@ -60,11 +61,11 @@ def test_dangerous_flags_are_warned_of() -> None:
 
 
 def test_the_keys_and_the_examples() -> None:
-    assert [row[0] for row in rows("`[code]`")] == list(CodeConfig.model_fields)
+    assert [row[0] for row in rows("`[code]`")] == list(CodeConfig.__struct_fields__)
     smallest, full = (tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL))
-    assert CodeConfig.model_validate(smallest["code"]) == CodeConfig()
-    config = CodeConfig.model_validate(full["code"])
-    assert set(full["code"]) == set(CodeConfig.model_fields)
+    assert msgspec.convert(smallest["code"], CodeConfig) == CodeConfig()
+    config = msgspec.convert(full["code"], CodeConfig)
+    assert set(full["code"]) == set(CodeConfig.__struct_fields__)
     assert config.run_options.keys["mem_limit"] == "8g"
     assert config.build_options.secrets == {"netrc": {"file": "./netrc"}}
     assert config.warnings() == []

@@ -28,7 +28,7 @@ def test_a_plan_is_valid_and_starts_from_a_commit_of_ours(path: Path) -> None:
 
 def test_the_config_is_valid_and_names_the_env_file() -> None:
     config = load_config(ROOT)
-    assert (config.env_file, config.forward_env) == (".env", ["OPENROUTER_*"])
+    assert (config.env_file, config.forward_env) == (".env", ("OPENROUTER_*",))
     assert not config.warnings()
 
 
