@@ -61,6 +61,10 @@ class Background(Generic[T]):
         """What becomes readable when the call has ended."""
         return self._receiver
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the call, that long at most; tell whether it has ended."""
+        return self._outcome is not None or self._receiver.poll(seconds)
+
     def result(self) -> T:
         """Wait for the call; return what it returned, or raise what it raised."""
         if self._outcome is None:

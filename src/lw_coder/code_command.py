@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from lw_coder.plan_file import PlanMetadata
     from lw_coder.runs_manager import Run
 
+_BRIEF = 0.3  # seconds; to show a longer wait, rich is imported
+
 
 @dataclass(frozen=True)
 class Job:
@@ -131,12 +133,19 @@ def prepare(job: Job) -> Workplace:
             work = Workplace(job.ground, run, worktree, session_git)
             write_settings(work)
             prompts = write_prompts(job, work, building)
-            with waiting(f"Building the image {repo_tag(identity)} ..."):
-                built = building.result()
+            built = built_images(building, repo_tag(identity))
         seal(job, work, prompts, built)
     for line in run_record.prune(repository, keep=run):
         say(line)
     return work.as_sealed()
+
+
+def built_images(building: Background[Images], tag: str) -> Images:
+    """Wait for the images; a wait that the person would notice is shown."""
+    if building.ends_within(_BRIEF):
+        return building.result()
+    with waiting(f"Building the image {tag} ..."):
+        return building.result()
 
 
 def write_build_spec(job: Job, run: Run) -> None:

@@ -40,6 +40,14 @@ def test_what_it_returns_comes_back() -> None:
         assert work.result() == {"image": "sha256:0"}
 
 
+def test_a_brief_wait_for_it_ends_with_it_or_before() -> None:
+    with Background(_think) as work:
+        assert not work.ends_within(0.0)
+        assert work.ends_within(60.0)
+        assert work.result() == "prompts"
+        assert work.ends_within(0.0)
+
+
 def test_an_expected_error_comes_back_whole() -> None:
     with Background(_fail) as work, pytest.raises(EngineError) as caught:
         work.result()
