@@ -63,6 +63,13 @@ def test_nothing_slow_is_imported_to_help(words: list[str]) -> None:
     assert not set(SLOW) & set(loaded)
 
 
+@pytest.mark.parametrize("module", ["code_command", "plan_command"])
+def test_what_a_build_waits_for_is_quick_to_import(module: str) -> None:
+    loaded = set(python(f"import sys, lw_coder.{module}; print(*sys.modules)").stdout.split())
+    assert "msgspec" in loaded
+    assert not {"dspy", "litellm", "python_on_whales", "pydantic", "rich"} & loaded
+
+
 def test_version() -> None:
     result = lw_coder("--version")
     assert (result.returncode, result.stderr) == (ExitCode.OK, "")
