@@ -164,3 +164,8 @@ def _check_url(url: str) -> None:
         raise EnvironmentFileError(
             f"{BASE_URL}: holds a user name or password", f"put the key into {API_KEY} alone"
         )
+    if "?" in url or "#" in url:
+        raise EnvironmentFileError(
+            f"{BASE_URL}: holds a query or a fragment",
+            f"end it with its path, and put the key into {API_KEY} alone",
+        )

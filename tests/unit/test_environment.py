@@ -149,6 +149,13 @@ def test_a_key_in_the_address(tmp_path: Path, user: str) -> None:
     assert "holds a user name or password" in error.message
 
 
+@pytest.mark.parametrize("end", [f"?key={SECRET}", "?", f"#{SECRET}"])
+def test_what_no_path_can_be_appended_to(tmp_path: Path, end: str) -> None:
+    error = refused(tmp_path, **KEY, OPENROUTER_BASE_URL=f"https://host/v1{end}")
+    assert error.message == "OPENROUTER_BASE_URL: holds a query or a fragment"
+    assert "OPENROUTER_API_KEY alone" in error.remedy
+
+
 def test_a_slash_behind_the_address(tmp_path: Path) -> None:
     assert loaded(tmp_path, "OPENROUTER_BASE_URL=http://host/v1/\n").model.base_url == "http://host/v1"
 
