@@ -69,7 +69,7 @@ def code(plan: str) -> int:
     Prompts are written for it, the images are built, and droid works in the plan's own worktree
     with you at the terminal. Leave with Ctrl+C twice; its commits are then on lw/task/<plan_id>.
     """
-    approach = _approach()
+    approach = _approach(asks_compose=False)
     from lw_coder.code_command import run_code_command
 
     return run_code_command(plan, _here(), approach)
@@ -97,7 +97,7 @@ def plan(file: str | None, text: str | None) -> int:
         raise click.UsageError("give a FILE or --text, not both")
     if text is not None and not is_utf8(text):
         raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
-    approach = _approach()
+    approach = _approach(asks_compose=True)
     from lw_coder.plan_command import run_plan_command
 
     return run_plan_command(file, text, _here(), approach)
@@ -113,7 +113,7 @@ def doctor(*, as_json: bool) -> int:
 
     Changes nothing. What is wrong is said with what to do, and the exit code is then 1.
     """
-    approach = _approach()
+    approach = _approach(asks_compose=True)
     from lw_coder.doctor_command import doctor_command
 
     return doctor_command(_here(), approach, as_json=as_json)
@@ -202,11 +202,11 @@ def _report_bug(error: Exception) -> int:
     return ExitCode.BUG
 
 
-def _approach() -> Approach:
+def _approach(*, asks_compose: bool) -> Approach:
     """Ask docker first of all: it answers while a command's module is imported."""
     from lw_coder.docker_command import Approach
 
-    return Approach()
+    return Approach(asks_compose=asks_compose)
 
 
 def _here() -> Path:

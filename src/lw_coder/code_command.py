@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder import git, images, prompt_assets, prompt_memo, run_record, runs_manager
+from lw_coder import engine, git, images, prompt_assets, prompt_memo, run_record, runs_manager
 from lw_coder.background import Background, wait_for
-from lw_coder.compose_file import COMPOSE_FILE
 from lw_coder.config_loader import load_config
+from lw_coder.docker_command import COMPOSE_FILE
 from lw_coder.droid_session import Ended, require_terminal, run_session, take_over
 from lw_coder.ending import catch_up, exit_code, report_session
-from lw_coder.engine import Engine
 from lw_coder.groundwork import (
     Groundwork,
     Workplace,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from lw_coder.compose_file import ImageBuild
     from lw_coder.docker_command import Approach, LocalImage
     from lw_coder.errors import ExitCode
-    from lw_coder.images import Images
+    from lw_coder.images import Built
     from lw_coder.model_access import GeneratedPrompts, ModelAccess
     from lw_coder.plan_file import PlanMetadata
     from lw_coder.runs_manager import Run
@@ -62,7 +61,7 @@ class Job:
     plan: PlanFile
     build_files: images.RepoBuildFiles
     ground: Groundwork
-    engine: Engine
+    engine: engine.Engine
     base: LocalImage | None
 
     @property
@@ -101,9 +100,11 @@ def load_job(name: str, start: Path, approach: Approach) -> Job:
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     ground = look_around(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
-    engine = reach_engine(approach, ground)
+    base = approach.base_image
+    # A current base image was built by Compose: it will build again, and what it builds tells its version.
+    found = reach_engine(approach, ground, builds=images.is_current(base))
     tell(ground)
-    return Job(plan, build_files, ground, engine, approach.base_image())
+    return Job(plan, build_files, ground, found, base)
 
 
 def carry_out(work: Workplace) -> tuple[Ended, Homecoming]:
@@ -128,6 +129,7 @@ def prepare(job: Job) -> Workplace:
         with Background(
             lambda: images.build_images(run.folder, identity, job.base), awaits_client=True
         ) as building:
+            engine.load_client()
             take_over(identity, job.plan_id, has_proxies=job.ground.config.allow_hosts is not None)
             session_git = create_session_git(repository, worktree, run.folder, git.identity(repository))
             work = Workplace(job.ground, run, worktree, session_git)
@@ -140,7 +142,7 @@ def prepare(job: Job) -> Workplace:
     return work.as_sealed()
 
 
-def built_images(building: Background[Images], tag: str) -> Images:
+def built_images(building: Background[Built], tag: str) -> Built:
     """Wait for the images; a wait that the person would notice is shown."""
     if building.ends_within(_BRIEF):
         return building.result()
@@ -161,7 +163,7 @@ def _builds(ground: Groundwork, folder: Path) -> dict[str, ImageBuild]:
     return {"base": images.base_build(), "repo": repo}
 
 
-def write_prompts(job: Job, work: Workplace, building: Background[Images]) -> GeneratedPrompts:
+def write_prompts(job: Job, work: Workplace, building: Background[Built]) -> GeneratedPrompts:
     """Write the prompts that the language model makes of the plan, or made of it before."""
     ground, plan = work.ground, job.plan.metadata
     program = ground.repository.root / ground.config.prompt_program if ground.config.prompt_program else None
@@ -177,7 +179,7 @@ def write_prompts(job: Job, work: Workplace, building: Background[Images]) -> Ge
 
 
 def ask_model(
-    plan: PlanMetadata, model: ModelAccess, program: Path | None, building: Background[Images]
+    plan: PlanMetadata, model: ModelAccess, program: Path | None, building: Background[Built]
 ) -> GeneratedPrompts:
     """Have the language model write the prompts, in a process that takes DSPy's memory with it.
 
@@ -194,13 +196,14 @@ def ask_model(
         return wait_for(asking, building)
 
 
-def seal(job: Job, work: Workplace, prompts: GeneratedPrompts, built: Images) -> None:
+def seal(job: Job, work: Workplace, prompts: GeneratedPrompts, built: Built) -> None:
     """Complete the run's folder and give it its final name."""
     final, ground = work.as_sealed(), work.ground
     session, builds = session_spec(final, work.run.plan_id), _builds(ground, final.run.folder)
-    write_compose_files(final, session, builds, built, into=work.run.folder)
+    write_compose_files(final, session, builds, built.images, into=work.run.folder)
     login, forwarded = ground.login.name, ground.environment.names
-    record = run_record.begin(job.plan, prompts, built, job.engine, login=login, forwarded=forwarded)
+    used = replace(job.engine, compose_version=built.compose_version)
+    record = run_record.begin(job.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     runs_manager.write_record(work.run, record)
     runs_manager.seal_run(work.run)
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lw_coder.docker_command import COMPOSE_FILE, SERVICES_FILE
 from lw_coder.docker_flags import BuildOptions, RunOptions
 from lw_coder.droid_session import Mount, SessionSpec
 from lw_coder.egress import FILTER_FILE, render_filter
 from lw_coder.shipped import shipped_folder
 
-COMPOSE_FILE = "compose.yml"
-SERVICES_FILE = "services.yml"
 CA_SECRET = "ca_bundle"  # noqa: S105 - the id under which a Dockerfile mounts the certificates
 
 _NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")

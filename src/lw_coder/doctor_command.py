@@ -89,7 +89,7 @@ def examine(start: Path, approach: Approach) -> Sequence[Finding]:
     )
     repository = seen.look("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
-        seen.look("base image", lambda: images.is_current(approach.base_image()), _base_told)
+        seen.look("base image", lambda: images.is_current(approach.base_image), _base_told)
     if repository:
         config = seen.look("config.toml", lambda: load_config(repository.root), _config_told)
         if engine and config and config.allow_hosts is not None:

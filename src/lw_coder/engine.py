@@ -6,6 +6,7 @@ secret; none of its text leaves this module but through `_reason`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lw_coder.docker_command import BUILD_PROFILE, Approach, LocalImage, ask_image, disk_error
+from lw_coder.docker_command import (
+    BUILD_PROFILE,
+    COMPOSE_FILE,
+    Approach,
+    LocalImage,
+    ask_image,
+    disk_error,
+    quick_environment,
+)
 from lw_coder.errors import EngineError, EnvironmentFileError
 
 if TYPE_CHECKING:
@@ -35,21 +44,46 @@ class Engine:
 
     Attributes:
         version: the server's version.
-        compose_version: the Compose plugin's version.
+        compose_version: the Compose plugin's version; None where what it builds is yet to tell.
     """
 
     version: str
-    compose_version: str
+    compose_version: str | None
 
 
-def connect(approach: Approach) -> Engine:
+def load_client() -> None:
+    """Import python-on-whales, at a moment when something else is waited for: it takes longest of all.
+
+    It describes all that docker can say in models of pydantic's, of which a session needs none. So each is
+    completed when it is used, and no plugins of pydantic's are looked for in all that is installed. What else
+    is here imports python-on-whales where it is needed, for whoever has not called this.
+    """
+    with _environment({"PYDANTIC_DISABLE_PLUGINS": "__all__"}):
+        import pydantic
+
+        usual = pydantic.BaseModel.model_config
+        pydantic.BaseModel.model_config = {**usual, "defer_build": True}
+        try:
+            import python_on_whales  # noqa: F401
+        finally:
+            pydantic.BaseModel.model_config = usual
+
+
+def connect(approach: Approach, *, builds: bool = False) -> Engine:
     """Wait for what docker answered; where it did not, python-on-whales asks again, and says why.
+
+    Args:
+        approach: what it was asked.
+        builds: whether Compose is known to have worked here, and will build, so that it is not asked.
 
     Raises:
         EngineError: no client, no daemon, no Compose plugin, or one that is too old.
     """
-    version, compose = approach.server_version(), approach.compose_version()
-    return Engine(version or _server_version(), require_compose(compose or _compose_version()))
+    version = approach.server_version() or _server_version()
+    if builds:
+        return Engine(version, None)
+    compose = approach.compose_version()
+    return Engine(version, require_compose(compose) if compose else installed_compose())
 
 
 def _server_version() -> str:
@@ -83,18 +117,23 @@ def _no_answer(reason: str) -> EngineError:
     return EngineError(f"the Docker engine does not answer: {reason}", remedy)
 
 
-def _compose_version() -> str:
+def installed_compose() -> str:
+    """Ask for the Compose plugin's version.
+
+    Raises:
+        EngineError: there is none, or one that is too old.
+    """
     from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        return str(docker.compose.version())
+        return require_compose(str(docker.compose.version()))
     except DockerException:
         raise EngineError("docker compose: the plugin is missing", _COMPOSE_REMEDY) from None
 
 
 def require_compose(text: str) -> str:
-    """Return the version that `docker compose version` tells.
+    """Return the version in what `docker compose version`, or COMPOSE_LABEL, tells.
 
     Raises:
         EngineError: it is older than MIN_COMPOSE, or is none.
@@ -222,11 +261,24 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
 
     compose = _client(folder, project).compose
     try:
-        # service_ports: `run` leaves a service's ports unpublished otherwise.
-        compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+        with _environment(quick_environment(folder)):  # python-on-whales gives its client no other
+            # service_ports: `run` leaves a service's ports unpublished otherwise.
+            compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
     except DockerException as error:
         return error.return_code
     return 0
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have these in this process's environment, beside what is there already."""
+    added = variables.keys() - os.environ.keys()
+    os.environ.update({name: variables[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def containers_with(labels: Mapping[str, str], *, only_running: bool = False) -> list[str]:
@@ -365,7 +417,7 @@ def _client(folder: Path, project: str) -> DockerClient:
     from python_on_whales import DockerClient
 
     return DockerClient(
-        compose_files=[folder / "compose.yml"], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
+        compose_files=[folder / COMPOSE_FILE], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -144,25 +145,21 @@ def find_repository(start: Path) -> Repository:
     require_recent(run_git("version", place=place).stdout)
     asked = run_git(
         *("rev-parse", "--path-format=absolute", "--show-object-format", "--is-bare-repository"),
-        "--git-common-dir",
+        *("--git-common-dir", "--show-toplevel"),
         place=place,
         check=False,
     )
+    told = asked.stdout.split("\n")
     if asked.code != 0:
-        raise _no_repository(outside, asked)
-    object_format, bare, common_dir = asked.stdout.split("\n", 2)
-    root = run_git("rev-parse", "--show-toplevel", place=place, check=False)
-    if root.code != 0:
-        raise _no_working_tree(outside, is_bare=bare == "true")
-    if "\n" in common_dir + root.stdout:
-        raise GitError(
-            f"{shown(root.stdout)}: the path holds a line break", "move the repository to another folder"
-        )
-    if not is_utf8(common_dir + root.stdout):  # Compose's files are
-        raise GitError(
-            f"{shown(root.stdout)}: the path is not UTF-8 text", "move the repository to another folder"
-        )
-    return Repository(Path(root.stdout), Path(common_dir), object_format)
+        if len(told) == 1:
+            raise _no_repository(outside, asked)
+        raise _no_working_tree(outside, is_bare="true" in told)  # it has printed what there is
+    if len(told) != len(("format", "is bare", "folder", "root")):
+        raise _unfit_path(outside, "holds a line break")
+    object_format, _, common_dir, root = told
+    if not is_utf8(common_dir + root):  # Compose's files are
+        raise _unfit_path(outside, "is not UTF-8 text")
+    return Repository(Path(root), Path(common_dir), object_format)
 
 
 def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> None:
@@ -255,8 +252,10 @@ def is_ignored(repository: Repository, path: Path) -> bool:
 
 def identity(repository: Repository) -> Identity | None:
     """Return who commits here, or None unless both user.name and user.email are configured."""
-    name = run_git("config", "--get", "user.name", place=repository.place, check=False).stdout
-    email = run_git("config", "--get", "user.email", place=repository.place, check=False).stdout
+    asked = ("config", "--null", "--get-regexp", r"^user\.(name|email)$")
+    told = run_git(*asked, place=repository.place, check=False).stdout
+    found = dict(entry.split("\n", 1) for entry in told.split("\0") if "\n" in entry)  # the last one counts
+    name, email = found.get("user.name"), found.get("user.email")
     return Identity(name, email) if name and email else None
 
 
@@ -305,6 +304,16 @@ def init_bare(folder: Path, object_format: str) -> None:
         place=Place(folder.parent),
         config=("init.defaultRefFormat=files",),
     )
+
+
+def config_text(settings: Mapping[str, str]) -> str:
+    """Write settings, each `section.key` and its value, as a file of git's configuration has them."""
+    lines = []
+    for name, value in settings.items():
+        section, key = name.split(".")
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        lines.append(f'[{section}]\n\t{key} = "{quoted}"\n')
+    return "".join(lines)
 
 
 def _environment(place: Place) -> dict[str, str]:
@@ -365,6 +374,10 @@ def _no_repository(folder: Path, asked: GitResult) -> GitError:
     if "not a git repository" in asked.stderr:
         return GitError(f"{folder}: is not in a git repository", "change to one, or type: git init")
     return git_failed("rev-parse", asked)
+
+
+def _unfit_path(folder: Path, problem: str) -> GitError:
+    return GitError(f"{shown(str(folder))}: the path {problem}", "move the repository to another folder")
 
 
 def _no_working_tree(folder: Path, *, is_bare: bool) -> GitError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 BASE_TAG = "lw_coder_droid:latest"
 BASE_LABEL = "lw_coder.base"
+COMPOSE_LABEL = "com.docker.compose.version"  # on all that Compose builds
 
 
 def repo_hash(root_commit: str, common_dir: Path) -> str:

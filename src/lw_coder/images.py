@@ -14,7 +14,7 @@ from lw_coder.docker_command import LocalImage
 from lw_coder.docker_flags import BuildOptions
 from lw_coder.environment import PROXY_NAMES
 from lw_coder.errors import ConfigError, EngineError
-from lw_coder.image_names import BASE_LABEL, BASE_TAG, repo_tag
+from lw_coder.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
 from lw_coder.report import say
 from lw_coder.runs_manager import KEEP
 from lw_coder.shipped import shipped_folder
@@ -46,6 +46,14 @@ class Images:
 
     base: str
     repo: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left: the images, and the version of the Compose that built the repository's."""
+
+    images: Images
+    compose_version: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> Ima
     return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
 
 
-def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Images:
+def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Built:
     """Build the base image if it is missing or out of date, then, always, the repository's.
 
     Args:
@@ -93,23 +101,36 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
         base: what BASE_TAG meant a moment ago, where that is known.
 
     Raises:
-        EngineError: a build failed.
+        EngineError: a build failed, or Compose is missing or too old.
     """
     tag, log = repo_tag(identity), new_log(log_folder() / f"build-{identity}.log")
     known = _current(base)
     for _ in range(_ATTEMPTS):
         base_id = known or _ensure_base(folder, log)
         say(f"Image: building {tag} from {DOCKERFILE} (log: {log})")
-        docker_command.build_image(folder, _PROJECT, "repo", log)
+        _build_repo(folder, log)
         repo = engine.find_image(tag)
         if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
-            return Images(base_id, repo.id)
+            return Built(Images(base_id, repo.id), _compose_version(repo))
         known = None  # others build here too: look again
     # An image that carries another base's label has another person's home and user in it.
     raise EngineError(
         f"{tag}: starts from another base image than this user's {BASE_TAG}",
         f"let {DOCKERFILE} start FROM {BASE_TAG}; if it does, others build here too: try again",
     )
+
+
+def _build_repo(folder: Path, log: Path) -> None:
+    try:
+        docker_command.build_image(folder, _PROJECT, "repo", log)
+    except EngineError:
+        engine.installed_compose()  # where that has gone, docker complains of a flag
+        raise
+
+
+def _compose_version(built: LocalImage) -> str:
+    told = built.labels.get(COMPOSE_LABEL)
+    return engine.require_compose(told) if told else engine.installed_compose()
 
 
 def build_base(folder: Path, log: Path) -> str:

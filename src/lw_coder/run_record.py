@@ -89,7 +89,7 @@ def _common(kind: str, engine: Engine, login: str, forwarded: Sequence[str]) -> 
     }
 
 
-def _versions(engine: Engine) -> dict[str, str]:
+def _versions(engine: Engine) -> dict[str, str | None]:
     return {
         "lw_coder": __version__,
         "python": platform.python_version(),

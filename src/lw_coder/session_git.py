@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.errors import GitError
-from lw_coder.git import Identity, Place, Repository, init_bare, list_refs, run_git
+from lw_coder.git import Identity, Repository, config_text, init_bare, list_refs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,13 +165,12 @@ def _targets(folders: tuple[Path, ...]) -> list[str]:
 
 
 def _initialise(repository: Repository, session: SessionGit, identity: Identity | None) -> None:
-    place = Place(session.run_folder)
     init_bare(session.folder, repository.object_format)
     settings = {"core.logAllRefUpdates": "true"}
     if identity is not None:
         settings |= {"user.name": identity.name, "user.email": identity.email}
-    for key, value in settings.items():
-        run_git("config", "--file", str(session.folder / "config"), key, value, place=place)
+    with (session.folder / "config").open("ab") as config:
+        config.write(os.fsencode(config_text(settings)))
 
 
 def _write_refs(repository: Repository, session: SessionGit) -> None:

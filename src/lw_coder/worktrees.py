@@ -85,11 +85,18 @@ def ensure_worktree(repository: Repository, plan: PlanMetadata) -> Worktree:
     Raises:
         GitError: the worktree cannot be had without touching what a person may want; nothing was changed.
     """
+    return _ensured(repository, plan, _tip(repository, plan.plan_id))
+
+
+def _tip(repository: Repository, plan_id: str) -> str | None:
+    return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
+
+
+def _ensured(repository: Repository, plan: PlanMetadata, tip: str | None) -> Worktree:
     branch = BRANCH_PREFIX + plan.plan_id
     path = (repository.root / WORKTREES_FOLDER).resolve() / plan.plan_id
     _require_branch_name(plan.plan_id, branch)
     require_commit(repository, plan.git_sha)
-    tip = ref_value(repository, f"refs/heads/{branch}")
     _require_room_for_branch(repository, branch, tip)
     _require_descent(repository, branch, tip, plan.git_sha)
     record = _record_at(repository, path, branch)
@@ -119,14 +126,14 @@ def ensured_worktree(repository: Repository, plan: PlanMetadata) -> Iterator[Wor
     """
     parent = repository.root / WORKTREES_FOLDER
     had_parent, had_folder = os.path.lexists(parent), os.path.lexists(parent / plan.plan_id)
-    had_branch = ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan.plan_id}") is not None
+    tip = _tip(repository, plan.plan_id)
     try:
-        worktree = ensure_worktree(repository, plan)
+        worktree = _ensured(repository, plan, tip)
         try:
             yield worktree
         except BaseException:
             if not had_folder:
-                _undo_plan_worktree(repository, worktree, with_branch=not had_branch)
+                _undo_plan_worktree(repository, worktree, with_branch=tip is None)
             raise
     except BaseException:
         if not had_parent:

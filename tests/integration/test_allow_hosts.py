@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lw_coder.compose_file import COMPOSE_FILE
+from lw_coder.docker_command import COMPOSE_FILE
 from lw_coder.droid_session import PROXY_LABEL
 from lw_coder.egress import PROXY
 from tests.integration.conftest import LW_CODER, Person, sessions_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from lw_coder.compose_file import COMPOSE_FILE
+from lw_coder.docker_command import COMPOSE_FILE
 from lw_coder.errors import ExitCode
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import played

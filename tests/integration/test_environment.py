@@ -14,9 +14,15 @@ EXPORTED = "sk-or-exported-key"
 def test_an_exported_variable_wins_over_the_env_file(
     sample: SampleRepository, person: Person, model: ScriptedModel
 ) -> None:
-    """It is dotenv's rule and Compose's, whatever the file's name; no file of the run holds the value."""
-    (sample.root / ".lw_coder/config.toml").write_text('[code]\nenv_file = ".env.local"\n', encoding="ascii")
+    """It is dotenv's rule and Compose's, whatever the file's name; no file of the run holds the value.
+
+    What lw_coder sets for docker's clients, GOGC, is no such variable.
+    """
+    config = '[code]\nenv_file = ".env.local"\nforward_env = ["OPENROUTER_*", "GOGC"]\n'
+    (sample.root / ".lw_coder/config.toml").write_text(config, encoding="ascii")
     (sample.root / ".env").rename(sample.root / ".env.local")
+    with (sample.root / ".env.local").open("a") as file:
+        file.write("GOGC=50\n")
     person.extra["OPENROUTER_API_KEY"] = EXPORTED
     person.extra["NOT_FORWARDED"] = "a"
     seen: list[str] = []
@@ -29,6 +35,7 @@ def test_an_exported_variable_wins_over_the_env_file(
 
     assert f"OPENROUTER_API_KEY={EXPORTED}" in seen
     assert f"OPENROUTER_BASE_URL={model.base_url}" in seen
+    assert "GOGC=50" in seen
     assert not [line for line in seen if line.startswith("NOT_FORWARDED")]
     assert {request.authorization for request in model.requests} == {f"Bearer {EXPORTED}"}
     files = [path for path in sample.root.glob(".lw_coder/runs/**/*") if path.is_file()]

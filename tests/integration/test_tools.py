@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lw_coder.compose_file import COMPOSE_FILE
+from lw_coder.docker_command import COMPOSE_FILE
 from lw_coder.droid_settings import TOOLS
 from tests.integration.conftest import Person
 from tests.integration.played_session import played

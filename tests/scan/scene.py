@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lw_coder.compose_file import COMPOSE_FILE
+from lw_coder.docker_command import COMPOSE_FILE
 from lw_coder.errors import ExitCode
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, a_person, sessions_in
 from tests.scan.searches import (

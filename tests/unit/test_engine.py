@@ -90,3 +90,21 @@ def test_a_temporary_folder_that_cannot_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "none"
     line = told(f"tempfile.tempdir = {str(folder)!r}; engine.check_env_file(Path('.env'), {{}})")
     assert line.startswith(f"{folder}: cannot be written: No such file or directory; ")
+
+
+_LOAD = """
+import os, sys
+from lw_coder.engine import load_client
+before = dict(os.environ)
+load_client()
+import pydantic, python_on_whales
+from python_on_whales.components.network.models import NetworkInspectResult as Result
+assert os.environ == before
+assert "defer_build" not in pydantic.BaseModel.model_config
+print(Result.__pydantic_complete__, Result(**{"Id": "x", "Name": "y"}).id)
+"""
+
+
+def test_python_on_whales_is_loaded_without_completing_models_that_nobody_uses() -> None:
+    done = subprocess.run([sys.executable, "-c", _LOAD], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False x\n", "")

@@ -10,6 +10,7 @@ from lw_coder.errors import GitError
 from lw_coder.git import (
     Identity,
     Place,
+    config_text,
     find_repository,
     identity,
     is_ancestor,
@@ -199,6 +200,15 @@ def test_identity_is_what_is_configured(made: GitRepository) -> None:
     assert identity(repository) is None
     made.run("config", "user.email", "jo@example.invalid")
     assert identity(repository) == Identity("Jo \u00d8", "jo@example.invalid")
+
+
+@pytest.mark.parametrize("value", ['O"Brien \\ Sons', " a;b # c ", "tab\tand\nline", "J\u00fcrgen", ""])
+def test_settings_are_read_back_by_git_as_they_were(tmp_path: Path, value: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(config_text({"core.other": "true", "user.name": value}), encoding="utf-8")
+    place = Place(tmp_path)
+    read = run_git("config", "--file", str(config), "--null", "--get", "user.name", place=place)
+    assert read.stdout == f"{value}\0"
 
 
 def test_ancestors_refs_and_missing_objects(made: GitRepository) -> None:
