@@ -98,6 +98,7 @@ def load_job(name: str, start: Path, approach: Approach) -> Job:
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
+    git.require_no_sessions_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     ground = look_around(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
     base = approach.base_image

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from lw_coder.errors import GitError
 from lw_coder.report import is_utf8
 
 # Ubuntu 22.04's, the oldest that the options used here were checked against.
 OLDEST_GIT = (2, 34)
-OWN_WORKTREE_FOLDERS = ("worktrees", "temp-worktrees")
+OWN_FOLDER = ".lw_coder"
 
 # A relative core.hooksPath (husky's .husky/_) is looked up in the worktree, which the agent writes: a hook of
 # the person's would be the agent's code. So no call of ours runs hooks, nor the person's file system monitor.
@@ -23,6 +24,7 @@ _QUIET_CONFIG = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0"
 _FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_LINE = 300
+_CHUNK = 1 << 16
 
 
 class Identity(NamedTuple):
@@ -59,7 +61,7 @@ class Repository:
 
     Attributes:
         root: absolute top of the working tree: the main one's, or a linked worktree's of the person's own.
-            `.lw_coder` lives there. Never one of lw_coder's own worktrees: those mean the tree around them.
+            `.lw_coder` lives there. Nothing inside of that is ever a root: it means the tree around it.
         common_dir: absolute path of the `.git` folder that all worktrees share.
         object_format: "sha1" or "sha256".
     """
@@ -113,6 +115,43 @@ def run_git(
     return result
 
 
+def stream_git(*args: str, place: Place) -> Iterator[str]:
+    """Run git, and yield what it prints, piece by piece as it comes, each without the NUL at its end.
+
+    For output that can be longer than memory; whoever has seen enough need not read it to its end.
+
+    Raises:
+        GitError: git failed.
+    """
+    settings = [part for setting in _QUIET_CONFIG for part in ("-c", setting)]
+    with (
+        tempfile.TemporaryFile() as told,  # a pipe that nobody reads meanwhile could keep git waiting
+        subprocess.Popen(
+            ["git", *settings, *args],  # noqa: S607 - as above
+            cwd=place.cwd,
+            env=_environment(place),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            process_group=0,
+        ) as process,
+    ):
+        try:
+            yield from _pieces(process.stdout)
+        finally:
+            process.kill()  # without effect on one that has ended
+        if process.wait():
+            told.seek(0)
+            raise git_failed(args[0], GitResult(process.returncode, "", _text(told.read(_CHUNK))))
+
+
+def _pieces(stream: IO[bytes] | None) -> Iterator[str]:
+    rest = b""
+    while stream and (chunk := stream.read(_CHUNK)):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from map(os.fsdecode, whole)
+
+
 def git_failed(command: str, result: GitResult) -> GitError:
     """Make one line of a failed call: the first line of its stderr that says something, escaped."""
     found = _meaningful_line(result.stderr) or f"exit status {result.code}"
@@ -134,13 +173,13 @@ def is_ref_name(name: str) -> bool:
 def find_repository(start: Path) -> Repository:
     """Find the repository that a folder is in.
 
-    A folder inside one of lw_coder's own worktrees means the tree which that worktree belongs to; git is not
-    run in there, for an agent wrote it.
+    A folder inside of `.lw_coder` means the tree around that: agents write worktrees, plans and transcripts
+    there, and can plant a repository in each. So git is not run in there.
 
     Raises:
         GitError: no repository, a bare one, no working tree, dubious ownership, git absent or too old.
     """
-    outside = _outside_own_worktrees(start.resolve())
+    outside = _outside_own_folder(start.resolve())
     place = Place(outside)
     require_recent(run_git("version", place=place).stdout)
     asked = run_git(
@@ -190,6 +229,36 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
         raise GitError(
             f"{where}: {sha} is a {kind.stdout}, not a commit", "write what `git rev-parse HEAD` prints"
         )
+
+
+def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> None:
+    """Refuse to start from a commit that an agent made, and that is on no branch or tag of the person's.
+
+    What is planned or carried out from it would bring along what nobody has looked at.
+
+    Args:
+        repository: where it is looked for.
+        sha: an existing commit.
+        where: the file and the field that it comes from, for the message.
+
+    Raises:
+        GitError: only refs/lw_coder leads to it.
+    """
+    if run_git("merge-base", "--is-ancestor", sha, "HEAD", place=repository.place, check=False).code == 0:
+        return
+    if _ref_to(repository, sha, "refs/heads", "refs/tags", "refs/remotes"):
+        return
+    session = _ref_to(repository, sha, "refs/lw_coder")
+    if session:
+        raise GitError(
+            f"{where}: {sha} was committed in a session, as {shown(session)}, and is on no branch of yours",
+            f"look at it (git log -p {sha}), and, to start from it: git branch <name> {sha}",
+        )
+
+
+def _ref_to(repository: Repository, sha: str, *prefixes: str) -> str:
+    command = ("for-each-ref", "--count=1", "--format=%(refname)", f"--contains={sha}")
+    return run_git(*command, *prefixes, place=repository.place).stdout
 
 
 def committed_files(repository: Repository, sha: str) -> dict[str, str]:
@@ -342,12 +411,9 @@ def _meaningful_line(stderr: str) -> str:
     return shown(_CREDENTIALS.sub("", plain))[:_LONGEST_LINE]
 
 
-def _outside_own_worktrees(folder: Path) -> Path:
-    for inner in (folder, *folder.parents):
-        holder = inner.parent
-        if holder.name in OWN_WORKTREE_FOLDERS and holder.parent.name == ".lw_coder":
-            return _outside_own_worktrees(holder.parent.parent)
-    return folder
+def _outside_own_folder(folder: Path) -> Path:
+    parts = folder.parts
+    return Path(*parts[: parts.index(OWN_FOLDER)]) if OWN_FOLDER in parts else folder
 
 
 def require_recent(version: str) -> None:

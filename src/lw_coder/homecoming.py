@@ -1,35 +1,29 @@
 """Bring home what a session committed. Its git folder and its worktree are taken to be hostile.
 
-No git of the host ever runs in that folder: its refs are parsed here, its objects are copied by name into a
-fresh repository, and the person's repository fetches from that one with every object checked.
+No git of the host ever runs in that folder: its refs are parsed, its objects come by way of a quarantine.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.errors import GitError
 from lw_coder.git import (
-    Place,
     Repository,
-    init_bare,
     is_ancestor,
     is_ref_name,
-    list_refs,
     missing_objects,
     ref_value,
     run_git,
     shown,
+    stream_git,
 )
-from lw_coder.planted import find_nested_git
+from lw_coder.planted import find_nested_git, planted_note
 from lw_coder.private_refs import NewRefs, read_new_refs
-from lw_coder.untrusted import MAX_ENTRIES, UntrustedFolder, too_large
+from lw_coder.quarantine import import_refs
+from lw_coder.untrusted import memory_limited, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +33,9 @@ if TYPE_CHECKING:
 
 REFS_PREFIX = "refs/lw_coder"
 NO_GIT_THERE = "where git would run what the agent's config says: look at them in a replay"
-MAX_OBJECT_BYTES = 4 << 30  # compressed, all new objects of a session together
+MAX_CHANGED_FILES = 500_000  # between the branch and what it would move to
 
-_LOOSE = re.compile(r"[0-9a-f]{38}(?:[0-9a-f]{24})?")
-_PACK = re.compile(r"pack-[0-9a-f]{40}(?:[0-9a-f]{24})?\.pack")
+_LONGEST_NAME = 200  # characters shown of what an agent named
 _GITLINK = "160000"
 
 
@@ -90,18 +83,31 @@ def bring_home(
     """
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
         raise GitError(f"{shown(run_name)}: git can make no ref of this run's name", "rename the run")
+    with memory_limited():
+        return _brought_home(repository, worktree, session, run_name)
+
+
+def _brought_home(
+    repository: Repository, worktree: Worktree | None, session: SessionGit, run_name: str
+) -> Homecoming:
     home = Homecoming() if worktree is None else _looked_over(worktree)
     try:
         new = read_new_refs(session)
-        refs = _import(repository, session, new, f"{REFS_PREFIX}/{run_name}")
-    except (GitError, OSError) as error:
-        why = error.message if isinstance(error, GitError) else f"commits were not copied: {error.strerror}"
-        return replace(home, problem=f"{why}; the commits stay in {session.folder}, {NO_GIT_THERE}")
+        refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
+    except (GitError, OSError, MemoryError) as error:
+        return replace(home, problem=f"{_why(error)}; the commits stay in {session.folder}, {NO_GIT_THERE}")
     home = replace(home, refs=refs, notes=home.notes + _ignored_notes(new))
     if worktree is None or worktree.branch is None:
         return home
     tip = new.values.get(f"heads/{worktree.branch}")
     return home if tip is None else _advance(repository, worktree, home, tip, session.head, run_name)
+
+
+def _why(error: GitError | OSError | MemoryError) -> str:
+    if isinstance(error, GitError):
+        return error.message
+    reason = error.strerror if isinstance(error, OSError) else "they take more memory than is safe"
+    return f"commits were not copied: {reason}"
 
 
 def pending(repository: Repository, session: SessionGit) -> bool:
@@ -117,6 +123,7 @@ def _advance(
 ) -> Homecoming:
     ref = f"refs/heads/{worktree.branch}"
     old = ref_value(repository, ref)
+    notes: tuple[str, ...] = ()
     try:
         if old not in {None, tip} and _is_home_already(repository, start, tip, str(old)):
             return replace(home, tip=tip, moved=True)
@@ -124,16 +131,17 @@ def _advance(
         count = run_git("rev-list", "--count", tip, f"^{old or worktree.head}", "--", place=repository.place)
         home = replace(home, commits=int(count.stdout), tip=tip)
         if reason is None and old != tip:
+            notes = _moved_submodules(repository, str(old), tip)
             # From the worktree's git folder, so that its HEAD's reflog tells of it too.
             message = f"lw_coder: {run_name}"
             run_git("update-ref", "-m", message, ref, tip, str(old), place=worktree.place)
-    except GitError as error:
-        reason = error.message
+    except (GitError, MemoryError) as error:
+        reason = _why(error)
     if reason is not None:
         kept = f"{REFS_PREFIX}/{run_name}/heads/{worktree.branch}"
         note = f"branch {worktree.branch} was not moved: {reason}; the session's commits are at {kept}"
         return replace(home, notes=(*home.notes, note))
-    notes = () if home.planted else _reset_index(worktree)
+    notes += () if home.planted else _reset_index(worktree)
     return replace(home, moved=True, notes=home.notes + notes)
 
 
@@ -151,26 +159,34 @@ def _why_not_move(repository: Repository, worktree: Worktree, old: str | None, t
         return "the session took back commits that it has"
     if not is_ancestor(repository, old, tip):
         return "it does not lead to the session's commits (one side rewrote or added some)"
-    links = _new_gitlinks(repository, old, tip)
-    if links:
-        return f"the commits bring nested repositories along: {', '.join(links[:3])}"
-    return None
+    new = [shown(path)[:_LONGEST_NAME] for path, is_new in _gitlinks(repository, old, tip) if is_new]
+    return f"the commits bring nested repositories along: {', '.join(new[:3])}" if new else None
 
 
 def _checked_out_branch(worktree: Worktree) -> str:
     return run_git("symbolic-ref", "--quiet", "HEAD", place=worktree.place, check=False).stdout
 
 
-def _new_gitlinks(repository: Repository, old: str, tip: str) -> list[str]:
-    compared = run_git("diff-tree", "-r", "--raw", "-z", "--no-renames", old, tip, place=repository.place)
-    fields = compared.stdout.split("\0")
-    changes = zip(fields[::2], fields[1::2], strict=False)
-    return [shown(path) for modes, path in changes if _adds_gitlink(modes)]
+def _moved_submodules(repository: Repository, old: str, tip: str) -> tuple[str, ...]:
+    moved = [shown(path)[:_LONGEST_NAME] for path, _ in _gitlinks(repository, old, tip)]
+    if not moved:
+        return ()
+    names = ", ".join(moved[:3])
+    return (f"the commits move a submodule: {names}; look at it and at .gitmodules before you update it",)
 
 
-def _adds_gitlink(modes: str) -> bool:
-    before, after = modes.removeprefix(":").split(" ")[:2]
-    return after == _GITLINK != before
+def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[tuple[str, bool]]:
+    """Yield each submodule that leads to another commit in the tip, and whether it was none before."""
+    # Else the person's .gitmodules could say that changes of a submodule are not to be told.
+    options = ("-r", "--raw", "-z", "--no-renames", "--ignore-submodules=none")
+    fields = stream_git("diff-tree", *options, old, tip, place=repository.place)
+    for count, modes in enumerate(fields):
+        if count > MAX_CHANGED_FILES:
+            raise too_large(f"its commits change more than {MAX_CHANGED_FILES} files")
+        path = next(fields)
+        before, after = modes.removeprefix(":").split(" ")[:2]
+        if after == _GITLINK:
+            yield path, before != _GITLINK
 
 
 def _reset_index(worktree: Worktree) -> tuple[str, ...]:
@@ -187,82 +203,13 @@ def _reset_index(worktree: Worktree) -> tuple[str, ...]:
 
 def _looked_over(worktree: Worktree) -> Homecoming:
     top = () if worktree.has_own_pointer() else (".git",)
-    planted = tuple(shown(path) for path in top + find_nested_git(worktree.path))
-    return Homecoming(planted=planted, notes=_planted_notes(worktree, planted))
-
-
-def _planted_notes(worktree: Worktree, planted: tuple[str, ...]) -> tuple[str, ...]:
-    if not planted:
-        return ()
-    names = ", ".join(planted[:3]) + (" and others" if len(planted) > 3 else "")  # noqa: PLR2004 - a line's worth
-    note = (
-        f"{worktree.path}: do not run git there before you have looked at and removed {names}: git would run"
-        " what a nested repository's config says; then type: git reset"
-    )
-    return (note,)
+    planted = top + find_nested_git(worktree.path)
+    notes = (planted_note(worktree.path, planted, "; then type: git reset"),) if planted else ()
+    return Homecoming(planted=tuple(map(shown, planted)), notes=notes)
 
 
 def _ignored_notes(new: NewRefs) -> tuple[str, ...]:
     if not new.ignored:
         return ()
-    return (
-        f"{len(new.ignored)} names in the run's git folder are no refs and were left: {new.ignored[0]!r}",
-    )
-
-
-def _import(repository: Repository, session: SessionGit, new: NewRefs, prefix: str) -> tuple[str, ...]:
-    if not new.values:
-        return ()
-    with tempfile.TemporaryDirectory(prefix="quarantine-", dir=session.run_folder) as folder:
-        quarantine = _make_quarantine(repository, Path(folder, "git"))
-        _copy_objects(UntrustedFolder(session.folder), quarantine.cwd)
-        _index_packs(quarantine)
-        commands = (f"create {prefix}/{name}\0{sha}\0" for name, sha in new.values.items())
-        run_git("update-ref", "-z", "--stdin", place=quarantine, stdin="".join(commands))
-        _fetch(repository, quarantine, prefix)
-    return tuple(list_refs(repository, prefix))
-
-
-def _make_quarantine(repository: Repository, folder: Path) -> Place:
-    init_bare(folder, repository.object_format)
-    (folder / "objects/info").mkdir(exist_ok=True)
-    (folder / "objects/info/alternates").write_bytes(os.fsencode(f"{repository.common_dir / 'objects'}\n"))
-    shallow = repository.common_dir / "shallow"
-    if shallow.is_file():
-        (folder / "shallow").write_bytes(shallow.read_bytes())
-    return Place(folder, git_dir=folder)
-
-
-def _copy_objects(source: UntrustedFolder, target: Path) -> None:
-    room = MAX_OBJECT_BYTES
-    for count, name in enumerate(_object_names(source)):
-        if count > MAX_ENTRIES:
-            raise too_large("it holds too many objects")
-        copy = target / name
-        copy.parent.mkdir(exist_ok=True)
-        room -= source.copy(name, copy, room)
-
-
-def _object_names(source: UntrustedFolder) -> Iterator[str]:
-    """Yield the names of loose objects and packs; an agent's pack index is not wanted, git makes its own."""
-    for folder in source.entries("objects"):
-        pattern = _PACK if folder.name == "pack" else _LOOSE
-        if not folder.is_folder or not re.fullmatch(r"[0-9a-f]{2}|pack", folder.name):
-            continue
-        for entry in source.entries(f"objects/{folder.name}"):
-            if pattern.fullmatch(entry.name):
-                yield f"objects/{folder.name}/{entry.name}"
-
-
-def _index_packs(quarantine: Place) -> None:
-    for pack in sorted((quarantine.cwd / "objects/pack").glob("pack-*.pack")):
-        run_git("index-pack", str(pack), place=quarantine)
-
-
-def _fetch(repository: Repository, quarantine: Place, prefix: str) -> None:
-    options = ("--quiet", "--atomic", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-auto-gc")
-    run_git(
-        *("fetch", *options, "--no-recurse-submodules", str(quarantine.cwd), f"+{prefix}/*:{prefix}/*"),
-        place=repository.place,
-        config=("fetch.fsckObjects=true", "transfer.fsckObjects=true", "protocol.file.allow=always"),
-    )
+    first = repr(new.ignored[0][:_LONGEST_NAME])
+    return (f"{len(new.ignored)} names in the run's git folder are no refs and were left: {first}",)

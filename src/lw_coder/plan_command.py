@@ -5,7 +5,7 @@ The session writes straight into the person's tasks folder: no end of it, howeve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ from lw_coder.image_names import BASE_TAG
 from lw_coder.interrupts import interrupts_held
 from lw_coder.left_plans import KEPT, Left, keep_left_plans
 from lw_coder.plan_file import TASKS_FOLDER, read_plan, require_unique_id
+from lw_coder.planted import find_git_in, planted_note
 from lw_coder.report import printable, say, waiting, warn
 from lw_coder.session_git import create_session_git, open_session_git
 from lw_coder.state import log_folder
@@ -121,10 +122,13 @@ def run_plan_command(file: str | None, text: str | None, start: Path, approach: 
                 worktree.path, git.committed_files(repository, worktree.head), work.run.folder
             )
             changes = find_changes(tasks_folder(work), originals)
+            planted = find_git_in(tasks_folder(work))
             plans = look_over(repository, changes)
             paths = [str(plan.path.relative_to(repository.root)) for plan in plans]
             run_record.complete(work.run, ended, home, paths)
         report_end(work, ended, home)
+        if planted:
+            warn(planted_note(tasks_folder(work), planted))
         report_tasks(work, changes, plans)
         report_left(repository, work.run, left)
     return exit_code(work.run, ended, home)
@@ -270,7 +274,7 @@ def seal(job: Job, work: Workplace, base: str) -> Originals:
     runs_manager.write_record(work.run, record)
     kept = keep_originals(tasks_folder(work), work.run.folder / ORIGINALS)
     runs_manager.seal_run(work.run)
-    return Originals(final.run.folder / ORIGINALS, kept.digests)
+    return Originals(final.run.folder / ORIGINALS, kept.states)
 
 
 def plan_session(work: Workplace) -> SessionSpec:
@@ -307,6 +311,7 @@ def _look_at(repository: git.Repository, path: Path) -> Written:
         plan = read_plan(path)
         require_unique_id(repository.root, plan)
         git.require_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
+        git.require_no_sessions_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
     except (PlanError, GitError) as error:
         where = str(path.relative_to(repository.root))
         message = error.message.replace(str(path), where)
@@ -325,17 +330,26 @@ def report_end(work: Workplace, ended: Ended, home: Homecoming) -> None:
 
 
 def report_tasks(work: Workplace, changes: Changes, plans: list[Written]) -> None:
-    """Say what became of the tasks folder, and what can be typed next."""
-    for name in (*changes.changed, *changes.removed)[:MOST_SHOWN]:
-        _report_touched(work, name, "removed" if name in changes.removed else "changed")
-    for name in changes.odd[:MOST_SHOWN]:
+    """Say what became of the tasks folder, what is dangerous first, and what can be typed next."""
+    for name in _first(changes.odd, "names that are no plain files"):
         warn(f"{_shown(TASKS_FOLDER / name)}: is no plain file; look where it leads, and remove it")
-    for name in [name for name in changes.new if not name.endswith(".md")][:MOST_SHOWN]:
+    for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
+        _report_touched(work, name, "removed" if name in changes.removed else "changed")
+    for name in _first([name for name in changes.new if not name.endswith(".md")], "new files"):
         say(f"File:     {_shown(TASKS_FOLDER / name)}")
+    if not changes.is_complete:
+        warn(f"{TASKS_FOLDER}: the session left more in it than is looked at; look through it yourself")
     for plan in plans:
         _report_plan(work, plan)
     if not plans:
         say("Plan:     none was written")
+
+
+def _first(names: Sequence[str], what: str) -> Sequence[str]:
+    """Return as many as are shown; say how many there are besides."""
+    if len(names) > MOST_SHOWN:
+        warn(f"{len(names) - MOST_SHOWN} more {what} are in {TASKS_FOLDER}")
+    return names[:MOST_SHOWN]
 
 
 def report_left(repository: git.Repository, run: runs_manager.Run, left: Left) -> None:
@@ -349,8 +363,9 @@ def report_left(repository: git.Repository, run: runs_manager.Run, left: Left) -
 
 
 def _report_touched(work: Workplace, name: str, what: str) -> None:
-    original = work.run.folder.relative_to(work.ground.repository.root) / ORIGINALS / name
-    warn(f"{_shown(TASKS_FOLDER / name)} was {what} during the session; as it was: {_shown(original)}")
+    root, copy = work.ground.repository.root, work.run.folder / ORIGINALS / name
+    kept = f"as it was: {_shown(copy.relative_to(root))}" if copy.is_file() else "it was too large for a copy"
+    warn(f"{_shown(TASKS_FOLDER / name)} was {what} during the session; {kept}")
 
 
 def _report_plan(work: Workplace, plan: Written) -> None:

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lw_coder.git import OWN_FOLDER, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 MOST_FINDINGS = 20
+
+_MOST_NAMED = 3
+_LONGEST_NAME = 200
 
 # What HFS+ ignores in a name, and how NTFS lets one name be written: git itself guards against both.
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
@@ -24,32 +30,83 @@ def find_nested_git(worktree: Path) -> tuple[str, ...]:
     """Return what makes git see a repository below the worktree's top, relative to it, at most MOST_FINDINGS.
 
     That is a `.git` entry, or the HEAD of a folder that is laid out like a bare repository: whoever types a
-    git command in there works by its config. A folder that cannot be searched counts as well: git may be
-    able to enter it later.
+    git command in there works by its config. So it is with a link to what agents write elsewhere. A folder
+    that cannot be searched counts as well: git may be able to enter it later.
     """
+    # The worktree's own `.git` is looked at elsewhere, and found by git before anything beside it.
+    return _search(worktree, lambda names: [name for name in names if is_dot_git(name) and name != ".git"])
+
+
+def find_git_in(folder: Path) -> tuple[str, ...]:
+    """Return the same for a folder that is no worktree, which may not have a `.git` of its own either."""
+    return _search(folder, _traces)
+
+
+def planted_note(folder: Path, found: Sequence[str], afterwards: str = "") -> str:
+    """Say, in one line, what was found where, and what not to do.
+
+    Args:
+        folder: what was searched.
+        found: what was found there, at least one name.
+        afterwards: what else is to be done, once it is removed.
+    """
+    names = ", ".join(shown(name)[:_LONGEST_NAME] for name in found[:_MOST_NAMED])
+    others = " and others" if len(found) > _MOST_NAMED else ""
+    return (
+        f"{folder}: do not run git there before you have looked at and removed {names}{others}: git would run"
+        f" what a nested repository's config says{afterwards}"
+    )
+
+
+def _search(top: Path, at_the_top: Callable[[list[str]], list[str]]) -> tuple[str, ...]:
     found: list[str] = []
     waiting = [""]
     while waiting and len(found) < MOST_FINDINGS:
         folder = waiting.pop()
         try:
-            names, inner = _names(worktree / folder)
+            listed = _listed(top / folder)
         except OSError:
             found.append(folder or ".")
             continue
         prefix = f"{folder}/" if folder else ""
-        if folder:
-            found += [prefix + name for name in (*filter(is_dot_git, names), *_bare_head(names))]
-        else:  # the worktree's own `.git` is looked at elsewhere, and found by git before anything beside it
-            found += [name for name in names if is_dot_git(name) and name != ".git"]
-        waiting += [prefix + name for name in inner if not is_dot_git(name)]
+        names = (_traces if folder else at_the_top)(listed.names)
+        names += [name for name in listed.links if _leads_to_agents(top, prefix + name)]
+        found += [prefix + name for name in dict.fromkeys(names)]
+        waiting += [prefix + name for name in listed.folders if not is_dot_git(name)]
     return tuple(sorted(found)[:MOST_FINDINGS])
 
 
-def _names(folder: Path) -> tuple[list[str], list[str]]:
-    """List a folder: all that is in it, and which of them are folders; a link to one is not."""
+class _Listed(NamedTuple):
+    names: list[str]
+    folders: list[str]
+    links: list[str]
+
+
+def _listed(folder: Path) -> _Listed:
+    """List a folder: all that is in it, and which of them are folders or links; a link is never a folder."""
+    listed = _Listed([], [], [])
     with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    return [name for name, _ in found], [name for name, is_folder in found if is_folder]
+        for entry in entries:
+            listed.names.append(entry.name)
+            if entry.is_symlink():
+                listed.links.append(entry.name)
+            elif entry.is_dir(follow_symlinks=False):
+                listed.folders.append(entry.name)
+    return listed
+
+
+def _leads_to_agents(top: Path, link: str) -> bool:
+    """Tell whether a link leads into `.lw_coder`, out of the folder that is searched.
+
+    Transcripts, git folders, other worktrees: agents write there too, and nobody looks for repositories.
+    """
+    target = Path(os.path.realpath(top / link))
+    return OWN_FOLDER in target.parts and not target.is_relative_to(os.path.realpath(top))
+
+
+def _traces(names: list[str]) -> list[str]:
+    """Return those of a folder's names by which git takes it for a repository, or the top of one."""
+    return [*filter(is_dot_git, names), *_bare_head(names)]
 
 
 def _bare_head(names: list[str]) -> list[str]:

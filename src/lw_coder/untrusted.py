@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from lw_coder.errors import GitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MAX_ENTRIES = 1_000_000
+MAX_MEMORY = 2 << 30  # bytes of data, of this process and of each git that it starts
 MAX_DEPTH = 40
 
 _NEVER_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -27,6 +29,22 @@ class Entry(NamedTuple):
 
     name: str
     is_folder: bool
+
+
+@contextmanager
+def memory_limited() -> Iterator[None]:
+    """Have this process, and each that it starts meanwhile, fail rather than take more than MAX_MEMORY.
+
+    What an agent wrote can be small, and take more memory than there is when it is read. Here that is a
+    MemoryError, of git it is a failure. Mapped files, such as git's packs, do not count.
+    """
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (*before, MAX_MEMORY) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,15 @@ class UntrustedFolder:
         if len(data) > limit:
             raise too_large(f"{name} is longer than {limit} bytes")
         return data
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return what is known of a name, and nothing of a link's target; None if there is no such name."""
+        *folders, last = name.split("/")
+        try:
+            with self._folder(folders) as handle:
+                return os.stat(last, dir_fd=handle, follow_symlinks=False)
+        except OSError:
+            return None
 
     def copy(self, name: str, target: Path, limit: int) -> int:
         """Copy a regular file to a new one; return its size in bytes.
@@ -107,11 +134,21 @@ class UntrustedFolder:
     @contextmanager
     def _opened(self, name: str, flags: int = 0) -> Iterator[int]:
         *folders, last = name.split("/")
+        with self._folder(folders) as folder:
+            handle = _step(folder, last, flags)
+            try:
+                yield handle
+            finally:
+                os.close(handle)
+
+    @contextmanager
+    def _folder(self, names: Sequence[str]) -> Iterator[int]:
         handle = os.open(self.root, _NEVER_FOLLOW | os.O_DIRECTORY)
         try:
-            for folder in folders:
-                handle = _step(handle, folder, os.O_DIRECTORY)
-            handle = _step(handle, last, flags)
+            for name in names:
+                inner = _step(handle, name, os.O_DIRECTORY)
+                os.close(handle)
+                handle = inner
             yield handle
         finally:
             os.close(handle)
@@ -126,13 +163,10 @@ def _unreadable(name: str, error: OSError) -> GitError:
     return GitError(f"{name!a} in the run's git folder cannot be read: {error.strerror}", _LOOK)
 
 
-def _step(handle: int, name: str, flags: int) -> int:
-    """Open a name in a folder and close the folder."""
+def _step(folder: int, name: str, flags: int) -> int:
     if name in {"", ".", ".."}:
         raise FileNotFoundError(name)
-    inner = os.open(name, _NEVER_FOLLOW | flags, dir_fd=handle)
-    os.close(handle)
-    return inner
+    return os.open(name, _NEVER_FOLLOW | flags, dir_fd=folder)
 
 
 def _copy_bytes(handle: int, target: Path, limit: int) -> int:

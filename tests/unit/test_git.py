@@ -18,6 +18,7 @@ from lw_coder.git import (
     missing_objects,
     ref_value,
     require_commit,
+    require_no_sessions_commit,
     require_recent,
     root_commit,
     run_git,
@@ -209,6 +210,29 @@ def test_settings_are_read_back_by_git_as_they_were(tmp_path: Path, value: str) 
     place = Place(tmp_path)
     read = run_git("config", "--file", str(config), "--null", "--get", "user.name", place=place)
     assert read.stdout == f"{value}\0"
+
+
+@pytest.mark.parametrize("folder", ["tasks", "runs/a/b/sessions", "x"])
+def test_a_repository_that_was_planted_among_our_files_is_none(made: GitRepository, folder: str) -> None:
+    planted = make_repository(made.path / ".lw_coder" / folder)
+    assert find_repository(planted.path).root == made.path
+
+
+def test_what_was_committed_in_a_session_alone_is_no_start(made: GitRepository) -> None:
+    repository, first = find_repository(made.path), made.head()
+    sessions = made.run("commit-tree", "-p", "HEAD", "-m", "hidden", "HEAD^{tree}")
+    made.run("update-ref", "refs/lw_coder/@plan/20250101T000000Z/heads/x", sessions)
+    with pytest.raises(
+        GitError, match=r"^p\.md: git_sha: \w{40} was committed in a session, as refs/lw_coder/@p"
+    ) as caught:
+        require_no_sessions_commit(repository, sessions, "p.md: git_sha")
+    assert "refs/lw_coder/@plan/20250101T000000Z/heads/x" in caught.value.message
+    assert f"git branch <name> {sessions}" in caught.value.remedy
+    require_no_sessions_commit(repository, first, "p.md: git_sha")
+    amended = made.run("commit-tree", "-m", "dangling", "HEAD^{tree}")
+    require_no_sessions_commit(repository, amended, "p.md: git_sha")
+    made.run("branch", "taken", sessions)
+    require_no_sessions_commit(repository, sessions, "p.md: git_sha")
 
 
 def test_ancestors_refs_and_missing_objects(made: GitRepository) -> None:

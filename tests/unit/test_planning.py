@@ -31,7 +31,7 @@ def made(tmp_path: Path) -> GitRepository:
 
 def checked(made: GitRepository, name: str, text: str) -> str:
     made.write(f"{TASKS_FOLDER}/{name}", text)
-    (found,) = look_over(find_repository(made.path), Changes((name,), (), (), ()))
+    (found,) = look_over(find_repository(made.path), Changes(new=(name,)))
     return found.problem or f"fine: {found.name}"
 
 

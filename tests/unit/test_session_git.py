@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,6 @@ from lw_coder.errors import GitError
 from lw_coder.git import Identity, Repository, find_repository
 from lw_coder.homecoming import Homecoming, bring_home, pending
 from lw_coder.plan_file import PlanMetadata
-from lw_coder.planted import find_nested_git, is_dot_git
 from lw_coder.session_git import SessionGit, create_session_git, open_session_git
 from lw_coder.worktrees import Worktree, ensure_worktree, temporary_worktree
 from tests.support.git_repository import GitRepository, agent_git, make_repository
@@ -628,50 +629,6 @@ def test_a_run_name_that_is_no_ref_is_an_error(session: Session) -> None:
         bring_home(session.repository, session.worktree, session.git, "a..b")
 
 
-@pytest.mark.parametrize(
-    "name", [".git", ".GIT", "git~1", ".git ", ".git.", ".g\u200cit", ".git::$INDEX_ALLOCATION"]
-)
-def test_variants_of_dot_git(name: str) -> None:
-    assert is_dot_git(name)
-
-
-@pytest.mark.parametrize("name", [".gitignore", "git", ".github", ".git2", "x.git", ".gitmodules"])
-def test_what_is_no_dot_git(name: str) -> None:
-    assert not is_dot_git(name)
-
-
-def test_the_search_follows_no_links_and_reports_what_it_cannot_enter(tmp_path: Path) -> None:
-    top = tmp_path / "top"
-    (top / "sub/.git").mkdir(parents=True)
-    (top / ".git").touch()
-    (top / "link").symlink_to(top / "sub")
-    (top / "loop").symlink_to(top)
-    assert find_nested_git(top) == ("sub/.git",)
-    inner = top / "far"
-    inner.mkdir()
-    handle = os.open(inner, os.O_RDONLY)
-    for _ in range(30):
-        os.mkdir("d" * 200, dir_fd=handle)
-        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=handle)
-        os.close(handle)
-        handle = deeper
-    os.close(handle)
-    found = find_nested_git(top)
-    assert len(found) == 2
-    assert found[0].startswith("far/ddd")
-
-
-@pytest.mark.parametrize("names", [("HEAD", "objects", "refs"), ("head", "commondir")])
-def test_the_search_finds_what_is_laid_out_like_a_bare_repository(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    for top in (tmp_path, tmp_path / "sub", tmp_path / "half"):
-        top.mkdir(exist_ok=True)
-        for name in names[: 1 if top.name == "half" else None]:
-            (top / name).mkdir()
-    assert find_nested_git(tmp_path) == (f"sub/{names[0]}",)
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
 def test_a_run_folder_that_cannot_be_written_is_a_problem(session: Session) -> None:
     session.agent.commit("work")
@@ -679,3 +636,110 @@ def test_a_run_folder_that_cannot_be_written_is_a_problem(session: Session) -> N
     home = session.end()
     session.git.run_folder.chmod(0o700)
     assert "commits were not copied: Permission denied" in (home.problem or "")
+
+
+# Small on disk, and large to whoever reads it
+
+
+def bomb(agent: GitRepository, depth: int) -> str:
+    """Make a tree of 10 to the power of `depth` files, and return its id."""
+    blob = agent.run("hash-object", "-w", "--stdin", stdin="x")
+    tree = agent.run("mktree", stdin="".join(f"100644 blob {blob}\tf{n}\n" for n in range(10)))
+    for _ in range(depth - 1):
+        tree = agent.run("mktree", stdin="".join(f"040000 tree {tree}\td{n}\n" for n in range(10)))
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("depth", "reason"), [(2, ""), (6, "its commits change more than 500000 files"), (8, "out of memory")]
+)
+def test_a_tree_of_more_files_than_anyone_writes_stays(session: Session, depth: int, reason: str) -> None:
+    tree = bomb(session.agent, depth)
+    commit = session.agent.run("commit-tree", "-p", "HEAD", "-m", "bomb", tree)
+    session.agent.run("update-ref", "HEAD", commit)
+    home = session.end()
+    assert (home.problem, home.moved) == (None, not reason)
+    assert reason in "".join(home.notes)
+
+
+@pytest.mark.parametrize(("megabytes", "problem"), [(1, ""), (65, "it holds a commit of 681")])
+def test_a_commit_of_many_megabytes_is_refused(session: Session, megabytes: int, problem: str) -> None:
+    message = "0" * (megabytes << 20)
+    commit = session.agent.run("commit-tree", "-p", "HEAD", "HEAD^{tree}", stdin=message)
+    session.agent.run("update-ref", "HEAD", commit)
+    home = session.end()
+    assert home.moved == (not problem)
+    assert problem in (home.problem or "")
+
+
+def test_more_packs_than_git_can_search_are_refused(session: Session) -> None:
+    session.agent.commit("work")
+    session.agent.run("repack", "-d", "-q")
+    (pack,) = (session.git.folder / "objects/pack").glob("pack-*.pack")
+    for number in range(201):
+        (pack.parent / f"pack-{number:040x}.pack").write_bytes(pack.read_bytes())
+    assert "it holds more than 200 packs" in (session.end().problem or "")
+
+
+_GREEDY = """
+import resource, subprocess, sys
+from lw_coder.untrusted import MAX_MEMORY, memory_limited
+eat = f"bytearray({MAX_MEMORY})"
+before = resource.getrlimit(resource.RLIMIT_DATA)
+with memory_limited():
+    try:
+        eval(eat)
+    except MemoryError:
+        print("not here")
+    print(subprocess.run([sys.executable, "-c", eat], stderr=subprocess.DEVNULL).returncode)
+assert resource.getrlimit(resource.RLIMIT_DATA) == before
+print(len(eval(eat)) == MAX_MEMORY)
+"""
+
+
+def test_memory_is_limited_here_and_in_what_is_started() -> None:
+    done = subprocess.run([sys.executable, "-c", _GREEDY], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["not here", "1", "True", ""]
+
+
+# Submodules that were there before
+
+
+def with_submodule(tmp_path: Path) -> Session:
+    made, other = make_repository(tmp_path / "repo"), make_repository(tmp_path / "other")
+    other.commit("second")
+    made.run("submodule", "--quiet", "add", str(other.path), "sub")
+    made.run("-C", "sub", "checkout", "--quiet", "HEAD~1")
+    made.run("add", "sub")
+    made.run("config", "--file", ".gitmodules", "submodule.sub.ignore", "all")
+    made.run("commit", "--quiet", "--all", "--message", "with a submodule")
+    return start(made, tmp_path / "run")
+
+
+def test_a_submodule_that_moved_is_told(tmp_path: Path) -> None:
+    session = with_submodule(tmp_path)
+    session.agent.run("update-index", "--cacheinfo", f"160000,{'1' * 40},sub")
+    session.agent.run("commit", "--quiet", "--message", "moved")
+    home = session.end()
+    assert home.moved
+    assert home.notes == (
+        "the commits move a submodule: sub; look at it and at .gitmodules before you update it",
+    )
+
+
+def test_a_new_one_stays_whatever_the_persons_gitmodules_leave_out(tmp_path: Path) -> None:
+    session = with_submodule(tmp_path)
+    session.agent.run("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},another")
+    session.agent.run("config", "--file", ".gitmodules", "submodule.another.path", "another")
+    session.agent.run("config", "--file", ".gitmodules", "submodule.another.ignore", "all")
+    session.agent.run("commit", "--quiet", "--message", "planted")
+    home = session.end()
+    assert not home.moved
+    assert "bring nested repositories along: another" in home.notes[0]
+
+
+def test_a_name_without_end_is_cut(session: Session) -> None:
+    with (session.git.folder / "packed-refs").open("a") as file:
+        file.write(f"{'1' * 40} refs/heads/{'x ' * 100_000}\n")
+    (note,) = session.end().notes
+    assert len(note) < 400

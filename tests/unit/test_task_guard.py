@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.task_guard import Changes, Originals, find_changes, keep_originals
+from lw_coder.task_guard import MOST_ENTRIES, Changes, Originals, find_changes, keep_originals
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_every_plain_file_is_copied_and_no_link(kept: Originals) -> None:
 def test_an_untouched_folder_has_no_changes(tasks: Path, kept: Originals) -> None:
     (tasks / "one.md").touch()
     (tasks / "empty").mkdir()
-    assert find_changes(tasks, kept) == Changes((), (), (), ())
+    assert find_changes(tasks, kept) == Changes()
 
 
 def test_each_kind_of_change_is_told_apart(tasks: Path, kept: Originals) -> None:
@@ -54,7 +54,7 @@ def test_each_kind_of_change_is_told_apart(tasks: Path, kept: Originals) -> None
 def test_a_setuid_file_is_odd(tasks: Path, kept: Originals) -> None:
     (tasks / "shell.md").touch()
     (tasks / "shell.md").chmod(0o4755)
-    assert find_changes(tasks, kept) == Changes((), (), (), ("shell.md",))
+    assert find_changes(tasks, kept) == Changes(odd=("shell.md",))
 
 
 def test_a_plan_that_became_a_link_is_changed_and_odd(tasks: Path, kept: Originals) -> None:
@@ -78,6 +78,33 @@ def test_folders_deeper_than_python_recurses_are_no_trouble(tasks: Path, kept: O
 
 def test_a_folder_that_is_gone_has_everything_removed(tmp_path: Path, kept: Originals) -> None:
     assert find_changes(tmp_path / "none", kept).removed == ("link.md", "one.md", "sub/two.md")
+
+
+def test_what_was_there_is_looked_at_however_much_is_put_beside_it(tasks: Path, kept: Originals) -> None:
+    for number in range(MOST_ENTRIES + 1):
+        (tasks / f"{number}.junk").touch()
+    (tasks / "one.md").write_text("other")
+    (tasks / "sub/two.md").unlink()
+    found = find_changes(tasks, kept)
+    assert (found.changed, found.removed, found.is_complete) == (("one.md",), ("sub/two.md",), False)
+
+
+def test_a_folder_that_became_a_link_has_lost_its_files(tasks: Path, kept: Originals, tmp_path: Path) -> None:
+    (tasks / "sub").rename(tmp_path / "elsewhere")
+    (tasks / "sub").symlink_to(tmp_path / "elsewhere")
+    found = find_changes(tasks, kept)
+    assert (found.removed, found.odd) == (("sub/two.md",), ("sub",))
+
+
+def test_what_is_too_large_for_a_plan_is_neither_read_nor_copied(tasks: Path, tmp_path: Path) -> None:
+    with (tasks / "large").open("wb") as file:
+        file.truncate(1 << 40)
+    kept = keep_originals(tasks, tmp_path / "copies")
+    assert not (kept.copies / "large").exists()
+    assert find_changes(tasks, kept) == Changes()
+    with (tasks / "large").open("ab") as file:
+        file.truncate((1 << 40) + 1)
+    assert find_changes(tasks, kept).changed == ("large",)
 
 
 def _remove_deep(folder: Path) -> None:
