@@ -26,6 +26,7 @@ from lw_coder.environment import API_KEY
 from lw_coder.errors import EngineError, EnvironmentFileError, SessionError
 from lw_coder.interrupts import hold_endings
 from lw_coder.report import warn
+from lw_coder.terminal import take_back
 from lw_coder.transcript_watch import stopped_if_flooded
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def run_session(folder: Path, session: SessionSpec) -> Ended:
         status, signalled = _watched(folder, session)
     finally:
         hold_endings()  # what follows is short; a terminal that closes can end the session first, and us then
+        take_back()
         refused = clear_away(session)
     return Ended(status, started, datetime.now(UTC), refused, signalled)
 
@@ -173,7 +175,7 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
 def clear_away(session: SessionSpec) -> Counter[str]:
     """Remove what a session has in the engine, and count what its proxy refused.
 
-    An engine that does not answer is a warning: the session's commits are elsewhere.
+    An engine that does not answer, or removes nothing, is a warning: the session's commits are elsewhere.
     """
     try:
         refused = refused_hosts("\n".join(map(engine.container_log, _proxies(session))))
@@ -181,7 +183,10 @@ def clear_away(session: SessionSpec) -> Counter[str]:
         if session.allowed is not None:
             _remove_idle_proxies(session.labels[PLAN_LABEL])
     except EngineError as error:
-        warn(f"the session's containers may still be there: {error.message}")
+        warn(
+            f"the session's containers may still be at work: {error.message}; {error.remedy}; do not run git"
+            " in its worktree before they are gone"
+        )
         return Counter()
     return refused
 
@@ -197,7 +202,7 @@ def remove_leftovers(plan: str) -> None:
 
 
 def _remove_own_containers(plan: str) -> None:
-    engine.remove_containers(engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"}))
+    engine.remove_containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"})
 
 
 def _remove_idle_proxies(plan: str) -> None:

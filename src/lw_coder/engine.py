@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -356,6 +357,21 @@ def remove_containers(ids: Sequence[str]) -> None:
             docker.container.remove(container, force=True, volumes=True)
         except DockerException:
             continue
+
+
+def remove_containers_with(labels: Mapping[str, str]) -> None:
+    """Stop and remove all containers that have these labels, and see that they are gone.
+
+    Raises:
+        EngineError: the engine does not answer, or one is still there.
+    """
+    for patience in (0.0, 0.2, 1.0, 3.0):  # seconds; what is being removed already cannot be removed
+        time.sleep(patience)
+        found = containers_with(labels)
+        if not found:
+            return
+        remove_containers(found)
+    raise EngineError(f"container {found[0][:12]} is not removed", f"type: docker rm --force {found[0][:12]}")
 
 
 def container_log(container: str) -> str:

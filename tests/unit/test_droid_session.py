@@ -64,7 +64,7 @@ def test_an_engine_that_dies_with_its_session_is_one_warning(
 ) -> None:
     assert not clear_away(orphan)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: the session's containers may still be there: ")
+    assert line.startswith("warning: the session's containers may still be at work: ")
     assert NO_ENGINE.search(line)
 
 
