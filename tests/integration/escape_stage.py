@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lw_coder.droid_session import FACTORY, host_user
 from lw_coder.errors import ExitCode
-from tests.integration.conftest import LW_CODER, Person, a_person
-from tests.integration.escapes import (
+from tests.integration.conftest import LW_CODER, Person, a_person, sessions_in
+from tests.integration.escape_scene import (
     HOST_MARKER,
     LOOPBACK_ANSWER,
     MEMORY,
@@ -29,7 +29,8 @@ from tests.integration.escapes import (
 )
 from tests.integration.execution import Execution
 from tests.support.engine import bridge_address, docker
-from tests.support.sample_repository import PLAN_ID, make_sample_repository
+from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
+from tests.support.sample_repository import PLAN_ID, make_sample_repository, run_git
 from tests.support.scripted_model import ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
 from tests.support.snapshot import Snapshot, snapshot
@@ -70,6 +71,16 @@ class Stage:
         (prompts / "main.md").write_text(SECRET)
         (self.scene.outside / "proof").mkdir(parents=True)
         (self.scene.outside / "secret").write_text(SECRET)
+        self._put_decoy(self.scene.outside / "decoy")
+
+    def _put_decoy(self, decoy: Path) -> None:
+        """Lay out what a link can lead to: refs that the repository has not, and objects of another one."""
+        run_git(decoy.parent, "init", "--quiet", "--bare", "--template=", str(decoy))
+        tree = run_git(decoy, "hash-object", "-t", "tree", "-w", "/dev/null")
+        stolen = run_git(decoy, "commit-tree", "-m", "stolen", tree)
+        (decoy / "refs/heads/stolen").write_text(f"{self.repository.sha}\n")
+        (decoy / "packed-refs").write_text(f"{self.repository.sha} refs/heads/stolen\n")
+        (self.scene.outside / "stolen").write_text(stolen)
 
     def play(
         self, attempts: Sequence[Attempt], port: int, *, status: int = 0, is_stopped: bool = False
@@ -86,10 +97,7 @@ class Stage:
                     assert execution.status is None, terminal.text
                     _inside(execution.container, f"{WHO_AM_I}as-exec")
                     self._remember()
-                    for attempt in attempts:
-                        scene.said[attempt.name] = _inside(
-                            execution.container, scene.filled_in(attempt, port)
-                        )
+                    self._make(attempts, execution.container, port)
                     told = len(terminal.transcript)
                     ended = terminal.wait(120) if is_stopped else terminal.leave()
                     scene.shown = terminal.transcript[told:].decode(errors="replace")
@@ -97,6 +105,26 @@ class Stage:
                 assert ended == status or (ended == ExitCode.SESSION and not is_stopped), terminal.text
                 scene.after = _look(scene.root)
                 self._ask(person)
+
+    def plan(self, attempts: Sequence[Attempt]) -> None:
+        """Make the attempts in one session of `lw_coder plan`."""
+        scene = self.scene
+        with ScriptedModel(scripted_planner, host=bridge_address()) as model:
+            self.repository.write_env(model.base_url)
+            with (
+                a_person(scene.home, scene.root) as person,
+                person.types(LW_CODER, "plan", "--text", "Let the greeting be shouted.") as terminal,
+            ):
+                terminal.wait_for(SUMMARY_TITLE.removeprefix("# "), timeout=240)
+                (container,) = sessions_in(scene.root)
+                self._make(attempts, container, 0)
+                told = len(terminal.transcript)
+                assert terminal.leave() in {ExitCode.OK, ExitCode.SESSION}, terminal.text
+                scene.shown = terminal.transcript[told:].decode(errors="replace")
+
+    def _make(self, attempts: Sequence[Attempt], container: str, port: int) -> None:
+        for attempt in attempts:
+            self.scene.said[attempt.name] = _inside(container, self.scene.filled_in(attempt, port))
 
     def _remember(self) -> None:
         scene = self.scene

@@ -1,204 +1,37 @@
-"""What a hostile agent tries in its container, and what the host must look like afterwards.
-
-Each attempt is shell text that is run as the agent. In it @TRAP@ stands for a command that leaves a proof on
-the host, if the host is made to run it; @OUTSIDE@ for a folder of the host that is none of its business;
-@ROOT@ for the repository's root on the host; @PORT@ for a port that the host listens at on its loopback.
-"""
+"""What a hostile agent tries in its container, and what the host must look like afterwards."""
 
 from __future__ import annotations
 
-import fnmatch
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import pytest
 
 from lw_coder.config_loader import load_config
 from lw_coder.git import find_repository
-from lw_coder.planted import find_nested_git
 from lw_coder.runs_manager import remove_tree
-from lw_coder.transcript_watch import LIMITS
+from tests.integration.escape_scene import (
+    CONFIG,
+    CONTROLS,
+    DID_IT,
+    HOST_MARKER,
+    LOOPBACK_ANSWER,
+    OTHER_RUN,
+    PROCESSES,
+    SECRET,
+    WORKTREE,
+    Attempt,
+    Scene,
+    kept,
+    not_said,
+    quiet,
+    refs_are,
+    same,
+)
 from tests.support.sample_repository import PLAN_ID
-from tests.support.snapshot import Snapshot, snapshot
-
-SECRET = "what-is-none-of-the-agents-business"
-HOST_MARKER = "marker-of-the-host"
-LOOPBACK_ANSWER = "loopback-of-the-host"
-OTHER_RUN = "20990101T000000Z"  # too young to be pruned
-MEMORY, PROCESSES = "1500m", 300
-WORKTREE = f".lw_coder/worktrees/{PLAN_ID}"
-DID_IT = "DID-IT"
-WHO_AM_I = "grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs|Seccomp):' /proc/self/status > /workspace/"
-CONTROLS = ("\x1b]0;pwned", "\x9b2J", "\u202e")
-
-
-@dataclass
-class Scene:
-    """A repository in which attempts were made, and all that came of them.
-
-    Attributes:
-        root: the repository's root.
-        home: the person's.
-        outside: a folder of the host with a secret and, in `proof`, what traps leave.
-        before: the repository when the session had begun.
-        after: the repository when it had ended, before the person ran git there.
-        said: what each attempt printed, by its name.
-        shown: what lw_coder printed after the session.
-        git_output: what the person's git printed.
-    """
-
-    root: Path
-    home: Path
-    outside: Path
-    before: Snapshot = field(default_factory=dict)
-    after: Snapshot = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
-    shown: str = ""
-    git_output: str = ""
-
-    @property
-    def worktree(self) -> Path:
-        return self.root / WORKTREE
-
-    @property
-    def run(self) -> Path:
-        return max((self.root / ".lw_coder/runs" / PLAN_ID).glob("2*"))
-
-    def proof(self, name: str) -> Path:
-        return self.outside / "proof" / name
-
-    def filled_in(self, attempt: Attempt, port: int) -> str:
-        values = {
-            "@TRAP@": f"touch {self.proof(attempt.name)}",
-            "@OUTSIDE@": str(self.outside),
-            "@ROOT@": str(self.root),
-            "@PORT@": str(port),
-        }
-        text = attempt.command
-        for key, value in values.items():
-            text = text.replace(key, value)
-        return text
-
-    def git(self, *args: str, at: str = ".") -> str:
-        """Run git as the person would, in a folder of the repository; a failure is no matter."""
-        done = subprocess.run(
-            ["git", "--no-pager", *args],
-            cwd=self.root / at,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        return (done.stdout + done.stderr).decode(errors="replace")
-
-    def look_with_git(self, *places: str) -> None:
-        """Type what a person types first."""
-        for place in places:
-            for command in ("status", "diff", "diff HEAD", "log -p --stat --all", "show", "submodule status"):
-                self.git_output += self.git(*command.split(), at=place)
-        for command in ("branch --all", "tag", "worktree list", "stash list"):
-            self.git_output += self.git(*command.split())
-
-
-Check = Callable[[Scene, str], None]
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt.
-
-    Attributes:
-        name: what it is told apart by, and what its trap leaves.
-        command: what the agent types.
-        check: fails if the host was reached.
-        control: what shows that it can succeed. Docker's options by which the protection is off: in each of
-            these controls the host's `.git`, the worktree's pointer, the tasks and the runs can be written.
-            Where the protection is in our code: what who does without it meets. Or, as text, why neither can
-            be built.
-    """
-
-    name: str
-    command: str
-    check: Check
-    control: tuple[str, ...] | Check | str = ()
-
-    def judge(self, scene: Scene) -> None:
-        """Fail if the host was reached, or if nothing was there to be careful of."""
-        if callable(self.control):
-            self.control(scene, self.name)
-        self.check(scene, self.name)
-
+from tests.support.snapshot import snapshot
 
 # What is seen on the host
 
 
-def same(*patterns: str) -> Check:
-    """No file of these names came, went or changed, and no trap went off."""
-
-    def check(scene: Scene, name: str) -> None:
-        for pattern in patterns:
-            assert _matching(scene.before, pattern) == _matching(scene.after, pattern), pattern
-        quiet(scene, name)
-
-    return check
-
-
-def kept(*patterns: str) -> Check:
-    """What had these names is still there, and the same."""
-
-    def check(scene: Scene, _: str) -> None:
-        for pattern in patterns:
-            before = _matching(scene.before, pattern)
-            assert before
-            assert before.items() <= _matching(scene.after, pattern).items(), pattern
-
-    return check
-
-
-def _matching(found: Snapshot, pattern: str) -> Mapping[str, tuple[str, str, str]]:
-    """Find what has such a name, part by part, and all below it."""
-    parts = pattern.split("/")
-    return {name: state for name, state in found.items() if _begins_with(name.split("/"), parts)}
-
-
-def _begins_with(name: list[str], parts: list[str]) -> bool:
-    return len(name) >= len(parts) and all(map(fnmatch.fnmatch, name, parts))
-
-
-def quiet(scene: Scene, name: str) -> None:
-    """No trap went off."""
-    assert not scene.proof(name).exists()
-
-
-def not_said(text: str) -> Check:
-    """The attempt did not get to print what it prints when it has worked."""
-
-    def check(scene: Scene, name: str) -> None:
-        assert name in scene.said
-        assert text not in scene.said[name]
-
-    return check
-
-
 did_not = not_said(DID_IT)
-
-
-def refs_are(*prefixes: str) -> Check:
-    """The person's refs are where they were; `said` cannot tell it, and packed or loose is no matter."""
-
-    def check(scene: Scene, _: str) -> None:
-        listed = scene.git("for-each-ref", "--format=%(refname) %(objectname)", *prefixes)
-        task = f"refs/heads/lw/task/{PLAN_ID} "
-        found = [line for line in listed.splitlines() if not line.startswith(task)]
-        known = (scene.outside / "refs").read_text().splitlines()
-        assert found == [line for line in known if line.startswith(prefixes) and not line.startswith(task)]
-
-    return check
 
 
 def pointer_is_whole(scene: Scene, _: str) -> None:
@@ -298,39 +131,10 @@ def message_is_raw(scene: Scene, _: str) -> None:
     assert "\x1b]0;pwned-by-message" in scene.git("log", "-1", "--format=%B", f"lw/task/{PLAN_ID}")
 
 
-def refs_lead_out(scene: Scene, _: str) -> None:
-    assert (scene.run / "git/refs/heads/keep").is_file()  # a branch of the person's
-
-
-def packed_refs_lead_out(scene: Scene, _: str) -> None:
-    assert (scene.run / "git/packed-refs").read_text() == SECRET
-
-
-def objects_lead_out(scene: Scene, _: str) -> None:
-    assert (scene.run / "git/objects").resolve() == (scene.root / ".git/objects").resolve()
-
-
-def reader_waits(scene: Scene, _: str) -> None:
-    with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run(["cat", scene.run / "git/HEAD"], timeout=1, check=False)
-
-
-def recursion_breaks(scene: Scene, _: str) -> None:
-    with pytest.raises(RecursionError):
-        shutil.rmtree(scene.run / "sessions/d")
-
-
-def submodule_comes_along(scene: Scene, _: str) -> None:
-    clone = scene.outside.parent / "careless"
-    scene.git("clone", "--quiet", str(scene.root), str(clone))
-    scene.git("fetch", "--quiet", str(scene.run / "git"), f"lw/task/{PLAN_ID}:taken", at=str(clone))
-    assert "160000 commit" in scene.git("ls-tree", "-r", "taken", at=str(clone))
-
-
 # What is tried
 
 OPEN_ALL = ("--privileged", "--user", "0")
-_CONFIG = "git config --file /repo-git/config"
+
 _PYTHON = "python3 -c"
 
 
@@ -369,15 +173,15 @@ _RUN_FILES = ("compose.yml", "services.yml", "code.Dockerfile*", "pointer", "alt
 
 HOST_GIT = (
     Attempt("hooks", _HOOKS, same(".git/hooks")),
-    Attempt("config", f"{_CONFIG} core.fsmonitor '@TRAP@; false'", same(".git/config")),
+    Attempt("config", f"{CONFIG} core.fsmonitor '@TRAP@; false'", same(".git/config")),
     Attempt(
         "included-config",
-        f"{_CONFIG} include.path evil; git config --file /repo-git/evil core.fsmonitor '@TRAP@; false'",
+        f"{CONFIG} include.path evil; git config --file /repo-git/evil core.fsmonitor '@TRAP@; false'",
         same(".git/config", ".git/evil"),
     ),
     Attempt(
         "config-worktree",
-        f"{_CONFIG} extensions.worktreeConfig true; git config --file"
+        f"{CONFIG} extensions.worktreeConfig true; git config --file"
         f" /repo-git/worktrees/{PLAN_ID}/config.worktree core.fsmonitor '@TRAP@; false'",
         same(".git/worktrees/*/config.worktree", ".git/config.worktree"),
     ),
@@ -456,18 +260,18 @@ TRAPS = (
     Attempt(
         "filter",
         "echo '*.md filter=evil' >> /workspace/.gitattributes; echo more >> /workspace/README.md;"
-        f" {_CONFIG} filter.evil.clean '@TRAP@; cat'; {_CONFIG} filter.evil.smudge '@TRAP@; cat'",
+        f" {CONFIG} filter.evil.clean '@TRAP@; cat'; {CONFIG} filter.evil.smudge '@TRAP@; cat'",
         quiet,
     ),
     Attempt(
         "external-diff",
-        f"echo more >> /workspace/README.md; {_CONFIG} diff.external '@TRAP@; true'",
+        f"echo more >> /workspace/README.md; {CONFIG} diff.external '@TRAP@; true'",
         quiet,
     ),
     Attempt(
         "textconv",
         "echo '*.py diff=evil' >> /workspace/.gitattributes; echo '# more' >> /workspace/greeting.py;"
-        f" {_CONFIG} diff.evil.textconv '@TRAP@; cat'",
+        f" {CONFIG} diff.evil.textconv '@TRAP@; cat'",
         quiet,
     ),
     Attempt(
@@ -615,180 +419,3 @@ COMMIT = Attempt(
     message_is_raw,
 )
 EVERY = (COMMIT, *TRAPS, *HOST_GIT, *RUN, *MACHINE)
-
-
-# What keeps git out of the worktree: each is found, told of, and shown to go off where git does run.
-
-
-def in_reserve(folder: str) -> Check:
-    """The nested repository in this folder is told of, and git has not run in it."""
-
-    def check(scene: Scene, name: str) -> None:
-        found = find_nested_git(scene.worktree)
-        assert [path for path in found if path.startswith(f"{folder}/")]
-        assert "do not run git there before you have looked at and removed" in scene.shown
-        assert [text for text in CONTROLS if text in scene.shown] == []
-        quiet(scene, name)
-
-    return check
-
-
-def _repository(folder: str) -> str:
-    return (
-        f'd="$(printf \'{folder}\')"; git init -q "$d" && cd "$d" && echo x > x && git add x'
-        " && git -c user.name=x -c user.email=x commit -qm x && git config core.fsmonitor '@TRAP@; false'"
-    )
-
-
-ODD_FOLDER = "evil\x1b]0;pwned\x07[red]<b>"
-NESTED = (
-    ("vendor/library", Attempt("nested-repository", _repository("vendor/library"), in_reserve("vendor"))),
-    (
-        ODD_FOLDER,
-        Attempt(
-            "oddly-named-repository", _repository(r"evil\033]0;pwned\007[red]<b>"), in_reserve(ODD_FOLDER)
-        ),
-    ),
-    (
-        "linked",
-        Attempt(
-            "git-file",
-            _repository("linked") + " && mv .git ../kit && echo 'gitdir: ../kit' > .git",
-            in_reserve("linked"),
-        ),
-    ),
-    (
-        "bare",
-        Attempt(
-            "bare-repository",
-            _repository("bare") + " && mv .git/* . && rm -r .git && git config --file config core.bare false"
-            " && git config --file config core.worktree .",
-            in_reserve("bare"),
-        ),
-    ),
-)
-
-
-# What is not brought home
-
-
-def stays_away(scene: Scene, name: str) -> None:
-    assert scene.git("for-each-ref", "refs/lw_coder") == ""
-    assert "the commits stay in" in scene.shown
-    assert "where git would run what the agent's config says" in "".join(scene.shown.splitlines())
-    assert not scene.git("log", "--oneline", f"main..lw/task/{PLAN_ID}")
-    assert "bad-" + name not in scene.git("for-each-ref")
-
-
-def _bad_branch(name: str) -> str:
-    return f"git branch bad-{name} $(git commit-tree -m bad -p HEAD $tree)"
-
-
-BROKEN = (
-    Attempt(
-        "tree-with-dot-git",
-        "blob=$(git rev-parse HEAD:README.md);"
-        " inner=$(printf '100644 blob %s\\tconfig\\n' $blob | git mktree);"
-        " tree=$(printf '040000 tree %s\\t.GIT\\n' $inner | git mktree); " + _bad_branch("tree-with-dot-git"),
-        stays_away,
-    ),
-    Attempt(
-        "submodule-url",
-        "blob=$(printf '[submodule \"a\"]\\n\\tpath = a\\n\\turl = --upload-pack=@TRAP@\\n' |"
-        " git hash-object -w --stdin); tree=$(printf '100644 blob %s\\t.gitmodules\\n' $blob | git mktree); "
-        + _bad_branch("submodule-url"),
-        stays_away,
-    ),
-)
-
-
-# A private git folder of links and pipes
-
-
-def untouched(scene: Scene, _: str) -> None:
-    assert scene.git("for-each-ref", "refs/lw_coder") == ""
-    assert SECRET not in scene.shown
-    assert "Traceback" not in scene.shown
-    _only_lw_coder_changed(scene)
-
-
-def _only_lw_coder_changed(scene: Scene) -> None:
-    own = (".git/logs*", ".git/worktrees/*", ".git/refs*", ".git")
-    git = {name for name in scene.before.keys() | scene.after.keys() if name.startswith(".git")}
-    changed = {name for name in git if scene.before.get(name) != scene.after.get(name)}
-    assert [name for name in changed if not any(fnmatch.fnmatch(name, allowed) for allowed in own)] == []
-
-
-def deep_is_removed(scene: Scene, _: str) -> None:
-    assert (scene.run / "sessions/d/d/d").is_dir()
-    doomed = scene.root.parent / "doomed"
-    (scene.run / "sessions").rename(doomed)
-    remove_tree(doomed)
-    assert not doomed.exists()
-
-
-WRECKED = (
-    Attempt(
-        "refs-link",
-        "cd /repo-git; rm -rf refs; ln -s @ROOT@/.git/refs refs",
-        untouched,
-        refs_lead_out,
-    ),
-    Attempt(
-        "packed-refs-link",
-        "ln -sf @OUTSIDE@/secret /repo-git/packed-refs",
-        untouched,
-        packed_refs_lead_out,
-    ),
-    Attempt(
-        "head-pipe",
-        f"cd /repo-git/worktrees/{PLAN_ID}; rm -f HEAD; mkfifo HEAD; cd ../..; rm -f HEAD; mkfifo HEAD",
-        untouched,
-        reader_waits,
-    ),
-    Attempt(
-        "objects-link",
-        "cd /repo-git; mv objects o2; ln -s @ROOT@/.git/objects objects",
-        untouched,
-        objects_lead_out,
-    ),
-    Attempt(
-        "deep-folders",
-        "cd ~/.factory/sessions; i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done",
-        deep_is_removed,
-        recursion_breaks,
-    ),
-)
-
-
-# A flood, and a submodule
-
-
-def branch_stays(scene: Scene, name: str) -> None:
-    assert "the commits bring nested repositories along: module" in scene.shown
-    assert scene.git("rev-parse", f"lw/task/{PLAN_ID}").strip() in scene.git("rev-list", "main")
-    quiet(scene, name)
-
-
-def stopped_and_told(scene: Scene, _: str) -> None:
-    assert "the session was stopped: it wrote too much to" in scene.shown
-    assert "the session ended with status 137" in scene.shown
-    assert (scene.run / "sessions/flood.jsonl").stat().st_size > LIMITS.size
-
-
-LAST = (
-    Attempt(
-        "planted-submodule",
-        _repository("module") + ' && cd .. && printf \'[submodule "m"]\\n\\tpath = module\\n'
-        "\\turl = ./module\\n' > .gitmodules && git add .gitmodules module && git commit -qm m;"
-        " rm -rf module",
-        branch_stays,
-        submodule_comes_along,
-    ),
-    Attempt(
-        "flood",
-        "truncate -s 1100M ~/.factory/sessions/flood.jsonl",
-        stopped_and_told,
-        "the unit tests of the watch show that less, and the same without it, stops nothing",
-    ),
-)

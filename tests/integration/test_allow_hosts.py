@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +17,30 @@ from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import Execution
 from tests.integration.played_session import Played, played
 from tests.support.engine import bridge_address, containers, docker
+from tests.support.name_server import ANSWER, NameServer, name_server
 from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
 
-CONFIG = '[code]\nallow_hosts = ["listed.test", "*.wild.test", "odd.test:8080"]\n'
+CONFIG = """\
+[code]
+allow_hosts = ["listed.test", "*.wild.test", "odd.test:8080"]
+docker_run_args = ["--dns", "{dns}"]
+"""
 NAMES = ("listed.test", "unlisted.test", "wild.test", "a.wild.test", "b.a.wild.test", "odd.test")
 SERVERS = "cd /tmp && for port in 80 443 8080; do python3 -m http.server $port & done; wait"
 AGENTS_OWN = "curl -s -o /dev/null -w 'status %{http_code}' 'http://agents.test/secret?token=1'"
 STATUS = "curl -s -m 8 -o /dev/null -w '%{http_code}'"
+ASK_FOR_A_NAME = """\
+import socket, sys
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(3)
+header, end = bytes.fromhex("000001000001000000000000"), bytes.fromhex("0000010001")
+asking.sendto(header + b"\\x04leak\\x06direct\\x04test" + end, (sys.argv[1], 53))
+asking.recv(512)
+print("answered")
+"""
 METADATA = "169.254.169.254"  # where a cloud gives its machines their credentials
 
 pytestmark = pytest.mark.timeout(600)  # an image may have to be built from nothing
@@ -34,14 +49,18 @@ pytestmark = pytest.mark.timeout(600)  # an image may have to be built from noth
 def test_a_session_and_its_replay_reach_what_is_listed_alone(
     sample: SampleRepository, person: Person
 ) -> None:
-    (sample.root / ".lw_coder/config.toml").write_text(CONFIG, encoding="ascii")
-    with played(person, sample, shell_agent([AGENTS_OWN])) as session:
+    config = CONFIG.format(dns=bridge_address())
+    (sample.root / ".lw_coder/config.toml").write_text(config, encoding="ascii")
+    with (
+        name_server(bridge_address()) as names,
+        played(person, sample, shell_agent([AGENTS_OWN])) as session,
+    ):
         assert "status 403" in session.results[0]
-        _reaches_what_is_listed_alone(session)
+        _reaches_what_is_listed_alone(session, names)
         assert session.execution.end() == 0
         _tells_what_was_refused(session.text)
         assert _left_behind(session.execution) == []
-        _replays_alike(person, session)
+        _replays_alike(person, session, names)
     assert len(_left_behind(session.execution)) == len(("proxy", "inside", "outside"))
     with played(person, sample, shell_agent([])) as session:  # removes what the replay left
         assert len(_left_behind(session.execution)) == len(("proxy", "inside", "outside"))
@@ -63,16 +82,16 @@ def test_a_plan_session_is_confined_as_well(sample: SampleRepository, person: Pe
     assert identity not in docker("network", "ls", "--filter", f"label={PROXY_LABEL}")
 
 
-def _replays_alike(person: Person, session: Played) -> None:
+def _replays_alike(person: Person, session: Played, names: NameServer) -> None:
     compose = (session.execution.run / COMPOSE_FILE).relative_to(person.cwd)
     with person.types("docker", "compose", "-f", str(compose), "run", "--rm", "droid") as replay:
         replay.wait_for(DONE, timeout=60)
-        _reaches_what_is_listed_alone(session)
+        _reaches_what_is_listed_alone(session, names)
         assert replay.leave() == 0
     assert not sessions_in(person.cwd)
 
 
-def _reaches_what_is_listed_alone(session: Played) -> None:
+def _reaches_what_is_listed_alone(session: Played, names: NameServer) -> None:
     at = session.execution
     with _hosts(at) as address:
         for url in ("listed.test", "LISTED.test:80/?b", "a.wild.test", "b.a.wild.test", "odd.test:8080"):
@@ -83,6 +102,7 @@ def _reaches_what_is_listed_alone(session: Played) -> None:
         model = urlsplit(session.model.base_url).netloc
         _finds_no_other_way(at, address, model)
         _all_of_it_answers_who_is_not_confined(at, address, model)
+    _no_name_gets_out(at, names)
 
 
 def _is_refused_by_the_proxy(at: Execution, address: str) -> None:
@@ -99,8 +119,10 @@ def _is_refused_by_the_proxy(at: Execution, address: str) -> None:
     ):
         assert (url, _asked(at, url)) == (url, "403")
     assert _asked(at, "http://$(printf '\\377').test/") == "403"  # no text, and still told at the end
+    assert _fetched(at, "unlisted.test -H 'Host: listed.test'") == "403"
     for place in (
         "unlisted.test:443",
+        "[::1]:443",
         "listed.test:8080",
         "listed.test:22",
         f"{address}:443",
@@ -125,6 +147,20 @@ def _all_of_it_answers_who_is_not_confined(at: Execution, address: str, model: s
     asking = " ".join(f"{STATUS} http://{place} >/dev/null && echo {place};" for place in places)
     found = docker("run", "--rm", "--network", _outside(at), "--entrypoint", "sh", at.image, "-c", asking)
     assert found.split() == list(places)
+
+
+def _no_name_gets_out(at: Execution, names: NameServer) -> None:
+    """What is looked up can carry what is not to get out: neither docker's resolver nor a packet does."""
+    look_up = "getent hosts leak.test || echo unknown"
+    ask = f"python3 -c {shlex.quote(ASK_FOR_A_NAME)} {bridge_address()} 2>/dev/null || echo no way"
+    names.asked.clear()
+    assert _inside(at, look_up) == "unknown"
+    assert _inside(at, ask) == "no way"
+    assert not [name for name in names.asked if "leak" in name]
+    outside = ("--network", _outside(at), "--dns", bridge_address(), "--entrypoint", "sh", at.image)
+    found = docker("run", "--rm", *outside, "-c", f"{look_up}; {ask}")
+    assert found.split() == [str(ANSWER), "leak.test", "answered"]
+    assert {"leak.test", "leak.direct.test"} <= set(names.asked)
 
 
 def _fetched(at: Execution, url: str) -> str:
@@ -170,7 +206,7 @@ def _hosts(at: Execution) -> Iterator[str]:
 def _tells_what_was_refused(text: str) -> None:
     line = text.partition("Refused:")[2].partition("Commits:")[0].replace("\n", "")
     assert "agents.test (1x)" in line, text
-    assert "unlisted.test (3x)" in line
+    assert "unlisted.test (4x)" in line
     assert "listed.test:8080 (2x)" in line
     assert "more; add to allow_hosts what is wanted" in line
     assert "token" not in line

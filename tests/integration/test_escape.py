@@ -1,8 +1,8 @@
 """A hostile agent in a real session: whatever it tries, the host stays as it was.
 
-The attempts and what must hold afterwards are in escapes.py. Most are made again in a container without the
-protection, where the same check must fail, or met without care on the host: so each is known to be able to
-succeed.
+The attempts and what must hold afterwards are in escapes.py and leavings.py. Most are made again in a
+container without the protection, where the same check must fail, or met without care on the host: so each is
+known to be able to succeed.
 """
 
 from __future__ import annotations
@@ -12,18 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.escape_scene import WORKTREE, Attempt, quiet
 from tests.integration.escape_stage import Stage, host_process, loopback, staged
-from tests.integration.escapes import (
-    BROKEN,
-    EVERY,
-    LAST,
-    NESTED,
-    ODD_FOLDER,
-    WORKTREE,
-    WRECKED,
-    Attempt,
-    quiet,
-)
+from tests.integration.escapes import EVERY
+from tests.integration.leavings import BROKEN, BURIED, LAST, NESTED, ODD_FOLDER, PLANNED, WRECKED
 
 pytestmark = [pytest.mark.escape, pytest.mark.timeout(900)]  # an image may have to be built from nothing
 
@@ -119,17 +111,37 @@ def test_what_breaks_the_check_stays_away(broken: Stage, attempt: Attempt, tmp_p
     assert "taken" in scene.git("branch", at=str(clone)), "without the check nothing stops it"
 
 
+@pytest.mark.parametrize("attempt", WRECKED, ids=name)
+def test_links_and_pipes_lead_nowhere(tmp_path: Path, attempt: Attempt) -> None:
+    """Each in a session of its own: where one part of a git folder is gone, the others are not met."""
+    with staged(tmp_path) as made:
+        made.play([attempt], 0, status=attempt.status)
+        attempt.judge(made.scene)
+        if attempt.weakening:
+            made.scene.import_weakened(attempt.weakening)
+            with pytest.raises(AssertionError):
+                attempt.check(made.scene, attempt.name)
+
+
 @pytest.fixture(scope="module")
-def wrecked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A session that leaves links and pipes where its git folder was."""
-    with staged(tmp_path_factory.mktemp("wrecked")) as made:
-        made.play(WRECKED, 0)
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A session of `lw_coder plan`, which may write among the plans."""
+    with staged(tmp_path_factory.mktemp("planned")) as made:
+        made.plan(PLANNED)
+        made.scene.look_with_git(".")
         yield made
 
 
-@pytest.mark.parametrize("attempt", WRECKED, ids=name)
-def test_links_and_pipes_lead_nowhere(wrecked: Stage, attempt: Attempt) -> None:
-    attempt.judge(wrecked.scene)
+@pytest.mark.parametrize("attempt", PLANNED, ids=name)
+def test_what_is_left_among_the_plans_is_told_of(planned: Stage, attempt: Attempt) -> None:
+    attempt.judge(planned.scene)
+
+
+@pytest.mark.parametrize("attempt", BURIED, ids=name)
+def test_no_change_of_a_plan_is_buried(tmp_path: Path, attempt: Attempt) -> None:
+    with staged(tmp_path) as made:
+        made.plan([attempt])
+        attempt.judge(made.scene)
 
 
 @pytest.fixture(scope="module")
