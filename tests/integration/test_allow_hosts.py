@@ -122,7 +122,7 @@ def _is_refused_by_the_proxy(at: Execution, address: str) -> None:
     assert _fetched(at, "unlisted.test -H 'Host: listed.test'") == "403"
     for place in (
         "unlisted.test:443",
-        "[::1]:443",
+        "[fd00::1]:443",
         "listed.test:8080",
         "listed.test:22",
         f"{address}:443",

@@ -16,7 +16,10 @@ from tests.scan.plants import PLANTS
 from tests.scan.scene import scan
 from tests.scan.searches import Search, Searched
 
-NOT_SEARCHED = "Not searched, for the values have to be there: the env file, and a container's Config.Env."
+NOT_SEARCHED = (
+    "Not searched, for the values have to be there: the env file; a container's Config.Env; and, in"
+    " BuildKit's own records, the proxies, which are arguments of each build."
+)
 
 
 def main() -> int:

@@ -6,13 +6,18 @@ A marker is a random stem, the same in all of them, a hyphen and the variable's 
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lw_coder.docker_command import COMPOSE_FILE
+from lw_coder.droid_session import PROXY_LABEL
+from lw_coder.environment import PROXY_NAMES
 from lw_coder.errors import ExitCode
+from lw_coder.git import find_repository, root_commit
+from lw_coder.image_names import repo_hash
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, a_person, sessions_in
 from tests.scan.searches import (
     CommandLines,
@@ -26,13 +31,16 @@ from tests.scan.searches import (
     names,
 )
 from tests.support.agent_script import scripted_alone
-from tests.support.engine import bridge_address, docker
+from tests.support.engine import bridge_address, containers, docker
+from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
 
 # In the env file; FACTORY_AIRGAP_ENABLED lets droid do without Factory though there is a key for it.
 IN_THE_FILE = ("OPENROUTER_API_KEY", "SCAN_IN_FILE")
 EXPORTED = ("FACTORY_API_KEY", "SCAN_EXPORTED", "NO_PROXY", "no_proxy")
+# Nobody is there, and nothing asks for it: the model is reached by plain http.
+PROXY, PROXY_ADDRESS = "HTTPS_PROXY", "http://person:{}@127.0.0.1:9"
 NEVER_FORWARDED = ("SCAN_BUILD_SECRET",)
 CONFIG = """\
 [code]
@@ -43,6 +51,15 @@ DOCKERFILE = """\
 RUN --mount=type=secret,id=scan test -s /run/secrets/scan
 COPY . /copied
 """
+CRASH = """\
+import os
+from lw_coder.cli import cli, main
+@cli.command()
+def crash():
+    raise ValueError(os.environ["SCAN_EXPORTED"])
+main()
+"""
+BUILDKIT = Path("/var/lib/docker/buildkit")  # nothing is there where the engine is elsewhere
 ENGINES_LOG = Path("/var/log/lw_coder-dockerd.log")
 OTHER_MODEL = "other/model"  # for which no answer is kept
 
@@ -73,9 +90,18 @@ class Scene:
     def markers(self, *variables: str) -> dict[str, str]:
         return {name: self.marker(name) for name in variables}
 
+    @property
+    def exported(self) -> dict[str, str]:
+        return {**self.markers(*EXPORTED), PROXY: PROXY_ADDRESS.format(self.marker(PROXY))}
+
     def write_env(self, model: ScriptedModel, **more: str) -> None:
         values = {**self.markers(*IN_THE_FILE), "FACTORY_AIRGAP_ENABLED": "true", **more}
         self.sample.write_env(model.base_url, **values)
+
+    @property
+    def identity(self) -> str:
+        repository = find_repository(self.sample.root)
+        return repo_hash(root_commit(repository), repository.common_dir)
 
     @property
     def env_file(self) -> Path:
@@ -87,10 +113,17 @@ class Scene:
 
     def fails(self, what: str, *arguments: str) -> None:
         """Type a command that has to fail, with --debug."""
-        with self.person.types(LW_CODER, "--debug", *arguments) as terminal:
-            status = terminal.wait(120)
+        self._ends(what, ExitCode.ERROR, LW_CODER, "--debug", *arguments)
+
+    def crashes(self) -> None:
+        """Meet a bug of lw_coder's own, in an exception that has a value in its text."""
+        self._ends("a bug", ExitCode.BUG, sys.executable, "-c", CRASH, "--debug", "crash")
+
+    def _ends(self, what: str, status: ExitCode, *command: str) -> None:
+        with self.person.types(*command) as terminal:
+            found = terminal.wait(120)
             self.printed[what] = terminal.transcript
-        assert status == ExitCode.ERROR, terminal.text
+        assert found == status, terminal.text
 
     def prints_json(self, *arguments: str) -> None:
         with self.person.types(LW_CODER, *arguments) as terminal:
@@ -118,11 +151,14 @@ def _all_of_it(scene: Scene, model: ScriptedModel, search: Search) -> list[Searc
     key = scene.marker("OPENROUTER_API_KEY")
     assert {request.authorization for request in model.requests} == {f"Bearer {key}"}
     replay = _replay(scene, search)
+    confined = _confined_session(scene, search)
+    _plan_session(scene)
+    scene.write_env(model)
     _failures(scene, model)
     for arguments in (("runs", "list"), ("runs", "show", PLAN_ID), ("doctor",)):
         scene.prints_json(*arguments, "--json")
     scene.prints_json("runs", "export")
-    return [*session, *replay, *_afterwards(scene, search)]
+    return [*session, *replay, *confined, *_afterwards(scene, search)]
 
 
 @contextmanager
@@ -135,7 +171,7 @@ def _prepared(folder: Path, stem: str) -> Iterator[Scene]:
         file.write(DOCKERFILE)
     with a_person(folder / "home", sample.root) as person:
         scene = Scene(stem, folder, sample, person)
-        person.extra |= scene.markers(*EXPORTED, *NEVER_FORWARDED) | {"TMPDIR": str(folder / "tmp")}
+        person.extra |= {**scene.exported, **scene.markers(*NEVER_FORWARDED), "TMPDIR": str(folder / "tmp")}
         yield scene
 
 
@@ -144,7 +180,7 @@ def _session(scene: Scene, search: Search) -> list[Searched]:
         terminal.wait_for(SUMMARY, timeout=240)
         (session,) = sessions_in(scene.sample.root)
         environment = docker("inspect", "--format", "{{json .Config.Env}}", session)
-        for name, value in scene.markers(*IN_THE_FILE, *EXPORTED).items():
+        for name, value in {**scene.markers(*IN_THE_FILE), **scene.exported}.items():
             assert f"{name}={value}" in environment, f"the session has no {name}, so nothing is shown"
         copied = docker("exec", session, "find", "/copied", "-type", "f")
         assert "/copied/greeting.py" in copied
@@ -178,6 +214,31 @@ def _replay(scene: Scene, search: Search) -> list[Searched]:
         docker("rm", ended)
 
 
+def _confined_session(scene: Scene, search: Search) -> list[Searched]:
+    """Work behind a proxy of the session's own, which no value is any business of."""
+    config = scene.sample.root / ".lw_coder/config.toml"
+    with (
+        _changed(config, f"{CONFIG}allow_hosts = []\n"),
+        scene.person.types(LW_CODER, "--debug", "code", PLAN_ID) as terminal,
+    ):
+        terminal.wait_for(SUMMARY, timeout=240)
+        (proxy,) = containers(f"{PROXY_LABEL}={scene.identity}/{PLAN_ID}")
+        found = search.parts("docker inspect and logs, a session's proxy", _told_of(proxy))
+        assert f'"{PROXY}=' not in docker("inspect", "--format", "{{json .Config.Env}}", proxy)
+        assert terminal.leave() == 0, terminal.text
+        scene.printed["a confined session"] = terminal.transcript
+    return [found]
+
+
+def _plan_session(scene: Scene) -> None:
+    with ScriptedModel(scripted_planner, host=bridge_address()) as model:
+        scene.write_env(model)
+        with scene.person.types(LW_CODER, "--debug", "plan", "--text", "Let it be shouted.") as terminal:
+            terminal.wait_for(SUMMARY_TITLE.removeprefix("# "), timeout=240)
+            assert terminal.leave() == 0, terminal.text
+            scene.printed["a session of plan"] = terminal.transcript
+
+
 def _failures(scene: Scene, model: ScriptedModel) -> None:
     """Have each part fail that has seen a value."""
     dockerfile = scene.sample.root / ".lw_coder/code.Dockerfile"
@@ -196,6 +257,7 @@ def _failures(scene: Scene, model: ScriptedModel) -> None:
         scene.fails("a model that repeats the key", "code", PLAN_ID)
     scene.fails("a model that is not there", "code", PLAN_ID)
     scene.write_env(model)
+    scene.crashes()
 
 
 def _refusing(scene: Scene) -> Script:
@@ -232,4 +294,5 @@ def _afterwards(scene: Scene, search: Search) -> list[Searched]:
         "what was printed, with --debug": iter(scene.printed.items()),
         "JSON output": iter(scene.as_json.items()),
     }
-    return [search.parts(place, parts) for place, parts in places.items()]
+    records = search.parts("BuildKit's records of builds", files(BUILDKIT), besides=PROXY_NAMES)
+    return [*(search.parts(place, parts) for place, parts in places.items()), records]

@@ -50,23 +50,37 @@ class Search:
     """Looks for one text: as it is, in base64, hexadecimal and UTF-16, in all that can be unpacked."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._forms = tuple(_forms(text))
         self._variable = re.compile(re.escape(text.encode()) + rb"-([A-Z_]+)")
 
-    def parts(self, place: str, parts: Iterable[Part]) -> Searched:
-        """Look at parts; those of one name are one item."""
+    def parts(self, place: str, parts: Iterable[Part], besides: Iterable[str] = ()) -> Searched:
+        """Look at parts; those of one name are one item.
+
+        Args:
+            place: what they are together.
+            parts: their names and contents.
+            besides: variables whose values are known to be there, and why is said where it is printed.
+        """
+        known = [f"{self._text}-{name}".encode() for name in besides]
         names, size, finds = set(), 0, set()
         for name, data in parts:
             names.add(name)
             for layer in unpacked(data):
                 size += len(layer)
-                if any(form in layer for form in self._forms):
+                if any(form in _without(layer, known) for form in self._forms):
                     finds.add(f"{name} ({self._which(layer)})")
         return Searched(place, len(names), size, tuple(sorted(finds)))
 
     def _which(self, data: bytes) -> str:
         named = self._variable.search(data)
         return named[1].decode() if named else "in another form"
+
+
+def _without(data: bytes, known: Iterable[bytes]) -> bytes:
+    for text in known:
+        data = data.replace(text, b"")
+    return data
 
 
 def _forms(text: str) -> Iterator[bytes]:
@@ -132,9 +146,12 @@ def _paths(root: Path) -> Iterator[Path]:
 
 
 def _file(path: Path) -> Part:
-    if path.is_symlink():
-        return str(path), os.fsencode(path.readlink())
-    return str(path), path.read_bytes() if path.is_file() else b""
+    try:
+        if path.is_symlink():
+            return str(path), os.fsencode(path.readlink())
+        return str(path), path.read_bytes() if path.is_file() else b""
+    except FileNotFoundError:
+        return str(path), b""  # the engine has removed it meanwhile
 
 
 def names(*roots: Path) -> Iterator[Part]:
