@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lw_coder.plan_file import PlanMetadata
     from lw_coder.runs_manager import Run
 
+_MOST_SHOWN = 5  # refs
 _BRIEF = 0.3  # seconds; to show a longer wait, rich is imported
 
 
@@ -215,6 +216,11 @@ def report_end(job: Job, work: Workplace, ended: Ended, home: Homecoming) -> Non
     root, branch = work.ground.repository.root, work.worktree.branch
     if not home.problem:
         say(f"Commits:  {home.commits if home.moved else 'none'} new on {branch}")
+    others = [ref for ref in home.refs if not ref.endswith(f"/heads/{branch}")]
+    for ref in others[:_MOST_SHOWN]:
+        say(f"Also:     {ref}")
+    if others[_MOST_SHOWN:]:
+        say(f"Also:     {len(others) - _MOST_SHOWN} more; git for-each-ref refs/lw_coder/{work.run.identity}")
     say(f"Worktree: {inside(root, work.worktree.path)}")
     say(f"Run:      {inside(root, work.run.folder)}")
     if home.moved:

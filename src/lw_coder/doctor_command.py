@@ -20,9 +20,12 @@ from lw_coder.environment import SessionEnvironment, load_environment
 from lw_coder.errors import ExitCode, LwCoderError
 from lw_coder.image_names import BASE_TAG, repo_hash
 from lw_coder.leftovers import Leftovers, find_leftovers
+from lw_coder.plan_file import TASKS_FOLDER
+from lw_coder.planted import find_git_in, find_nested_git, planted_note
 from lw_coder.report import printable
 from lw_coder.runs_command import has_pending
 from lw_coder.runs_manager import Run, list_runs
+from lw_coder.worktrees import WORKTREES_FOLDER
 
 T = TypeVar("T")
 
@@ -103,6 +106,7 @@ def examine(start: Path, approach: Approach) -> Sequence[Finding]:
                 lambda _: "Compose reads it as lw_coder does",
             )
         seen.look("runs", lambda: _not_home(repository), _runs_told)
+        seen.look("planted", lambda: _planted(repository.root), _planted_told)
     if repository and engine:
         seen.look("leftovers", lambda: _leftovers(repository), _leftovers_told)
     return seen.findings
@@ -167,6 +171,21 @@ def _runs_told(runs: Sequence[Run]) -> str | Finding:
     names = ", ".join(run.identity for run in runs)
     remedy = " && ".join(f"lw_coder runs import {run.identity}" for run in runs)
     return Finding("runs", f"{names}: commits that are not in the repository", remedy)
+
+
+def _planted(root: Path) -> list[str]:
+    """Look for repositories where agents write; only what nobody is at work on can be told for sure."""
+    tasks = root / TASKS_FOLDER
+    found = {tasks: find_git_in(tasks)} if tasks.is_dir() else {}
+    worktrees = sorted(path for path in (root / WORKTREES_FOLDER).glob("*") if path.is_dir())
+    found |= {worktree: find_nested_git(worktree) for worktree in worktrees}
+    return [planted_note(place, names) for place, names in found.items() if names]
+
+
+def _planted_told(notes: Sequence[str]) -> str | Finding:
+    if not notes:
+        return "no repositories among the plans, nor in their worktrees"
+    return Finding("planted", "; ".join(notes), "look at each without git, and remove it")
 
 
 def _leftovers(repository: git.Repository) -> Leftovers:

@@ -228,19 +228,25 @@ def take_over(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
     """
     plan = owner_label(identity, plan_id)
     if engine.containers_with({PLAN_LABEL: plan}):
-        _require_no_replay(plan)
+        require_no_replay(identity, plan_id)
         _remove_own_containers(plan)
     if has_proxies:
         _remove_idle_proxies(plan)
 
 
-def _require_no_replay(plan: str) -> None:
+def require_no_replay(identity: str, plan_id: str) -> None:
+    """Refuse to go on while a replay, a container that lw_coder did not start, is at work on a plan.
+
+    Raises:
+        SessionError: there is one.
+        EngineError: the engine does not answer.
+    """
+    plan = owner_label(identity, plan_id)
     running = set(engine.containers_with({PLAN_LABEL: plan}, only_running=True))
     replays = running - set(engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"}))
     if replays:
         raise SessionError(
-            f"{plan.partition('/')[2]}: a replay is at work on this plan's worktree "
-            f"(container {min(replays)[:12]})",
+            f"{plan_id}: a replay is at work on this plan's worktree (container {min(replays)[:12]})",
             "leave that session first",
         )
 

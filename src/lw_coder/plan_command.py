@@ -122,13 +122,11 @@ def run_plan_command(file: str | None, text: str | None, start: Path, approach: 
                 worktree.path, git.committed_files(repository, worktree.head), work.run.folder
             )
             changes = find_changes(tasks_folder(work), originals)
-            planted = find_git_in(tasks_folder(work))
             plans = look_over(repository, changes)
             paths = [str(plan.path.relative_to(repository.root)) for plan in plans]
             run_record.complete(work.run, ended, home, paths)
         report_end(work, ended, home)
-        if planted:
-            warn(planted_note(tasks_folder(work), planted))
+        report_planted(tasks_folder(work))
         report_tasks(work, changes, plans)
         report_left(repository, work.run, left)
     return exit_code(work.run, ended, home)
@@ -183,6 +181,7 @@ def tidy_up(ground: Groundwork) -> None:
 
     for name in remove_stale_temp_worktrees(repository, keep_and_stop):
         say(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
+        report_planted(repository.root / TASKS_FOLDER)
     in_use = temp_worktree_names(repository)
     for run in unended_runs(repository, PLAN_RUNS):
         if _worktree_of(run) not in in_use:
@@ -327,6 +326,12 @@ def report_end(work: Workplace, ended: Ended, home: Homecoming) -> None:
     for ref in home.refs[:MOST_SHOWN]:
         say(f"Commits:  {printable(ref)}")
     say(f"Run:      {inside(work.ground.repository.root, work.run.folder)}")
+
+
+def report_planted(tasks: Path) -> None:
+    """Say what of git's a session left among the plans, where git would do as it says."""
+    if planted := find_git_in(tasks):
+        warn(planted_note(tasks, planted))
 
 
 def report_tasks(work: Workplace, changes: Changes, plans: list[Written]) -> None:

@@ -16,6 +16,7 @@ STATUSES = ("draft", "ready", "coding", "review", "done", "abandoned")
 TASKS_FOLDER = Path(".lw_coder/tasks")
 MAX_PLAN_BYTES = 1_000_000
 
+_LONGEST_FRONT = 100_000  # characters, which take a second to parse
 _HEAD = 4096  # bytes; most front matter ends within them
 
 _FENCE = re.compile(r"\A---[ \t]*\n(?P<front>.*?)^---[ \t]*(?:\n|\Z)(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
@@ -227,6 +228,8 @@ def _split(path: Path, text: str) -> tuple[dict[str, Any], str]:
 def _parse_front_matter(path: Path, front: str) -> dict[str, Any]:
     import yaml
 
+    if len(front) > _LONGEST_FRONT:  # libyaml would be quicker, and overflows the stack where it is deep
+        raise PlanError(f"{path}: the front matter is too long", "write what is to be done below it")
     try:
         # BaseLoader makes no numbers or dates of scalars: a sha of digits alone stays text.
         node = yaml.compose(front, yaml.BaseLoader)
@@ -246,11 +249,13 @@ def _parse_front_matter(path: Path, front: str) -> dict[str, Any]:
 
 
 def _refuse_repeated_keys(path: Path, keys: list[Any]) -> None:
+    seen: set[str] = set()
     for key in keys:
-        if keys.count(key) > 1:
+        if str(key) in seen:
             raise PlanError(
                 f"{path}: {_shown_key(key)}: stands twice in the front matter", "keep one of the two"
             )
+        seen.add(str(key))  # a key can be a list, which is no member of a set
 
 
 def _metadata(path: Path, front: dict[str, Any], body: str) -> PlanMetadata:

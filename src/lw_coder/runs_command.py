@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lw_coder.errors import ExitCode, RunError
-from lw_coder.git import Repository, find_repository
+from lw_coder.droid_session import require_no_replay
+from lw_coder.errors import EngineError, ExitCode, RunError
+from lw_coder.git import Repository, find_repository, root_commit
 from lw_coder.homecoming import bring_home, pending
+from lw_coder.image_names import repo_hash
 from lw_coder.locks import plan_lock
 from lw_coder.report import printable, say, warn
 from lw_coder.runs_manager import Run, list_runs, read_record
@@ -60,10 +63,13 @@ def import_command(start: Path, name: str) -> ExitCode:
 
     Raises:
         RunError: there is no such run, or a session is at work on its plan.
+        SessionError: a replay is.
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
     with plan_lock(repository.root, run.plan_id):
+        with suppress(EngineError):  # where no engine answers, commits can come home all the same
+            require_no_replay(repo_hash(root_commit(repository), repository.common_dir), run.plan_id)
         worktree = plan_worktree(repository, run.plan_id)
         home = bring_home(repository, worktree, open_session_git(run.folder), run.identity)
     for note in home.notes:

@@ -58,6 +58,18 @@ def test_a_broken_setting_hides_nothing_else(person: Person, sample: SampleRepos
     assert {"docker", "git", "base image", "leftovers"} <= found.keys()
 
 
+def test_a_planted_repository_is_found(person: Person, sample: SampleRepository) -> None:
+    planted = sample.root / ".lw_coder/worktrees/sample-plan/vendor"
+    planted.mkdir(parents=True)
+    (planted / ".git").write_text("gitdir: elsewhere\n")
+    (sample.root / ".lw_coder/tasks/.git").mkdir()
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    for text in (".lw_coder/tasks: do not run git there", "worktrees/sample-plan: do not", "vendor/.git"):
+        assert text in found["planted"]["told"]
+    assert [subject for subject, one in found.items() if one["remedy"]] == ["planted"]
+
+
 def test_outside_of_a_repository_the_engine_is_looked_at(person: Person) -> None:
     person.cwd = person.home
     status, found = findings(person)

@@ -160,8 +160,10 @@ def inline_bomb(key: str) -> str:
         text(notes="[" * 50_000),
         text(plan_id="&loop [*loop]"),
         text(evaluation_notes="&loop [*loop]"),
+        text(notes="x\n" + "".join(f"key{number}: x\n" for number in range(8_000))),
+        text(notes="x" * 900_000),
     ],
-    ids=["bomb", *KEYS, "notes", "deep", "loop", "loop in a list"],
+    ids=["bomb", *KEYS, "notes", "deep", "loop", "loop in a list", "many keys", "long"],
 )
 def test_bombs_end_at_once(tmp_path: Path, content: str) -> None:
     start = time.monotonic()
