@@ -5,7 +5,7 @@ The session writes straight into the person's tasks folder: no end of it, howeve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from lw_coder.config_loader import load_config_or_defaults
 from lw_coder.docker_command import Approach
 from lw_coder.droid_session import (
     WORKSPACE,
-    Ended,
     Mount,
     SessionSpec,
     owner_label,
@@ -23,13 +22,12 @@ from lw_coder.droid_session import (
     require_terminal,
     run_session,
 )
-from lw_coder.ending import bring_home_late, exit_code, report_session, unended_runs
+from lw_coder.ending import bring_home_late, exit_code, unended_runs
 from lw_coder.engine import Engine
-from lw_coder.errors import ExitCode, GitError, IdeaError, PlanError
+from lw_coder.errors import ExitCode, GitError, IdeaError
 from lw_coder.groundwork import (
     Groundwork,
     Workplace,
-    inside,
     look_around,
     reach_engine,
     session_spec,
@@ -37,16 +35,16 @@ from lw_coder.groundwork import (
     write_compose_files,
     write_settings,
 )
-from lw_coder.homecoming import Homecoming, bring_home
+from lw_coder.homecoming import bring_home
 from lw_coder.image_names import BASE_TAG
 from lw_coder.interrupts import interrupts_held
-from lw_coder.left_plans import KEPT, Left, keep_left_plans
-from lw_coder.plan_file import TASKS_FOLDER, read_plan, require_unique_id
-from lw_coder.planted import find_git_in, planted_note
+from lw_coder.left_plans import keep_left_plans
+from lw_coder.plan_file import TASKS_FOLDER
+from lw_coder.plan_outcome import look_over, report_end, report_left, report_planted, report_tasks
 from lw_coder.report import printable, say, waiting, warn
 from lw_coder.session_git import create_session_git, open_session_git
 from lw_coder.state import log_folder
-from lw_coder.task_guard import Changes, Originals, find_changes, keep_originals
+from lw_coder.task_guard import ORIGINALS, Originals, find_changes, keep_originals
 from lw_coder.worktrees import (
     TEMP_WORKTREES_FOLDER,
     Worktree,
@@ -56,8 +54,6 @@ from lw_coder.worktrees import (
 )
 
 PLAN_RUNS = "@plan"  # stands where a run has its plan's id; no plan can have it
-ORIGINALS = "tasks-before"
-MOST_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -75,21 +71,6 @@ class Job:
     git_sha: str
     ground: Groundwork
     engine: Engine
-
-
-@dataclass(frozen=True)
-class Written:
-    """A plan that the session wrote or changed.
-
-    Attributes:
-        path: where it stands.
-        name: what `lw_coder code` knows it by, or None for one that is broken.
-        problem: what is wrong with it and the remedy, in one line, or None.
-    """
-
-    path: Path
-    name: str | None = None
-    problem: str | None = None
 
 
 def run_plan_command(file: str | None, text: str | None, start: Path, approach: Approach) -> ExitCode:
@@ -294,92 +275,3 @@ def owner_of(worktree_name: str) -> str:
 def tasks_folder(work: Workplace) -> Path:
     """Return the folder of the repository's plans."""
     return work.ground.repository.root / TASKS_FOLDER
-
-
-def look_over(repository: git.Repository, changes: Changes) -> list[Written]:
-    """Validate every plan that the session wrote or changed, at most MOST_SHOWN of them."""
-    touched = [name for name in (*changes.new, *changes.changed) if name not in changes.odd]
-    names = [name for name in touched if name.endswith(".md")]
-    if len(names) > MOST_SHOWN:
-        warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and not looked at")
-    return [_look_at(repository, repository.root / TASKS_FOLDER / name) for name in names[:MOST_SHOWN]]
-
-
-def _look_at(repository: git.Repository, path: Path) -> Written:
-    try:
-        plan = read_plan(path)
-        require_unique_id(repository.root, plan)
-        git.require_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
-        git.require_no_sessions_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
-    except (PlanError, GitError) as error:
-        where = str(path.relative_to(repository.root))
-        message = error.message.replace(str(path), where)
-        told = message if message.startswith(where) else f"{where}: {message}"
-        return Written(path, problem=f"{told}; {error.remedy}")
-    in_top = path.parent == repository.root / TASKS_FOLDER
-    return Written(path, plan.metadata.plan_id if in_top else inside(repository.root, path))
-
-
-def report_end(work: Workplace, ended: Ended, home: Homecoming) -> None:
-    """Say how the session ended, and what came of it but plans."""
-    report_session(ended, home)
-    for ref in home.refs[:MOST_SHOWN]:
-        say(f"Commits:  {printable(ref)}")
-    say(f"Run:      {inside(work.ground.repository.root, work.run.folder)}")
-
-
-def report_planted(tasks: Path) -> None:
-    """Say what of git's a session left among the plans, where git would do as it says."""
-    if planted := find_git_in(tasks):
-        warn(planted_note(tasks, planted))
-
-
-def report_tasks(work: Workplace, changes: Changes, plans: list[Written]) -> None:
-    """Say what became of the tasks folder, what is dangerous first, and what can be typed next."""
-    for name in _first(changes.odd, "names that are no plain files"):
-        warn(f"{_shown(TASKS_FOLDER / name)}: is no plain file; look where it leads, and remove it")
-    for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
-        _report_touched(work, name, "removed" if name in changes.removed else "changed")
-    for name in _first([name for name in changes.new if not name.endswith(".md")], "new files"):
-        say(f"File:     {_shown(TASKS_FOLDER / name)}")
-    if not changes.is_complete:
-        warn(f"{TASKS_FOLDER}: the session left more in it than is looked at; look through it yourself")
-    for plan in plans:
-        _report_plan(work, plan)
-    if not plans:
-        say("Plan:     none was written")
-
-
-def _first(names: Sequence[str], what: str) -> Sequence[str]:
-    """Return as many as are shown; say how many there are besides."""
-    if len(names) > MOST_SHOWN:
-        warn(f"{len(names) - MOST_SHOWN} more {what} are in {TASKS_FOLDER}")
-    return names[:MOST_SHOWN]
-
-
-def report_left(repository: git.Repository, run: runs_manager.Run, left: Left) -> None:
-    """Say what was kept of the plans that the session wrote beside the tasks folder."""
-    for name in left.kept[:MOST_SHOWN]:
-        kept = (run.folder / KEPT / name).relative_to(repository.root)
-        warn(f"{_shown(Path(name))}: written outside of {TASKS_FOLDER}; it is kept as {_shown(kept)}")
-    more = len(left.kept[MOST_SHOWN:]) + left.lost
-    if more:
-        warn(f"{more} more Markdown files were written there; {left.lost} of them could not be kept")
-
-
-def _report_touched(work: Workplace, name: str, what: str) -> None:
-    root, copy = work.ground.repository.root, work.run.folder / ORIGINALS / name
-    kept = f"as it was: {_shown(copy.relative_to(root))}" if copy.is_file() else "it was too large for a copy"
-    warn(f"{_shown(TASKS_FOLDER / name)} was {what} during the session; {kept}")
-
-
-def _report_plan(work: Workplace, plan: Written) -> None:
-    if plan.problem:
-        warn(printable(plan.problem))
-        return
-    say(f"Plan:     {printable(inside(work.ground.repository.root, plan.path))}")
-    say(f"Next:     lw_coder code {printable(str(plan.name))}")
-
-
-def _shown(path: Path) -> str:
-    return printable(str(path))

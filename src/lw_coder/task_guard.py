@@ -18,6 +18,7 @@ from pathlib import Path
 from lw_coder.plan_file import MAX_PLAN_BYTES
 from lw_coder.untrusted import UntrustedFolder
 
+ORIGINALS = "tasks-before"  # in the run's folder
 MOST_ENTRIES = 10_000
 MOST_COPIED = 256 << 20  # bytes, of all copies together
 
