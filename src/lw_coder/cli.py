@@ -147,7 +147,7 @@ def show(run: str, *, as_json: bool) -> int:
 @runs.command("import")
 @click.argument("run", shell_complete=_complete_run)
 def import_(run: str) -> int:
-    """Bring home what was committed in RUN: after a replay, or a crash."""
+    """Bring home what was committed in RUN: when a replay has ended, or after a crash."""
     from lw_coder.runs_command import import_command
 
     return import_command(_here(), run)

@@ -24,7 +24,7 @@ from lw_coder.groundwork import (
     write_compose_files,
     write_settings,
 )
-from lw_coder.homecoming import Homecoming, bring_home
+from lw_coder.homecoming import REFS_PREFIX, Homecoming, bring_home
 from lw_coder.image_names import repo_tag
 from lw_coder.interrupts import interrupts_held
 from lw_coder.locks import plan_lock
@@ -104,7 +104,7 @@ def load_job(name: str, start: Path, approach: Approach) -> Job:
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
     base = approach.base_image
     # A current base image was built by Compose: it will build again, and what it builds tells its version.
-    found = reach_engine(approach, ground, builds=images.is_current(base))
+    found = reach_engine(approach, ground, build_tells=images.is_current(base))
     tell(ground)
     return Job(plan, build_files, ground, found, base)
 
@@ -216,7 +216,8 @@ def report_end(job: Job, work: Workplace, ended: Ended, home: Homecoming) -> Non
     root, branch = work.ground.repository.root, work.worktree.branch
     if not home.problem:
         say(f"Commits:  {home.commits if home.moved else 'none'} new on {branch}")
-    others = [ref for ref in home.refs if not ref.endswith(f"/heads/{branch}")]
+    own = f"{REFS_PREFIX}/{work.run.identity}/heads/{branch}"
+    others = [ref for ref in home.refs if ref != own]
     for ref in others[:_MOST_SHOWN]:
         say(f"Also:     {ref}")
     if others[_MOST_SHOWN:]:

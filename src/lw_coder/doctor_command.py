@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +25,7 @@ from lw_coder.planted import find_git_in, find_nested_git, planted_note
 from lw_coder.report import printable
 from lw_coder.runs_command import has_pending
 from lw_coder.runs_manager import Run, list_runs
-from lw_coder.worktrees import WORKTREES_FOLDER
+from lw_coder.worktrees import WORKTREES_FOLDER, plan_worktree
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ def examine(start: Path, approach: Approach) -> Sequence[Finding]:
                 lambda _: "Compose reads it as lw_coder does",
             )
         seen.look("runs", lambda: _not_home(repository), _runs_told)
-        seen.look("planted", lambda: _planted(repository.root), _planted_told)
+        seen.look("planted", lambda: _planted(repository), _planted_told)
     if repository and engine:
         seen.look("leftovers", lambda: _leftovers(repository), _leftovers_told)
     return seen.findings
@@ -173,13 +173,22 @@ def _runs_told(runs: Sequence[Run]) -> str | Finding:
     return Finding("runs", f"{names}: commits that are not in the repository", remedy)
 
 
-def _planted(root: Path) -> list[str]:
-    """Look for repositories where agents write; only what nobody is at work on can be told for sure."""
-    tasks = root / TASKS_FOLDER
+def _planted(repository: git.Repository) -> list[str]:
+    """Look for repositories where agents write, but for those that the person's own commit has there."""
+    tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
     found = {tasks: find_git_in(tasks)} if tasks.is_dir() else {}
-    worktrees = sorted(path for path in (root / WORKTREES_FOLDER).glob("*") if path.is_dir())
-    found |= {worktree: find_nested_git(worktree) for worktree in worktrees}
-    return [planted_note(place, names) for place, names in found.items() if names]
+    for folder in sorted(path for path in worktrees.glob("*") if path.is_dir() and not path.is_symlink()):
+        worktree = plan_worktree(repository, folder.name)
+        top = () if worktree is None or worktree.has_own_pointer() else (".git",)
+        found[folder] = top + find_nested_git(folder)
+    own = git.committed_files(repository, "HEAD") if any(found.values()) else {}
+    left = {place: [name for name in names if not _is_of(own, name)] for place, names in found.items()}
+    return [planted_note(place, names) for place, names in left.items() if names]
+
+
+def _is_of(committed: Mapping[str, str], name: str) -> bool:
+    """Tell whether a commit has a file, or the submodule that a `.git` belongs to."""
+    return name in committed or name.rpartition("/")[0] in committed
 
 
 def _planted_told(notes: Sequence[str]) -> str | Finding:

@@ -26,7 +26,7 @@ from lw_coder.environment import API_KEY
 from lw_coder.errors import EngineError, EnvironmentFileError, SessionError
 from lw_coder.interrupts import hold_endings
 from lw_coder.report import warn
-from lw_coder.terminal import take_back
+from lw_coder.terminal import drop_answers, lent
 from lw_coder.transcript_watch import stopped_if_flooded
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ CA_BUNDLE = "/etc/ssl/lw_coder-ca-bundle.pem"
 PLAN_LABEL = "lw_coder.plan"  # <repository>/<plan id>, on every session's container
 RUN_LABEL = "lw_coder.run"  # its run's name
 OWN_LABEL = "lw_coder.session"  # only on those that lw_coder started itself; a replay has none
+PLAN_RUNS = "@plan"  # stands where a run has its plan's id; no plan can have it
 PROXY_LABEL = "lw_coder.proxy"  # what PLAN_LABEL is on a session's container, on its proxy and networks
 
 _LOGIN_FILES = ("auth.json", "auth.v2.file", "auth.v2.key")
@@ -137,6 +138,11 @@ def project_name(identity: str, plan_id: str, run_name: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "-", f"lw-{identity}-{plan_id}-{run_name}".lower())
 
 
+def owner_of(worktree_name: str) -> str:
+    """Return what the container of a session of `plan` is found again by: each has a worktree of its own."""
+    return f"{PLAN_RUNS}/{worktree_name}"
+
+
 def owner_label(identity: str, owner: str) -> str:
     """Return what PLAN_LABEL says of a session: its repository, and what it is found again by there."""
     return f"{identity}/{owner}"
@@ -155,11 +161,12 @@ def run_session(folder: Path, session: SessionSpec) -> Ended:
     """
     started = datetime.now(UTC)
     try:
-        status, signalled = _watched(folder, session)
+        with lent():
+            status, signalled = _watched(folder, session)
     finally:
         hold_endings()  # what follows is short; a terminal that closes can end the session first, and us then
-        take_back()
         refused = clear_away(session)
+        drop_answers()  # those that came late
     return Ended(status, started, datetime.now(UTC), refused, signalled)
 
 
@@ -177,6 +184,7 @@ def clear_away(session: SessionSpec) -> Counter[str]:
 
     An engine that does not answer, or removes nothing, is a warning: the session's commits are elsewhere.
     """
+    refused: Counter[str] = Counter()
     try:
         refused = refused_hosts("\n".join(map(engine.container_log, _proxies(session))))
         _remove_own_containers(session.labels[PLAN_LABEL])
@@ -187,7 +195,6 @@ def clear_away(session: SessionSpec) -> Counter[str]:
             f"the session's containers may still be at work: {error.message}; {error.remedy}; do not run git"
             " in its worktree before they are gone"
         )
-        return Counter()
     return refused
 
 
@@ -232,6 +239,21 @@ def take_over(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
         _remove_own_containers(plan)
     if has_proxies:
         _remove_idle_proxies(plan)
+
+
+def require_idle(identity: str, owner: str) -> None:
+    """Refuse to go on while any container is at work for a plan, or for a session of `lw_coder plan`.
+
+    Raises:
+        SessionError: there is one.
+        EngineError: the engine does not answer.
+    """
+    running = engine.containers_with({PLAN_LABEL: owner_label(identity, owner)}, only_running=True)
+    if running:
+        raise SessionError(
+            f"{owner}: a session is at work on its worktree (container {running[0][:12]})",
+            f"leave that session first; where nobody is in it: docker rm --force {running[0][:12]}",
+        )
 
 
 def require_no_replay(identity: str, plan_id: str) -> None:

@@ -70,18 +70,18 @@ def load_client() -> None:
             pydantic.BaseModel.model_config = usual
 
 
-def connect(approach: Approach, *, builds: bool = False) -> Engine:
+def connect(approach: Approach, *, build_tells: bool = False) -> Engine:
     """Wait for what docker answered; where it did not, python-on-whales asks again, and says why.
 
     Args:
         approach: what it was asked.
-        builds: whether Compose is known to have worked here, and will build, so that it is not asked.
+        build_tells: whether what Compose will build tells its version, so that it is not asked.
 
     Raises:
         EngineError: no client, no daemon, no Compose plugin, or one that is too old.
     """
     version = approach.server_version() or _server_version()
-    if builds:
+    if build_tells:
         return Engine(version, None)
     compose = approach.compose_version()
     return Engine(version, require_compose(compose) if compose else installed_compose())
@@ -371,7 +371,9 @@ def remove_containers_with(labels: Mapping[str, str]) -> None:
         if not found:
             return
         remove_containers(found)
-    raise EngineError(f"container {found[0][:12]} is not removed", f"type: docker rm --force {found[0][:12]}")
+    if found := containers_with(labels):
+        one = found[0][:12]
+        raise EngineError(f"container {one} is not removed", f"type: docker rm --force {one}")
 
 
 def container_log(container: str) -> str:

@@ -6,7 +6,8 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -96,10 +97,9 @@ def run_git(
     Raises:
         GitError: git is not installed, the folder is absent, or (with check) git failed.
     """
-    settings = [part for setting in (*_QUIET_CONFIG, *config) for part in ("-c", setting)]
     try:
         done = subprocess.run(
-            ["git", *settings, *args],  # noqa: S607 - the git on the person's PATH is the one to run
+            _command(args, config),
             cwd=place.cwd,
             env=_environment(place),
             input=os.fsencode(stdin or ""),
@@ -123,19 +123,13 @@ def stream_git(*args: str, place: Place) -> Iterator[str]:
     Raises:
         GitError: git failed.
     """
-    settings = [part for setting in _QUIET_CONFIG for part in ("-c", setting)]
-    with (
-        tempfile.TemporaryFile() as told,  # a pipe that nobody reads meanwhile could keep git waiting
-        subprocess.Popen(
-            ["git", *settings, *args],  # noqa: S607 - as above
-            cwd=place.cwd,
-            env=_environment(place),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=told,
-            process_group=0,
-        ) as process,
-    ):
+    with ExitStack() as stack:
+        try:
+            # A pipe that nobody reads meanwhile could keep git waiting.
+            told = stack.enter_context(tempfile.TemporaryFile())
+            process = stack.enter_context(_started(args, place, told))
+        except OSError as error:
+            raise _not_started(place, error) from error
         try:
             yield from _pieces(process.stdout)
         finally:
@@ -143,6 +137,23 @@ def stream_git(*args: str, place: Place) -> Iterator[str]:
         if process.wait():
             told.seek(0)
             raise git_failed(args[0], GitResult(process.returncode, "", _text(told.read(_CHUNK))))
+
+
+def _started(args: Sequence[str], place: Place, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        _command(args),
+        cwd=place.cwd,
+        env=_environment(place),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        process_group=0,
+    )
+
+
+def _command(args: Sequence[str], config: tuple[str, ...] = ()) -> list[str]:
+    # The git on the person's PATH is the one to run.
+    return ["git", *(part for setting in (*_QUIET_CONFIG, *config) for part in ("-c", setting)), *args]
 
 
 def _pieces(stream: IO[bytes] | None) -> Iterator[str]:
@@ -191,7 +202,7 @@ def find_repository(start: Path) -> Repository:
     told = asked.stdout.split("\n")
     if asked.code != 0:
         if len(told) == 1:
-            raise _no_repository(outside, asked)
+            raise _no_repository(start, outside, asked)
         raise _no_working_tree(outside, is_bare="true" in told)  # it has printed what there is
     if len(told) != len(("format", "is bare", "folder", "root")):
         raise _unfit_path(outside, "holds a line break")
@@ -244,21 +255,26 @@ def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> 
     Raises:
         GitError: only refs/lw_coder leads to it.
     """
-    if run_git("merge-base", "--is-ancestor", sha, "HEAD", place=repository.place, check=False).code == 0:
+    if _is_own(repository, sha):
         return
-    if _ref_to(repository, sha, "refs/heads", "refs/tags", "refs/remotes"):
-        return
-    session = _ref_to(repository, sha, "refs/lw_coder")
+    only = ("for-each-ref", "--count=1", "--format=%(refname)", f"--contains={sha}", "refs/lw_coder")
+    session = run_git(*only, place=repository.place).stdout
     if session:
         raise GitError(
-            f"{where}: {sha} was committed in a session, as {shown(session)}, and is on no branch of yours",
+            f"{where}: only a session's refs lead to {sha} ({shown(session)}): it is on no branch of yours",
             f"look at it (git log -p {sha}), and, to start from it: git branch <name> {sha}",
         )
 
 
-def _ref_to(repository: Repository, sha: str, *prefixes: str) -> str:
-    command = ("for-each-ref", "--count=1", "--format=%(refname)", f"--contains={sha}")
-    return run_git(*command, *prefixes, place=repository.place).stdout
+def _is_own(repository: Repository, sha: str) -> bool:
+    """Tell whether HEAD, a branch or a tag leads to a commit."""
+    # Not `place`: where root is a linked worktree, its HEAD is not the shared git folder's.
+    place, rest = Place(repository.root), ("--branches", "--tags", "--remotes", "--")
+    asked = ("rev-list", "--max-count=1", sha, "--not")
+    found = run_git(*asked, "HEAD", *rest, place=place, check=False)
+    if found.code != 0:  # there is no commit yet in HEAD
+        found = run_git(*asked, *rest, place=place)
+    return not found.stdout
 
 
 def committed_files(repository: Repository, sha: str) -> dict[str, str]:
@@ -376,7 +392,7 @@ def init_bare(folder: Path, object_format: str) -> None:
 
 
 def config_text(settings: Mapping[str, str]) -> str:
-    """Write settings, each `section.key` and its value, as a file of git's configuration has them."""
+    """Write settings, each `section.key` without a subsection, as a file of git's configuration has them."""
     lines = []
     for name, value in settings.items():
         section, key = name.split(".")
@@ -428,7 +444,7 @@ def require_recent(version: str) -> None:
         raise GitError(f"{shown(version)} is too old", f"install git {wanted} or newer")
 
 
-def _no_repository(folder: Path, asked: GitResult) -> GitError:
+def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
     if "dubious ownership" in asked.stderr:
         advice = next(
             (line.strip() for line in asked.stderr.splitlines() if "--add safe.directory" in line), ""
@@ -436,6 +452,11 @@ def _no_repository(folder: Path, asked: GitResult) -> GitError:
         return GitError(
             f"{folder}: git does not trust this repository: another user owns it",
             f"if you trust it, type: {shown(advice) or 'git config --global --add safe.directory <folder>'}",
+        )
+    if "not a git repository" in asked.stderr and OWN_FOLDER in start.resolve().parts:
+        return GitError(
+            f"{start}: nothing inside a folder called {OWN_FOLDER} is taken for a repository",
+            "move the repository elsewhere",
         )
     if "not a git repository" in asked.stderr:
         return GitError(f"{folder}: is not in a git repository", "change to one, or type: git init")

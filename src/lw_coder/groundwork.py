@@ -97,19 +97,19 @@ def look_around(repository: Repository, config: CodeConfig) -> Groundwork:
     return Groundwork(repository, config, environment, login, identity, ca_bundle)
 
 
-def reach_engine(approach: Approach, ground: Groundwork, *, builds: bool = False) -> Engine:
+def reach_engine(approach: Approach, ground: Groundwork, *, build_tells: bool = False) -> Engine:
     """See that the engine answers, can do what the configuration asks for, and reads the env file as we do.
 
     Args:
         approach: what was asked of it.
         ground: what the session stands on.
-        builds: as `engine.connect` has it.
+        build_tells: as `engine.connect` has it.
 
     Raises:
         EngineError: it does not, or cannot.
         EnvironmentFileError: Compose reads another value, or none.
     """
-    found, environment = engine.connect(approach, builds=builds), ground.environment
+    found, environment = engine.connect(approach, build_tells=build_tells), ground.environment
     if ground.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     if environment.env_file:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lw_coder.errors import GitError
 from lw_coder.git import (
@@ -23,10 +23,10 @@ from lw_coder.git import (
 from lw_coder.planted import find_nested_git, planted_note
 from lw_coder.private_refs import NewRefs, read_new_refs
 from lw_coder.quarantine import import_refs
-from lw_coder.untrusted import memory_limited, too_large
+from lw_coder.untrusted import memory_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lw_coder.session_git import SessionGit
     from lw_coder.worktrees import Worktree
@@ -60,6 +60,13 @@ class Homecoming:
     planted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str | None = None
+
+
+class Gitlink(NamedTuple):
+    """A submodule that a session's commits lead elsewhere: its path, and whether it was none before."""
+
+    path: str
+    is_new: bool
 
 
 def bring_home(
@@ -128,10 +135,12 @@ def _advance(
         if old not in {None, tip} and _is_home_already(repository, start, tip, str(old)):
             return replace(home, tip=tip, moved=True)
         reason = _why_not_move(repository, worktree, old, tip)
+        links = tuple(_gitlinks(repository, str(old), tip)) if reason is None else ()
+        reason = reason or _why_not_link(links)
         count = run_git("rev-list", "--count", tip, f"^{old or worktree.head}", "--", place=repository.place)
         home = replace(home, commits=int(count.stdout), tip=tip)
         if reason is None and old != tip:
-            notes = _moved_submodules(repository, str(old), tip)
+            notes = _submodule_notes(links)
             # From the worktree's git folder, so that its HEAD's reflog tells of it too.
             message = f"lw_coder: {run_name}"
             run_git("update-ref", "-m", message, ref, tip, str(old), place=worktree.place)
@@ -159,34 +168,46 @@ def _why_not_move(repository: Repository, worktree: Worktree, old: str | None, t
         return "the session took back commits that it has"
     if not is_ancestor(repository, old, tip):
         return "it does not lead to the session's commits (one side rewrote or added some)"
-    new = [shown(path)[:_LONGEST_NAME] for path, is_new in _gitlinks(repository, old, tip) if is_new]
-    return f"the commits bring nested repositories along: {', '.join(new[:3])}" if new else None
+    return None
 
 
 def _checked_out_branch(worktree: Worktree) -> str:
     return run_git("symbolic-ref", "--quiet", "HEAD", place=worktree.place, check=False).stdout
 
 
-def _moved_submodules(repository: Repository, old: str, tip: str) -> tuple[str, ...]:
-    moved = [shown(path)[:_LONGEST_NAME] for path, _ in _gitlinks(repository, old, tip)]
-    if not moved:
+def _why_not_link(links: Sequence[Gitlink]) -> str | None:
+    new = [link.path for link in links if link.is_new]
+    return f"the commits bring nested repositories along: {_named(new)}" if new else None
+
+
+def _submodule_notes(links: Sequence[Gitlink]) -> tuple[str, ...]:
+    if not links:
         return ()
-    names = ", ".join(moved[:3])
+    names = _named([link.path for link in links])
     return (f"the commits move a submodule: {names}; look at it and at .gitmodules before you update it",)
 
 
-def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[tuple[str, bool]]:
-    """Yield each submodule that leads to another commit in the tip, and whether it was none before."""
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(shown(path)[:_LONGEST_NAME] for path in paths[:3])
+
+
+def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
+    """Yield each submodule that leads to another commit in the tip, and whether it was none before.
+
+    Raises:
+        GitError: the tip changes more files than anyone does, or git failed.
+    """
     # Else the person's .gitmodules could say that changes of a submodule are not to be told.
     options = ("-r", "--raw", "-z", "--no-renames", "--ignore-submodules=none")
     fields = stream_git("diff-tree", *options, old, tip, place=repository.place)
     for count, modes in enumerate(fields):
         if count > MAX_CHANGED_FILES:
-            raise too_large(f"its commits change more than {MAX_CHANGED_FILES} files")
+            problem = f"its commits change more than {MAX_CHANGED_FILES} files"
+            raise GitError(problem, "look at the commits where they are")
         path = next(fields)
         before, after = modes.removeprefix(":").split(" ")[:2]
         if after == _GITLINK:
-            yield path, before != _GITLINK
+            yield Gitlink(path, is_new=before != _GITLINK)
 
 
 def _reset_index(worktree: Worktree) -> tuple[str, ...]:
@@ -203,7 +224,10 @@ def _reset_index(worktree: Worktree) -> tuple[str, ...]:
 
 def _looked_over(worktree: Worktree) -> Homecoming:
     top = () if worktree.has_own_pointer() else (".git",)
-    planted = top + find_nested_git(worktree.path)
+    try:
+        planted = top + find_nested_git(worktree.path)
+    except MemoryError:  # names without end
+        planted = (".",)
     notes = (planted_note(worktree.path, planted, "; then type: git reset"),) if planted else ()
     return Homecoming(planted=tuple(map(shown, planted)), notes=notes)
 

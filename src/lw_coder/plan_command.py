@@ -14,10 +14,12 @@ from lw_coder import git, images, prompt_assets, run_record, runs_manager
 from lw_coder.config_loader import load_config_or_defaults
 from lw_coder.docker_command import Approach
 from lw_coder.droid_session import (
+    PLAN_RUNS,
     WORKSPACE,
     Mount,
     SessionSpec,
     owner_label,
+    owner_of,
     remove_leftovers,
     require_terminal,
     run_session,
@@ -52,8 +54,6 @@ from lw_coder.worktrees import (
     temp_worktree_names,
     temporary_worktree,
 )
-
-PLAN_RUNS = "@plan"  # stands where a run has its plan's id; no plan can have it
 
 
 @dataclass(frozen=True)
@@ -265,11 +265,6 @@ def plan_session(work: Workplace) -> SessionSpec:
     """
     tasks = Mount(tasks_folder(work), f"{WORKSPACE}/{TASKS_FOLDER}", read_only=False)
     return session_spec(work, owner_of(work.worktree.path.name), tasks, tasks_read_only=False)
-
-
-def owner_of(worktree_name: str) -> str:
-    """Return what a session's container is found again by: each has a worktree of its own."""
-    return f"{PLAN_RUNS}/{worktree_name}"
 
 
 def tasks_folder(work: Workplace) -> Path:

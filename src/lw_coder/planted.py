@@ -1,4 +1,4 @@
-"""Look for nested repositories in a worktree that an agent wrote, without running git.
+"""Look for repositories in what an agent wrote, a worktree or the tasks folder, without running git.
 
 A nested repository makes the host's git run what its config names (core.fsmonitor) at the next `git status`:
 one with a `.git` from anywhere in the worktree, one that is laid out like a bare one from inside its folder.
@@ -6,20 +6,26 @@ one with a `.git` from anywhere in the worktree, one that is laid out like a bar
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lw_coder.git import OWN_FOLDER, shown
+from lw_coder.untrusted import MAX_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MOST_FINDINGS = 20
 
 _MOST_NAMED = 3
 _LONGEST_NAME = 200
+_MOST_STEPS = 1_000_000  # names that are looked at to follow all links
+_MOST_NAMES = 100  # that are still to be looked at, of one link
+_KERNELS_LIMIT = 40  # links, behind which it goes no further
 
 # What HFS+ ignores in a name, and how NTFS lets one name be written: git itself guards against both.
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
@@ -59,21 +65,23 @@ def planted_note(folder: Path, found: Sequence[str], afterwards: str = "") -> st
 
 
 def _search(top: Path, at_the_top: Callable[[list[str]], list[str]]) -> tuple[str, ...]:
+    real_top, steps = top.resolve(), iter(range(_MOST_STEPS))
     found: list[str] = []
-    waiting = [""]
+    waiting, seen = [""], 0
     while waiting and len(found) < MOST_FINDINGS:
         folder = waiting.pop()
+        prefix = f"{folder}/" if folder else ""
         try:
-            listed = _listed(top / folder)
+            listed = _listed(top / folder, MAX_ENTRIES - seen)
         except OSError:
             found.append(folder or ".")
             continue
-        prefix = f"{folder}/" if folder else ""
-        names = (_traces if folder else at_the_top)(listed.names)
-        names += [name for name in listed.links if _leads_to_agents(top, prefix + name)]
-        found += [prefix + name for name in dict.fromkeys(names)]
+        seen += len(listed.names)
+        found += [prefix + name for name in (_traces if folder else at_the_top)(listed.names)]
+        links = (name for name in listed.links if _leads_to_agents(real_top, real_top / folder / name, steps))
+        found += [prefix + name for name in islice(links, MOST_FINDINGS)]
         waiting += [prefix + name for name in listed.folders if not is_dot_git(name)]
-    return tuple(sorted(found)[:MOST_FINDINGS])
+    return tuple(sorted(set(found))[:MOST_FINDINGS])
 
 
 class _Listed(NamedTuple):
@@ -82,11 +90,17 @@ class _Listed(NamedTuple):
     links: list[str]
 
 
-def _listed(folder: Path) -> _Listed:
-    """List a folder: all that is in it, and which of them are folders or links; a link is never a folder."""
+def _listed(folder: Path, most: int) -> _Listed:
+    """List a folder: all that is in it, and which of them are folders or links; a link is never a folder.
+
+    Raises:
+        OSError: it cannot be read, or there is more in it.
+    """
     listed = _Listed([], [], [])
     with os.scandir(folder) as entries:
         for entry in entries:
+            if len(listed.names) >= most:
+                raise OSError(errno.E2BIG, "more than is searched")
             listed.names.append(entry.name)
             if entry.is_symlink():
                 listed.links.append(entry.name)
@@ -95,13 +109,39 @@ def _listed(folder: Path) -> _Listed:
     return listed
 
 
-def _leads_to_agents(top: Path, link: str) -> bool:
+def _leads_to_agents(top: Path, link: Path, steps: Iterator[int]) -> bool:
     """Tell whether a link leads into `.lw_coder`, out of the folder that is searched.
 
-    Transcripts, git folders, other worktrees: agents write there too, and nobody looks for repositories.
+    Transcripts, git folders, other worktrees: agents write there too, and nobody looks for repositories. What
+    takes too long to follow counts as well: `Path.resolve` would go on for as long as an agent likes.
     """
-    target = Path(os.path.realpath(top / link))
-    return OWN_FOLDER in target.parts and not target.is_relative_to(os.path.realpath(top))
+    try:
+        target = _resolved(link, steps)
+    except _TooLongError:
+        return True
+    return OWN_FOLDER in target.parts and not target.is_relative_to(top)
+
+
+class _TooLongError(Exception):
+    pass
+
+
+def _resolved(link: Path, steps: Iterator[int]) -> Path:
+    """Follow a link whose folder has no links in its path, name by name, as the kernel does."""
+    done, rest, links = link.parent, [link.name], 0
+    while rest and links <= _KERNELS_LIMIT:
+        name = rest.pop()
+        if next(steps, None) is None or len(rest) > _MOST_NAMES:
+            raise _TooLongError
+        try:
+            text = str((done / name).readlink())
+        except OSError:  # no link, or nothing at all
+            done = done.parent if name == ".." else done / name
+            continue
+        links += 1
+        done = Path("/") if text.startswith("/") else done
+        rest += reversed(text.strip("/").split("/"))
+    return done
 
 
 def _traces(names: list[str]) -> list[str]:

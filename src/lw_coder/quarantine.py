@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.git import Place, Repository, init_bare, list_refs, run_git
+from lw_coder.git import Place, Repository, config_text, init_bare, list_refs, run_git
 from lw_coder.untrusted import MAX_ENTRIES, UntrustedFolder, too_large
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ MAX_OBJECT_BYTES = 4 << 30  # compressed, all new objects of a session together
 MAX_BESIDES_BLOBS = 64 << 20  # bytes of a commit, tree or tag, which git holds in memory whenever it meets it
 MAX_PACKS = 200  # git looks for each object in all of them
 
+# Fetching packs what is new. Without deltas, which hold many files in memory at once, large files pass too.
+_SPARING = {"pack.window": "0", "pack.threads": "1"}
 _LOOSE = re.compile(r"[0-9a-f]{38}(?:[0-9a-f]{24})?")
 _PACK = re.compile(r"pack-[0-9a-f]{40}(?:[0-9a-f]{24})?\.pack")
 
@@ -51,6 +53,7 @@ def import_refs(
     with tempfile.TemporaryDirectory(prefix="quarantine-", dir=session.run_folder) as folder:
         quarantine = Place(Path(folder, "git"), git_dir=Path(folder, "git"))
         init_bare(quarantine.cwd, repository.object_format)
+        _append_config(quarantine.cwd, _SPARING)
         _copy_objects(UntrustedFolder(session.folder), quarantine.cwd)
         _index_packs(quarantine)
         _require_modest(quarantine)
@@ -59,6 +62,11 @@ def import_refs(
         run_git("update-ref", "-z", "--stdin", place=quarantine, stdin="".join(commands))
         _fetch(repository, quarantine, prefix)
     return tuple(list_refs(repository, prefix))
+
+
+def _append_config(folder: Path, settings: Mapping[str, str]) -> None:
+    with (folder / "config").open("a", encoding="ascii") as config:
+        config.write(config_text(settings))
 
 
 def _borrow(repository: Repository, folder: Path) -> None:
@@ -74,7 +82,9 @@ def _require_modest(quarantine: Place) -> None:
     """Refuse what costs more than it weighs; only the new objects are there yet."""
     every = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectsize)")
     for line in run_git(*every, place=quarantine).stdout.splitlines():
-        kind, size = line.split(" ")
+        kind, size = line.rsplit(" ", 1)
+        if size == "missing":
+            continue  # damaged, as a crash can leave it; git's check refuses it where something leads to it
         if kind != "blob" and int(size) > MAX_BESIDES_BLOBS:
             raise too_large(f"it holds a {kind} of {size} bytes")
 

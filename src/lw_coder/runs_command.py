@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from lw_coder.droid_session import require_no_replay
+from lw_coder.droid_session import PLAN_RUNS, owner_of, require_idle
 from lw_coder.errors import EngineError, ExitCode, RunError
 from lw_coder.git import Repository, find_repository, root_commit
 from lw_coder.homecoming import bring_home, pending
@@ -18,7 +18,7 @@ from lw_coder.image_names import repo_hash
 from lw_coder.locks import plan_lock
 from lw_coder.report import printable, say, warn
 from lw_coder.runs_manager import Run, list_runs, read_record
-from lw_coder.session_git import open_session_git
+from lw_coder.session_git import SessionGit, open_session_git
 from lw_coder.worktrees import plan_worktree
 
 _COLUMNS = ("run", "model", "status", "commits")
@@ -63,15 +63,16 @@ def import_command(start: Path, name: str) -> ExitCode:
 
     Raises:
         RunError: there is no such run, or a session is at work on its plan.
-        SessionError: a replay is.
+        SessionError: a replay is, or a session of `plan`, or one whose lw_coder was killed.
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
     with plan_lock(repository.root, run.plan_id):
+        session = open_session_git(run.folder)
         with suppress(EngineError):  # where no engine answers, commits can come home all the same
-            require_no_replay(repo_hash(root_commit(repository), repository.common_dir), run.plan_id)
+            require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))
         worktree = plan_worktree(repository, run.plan_id)
-        home = bring_home(repository, worktree, open_session_git(run.folder), run.identity)
+        home = bring_home(repository, worktree, session, run.identity)
     for note in home.notes:
         warn(note)
     if home.problem:
@@ -81,6 +82,11 @@ def import_command(start: Path, name: str) -> ExitCode:
     if not home.refs:
         say("There is nothing new in it.")
     return ExitCode.OK
+
+
+def _owner(run: Run, session: SessionGit) -> str:
+    """Return what the containers of a run are found again by."""
+    return owner_of(session.worktree_name) if run.plan_id == PLAN_RUNS else run.plan_id
 
 
 def export_command(start: Path, plan_id: str | None) -> ExitCode:

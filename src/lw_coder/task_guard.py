@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lw_coder.errors import GitError
 from lw_coder.plan_file import MAX_PLAN_BYTES
 from lw_coder.untrusted import UntrustedFolder
 
@@ -116,7 +117,10 @@ def _state(folder: UntrustedFolder, name: str, found: os.stat_result | None) -> 
     if not found or not stat.S_ISREG(found.st_mode) or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return _ODD
     if found.st_size > MAX_PLAN_BYTES:
-        return f"{found.st_size} bytes, {found.st_mtime_ns}"
-    content = folder.read(name, found.st_size)
+        return f"{found.st_size} bytes, {found.st_ctime_ns}"  # the time that nobody can set
+    try:
+        content = folder.read(name, found.st_size)
+    except GitError:  # it grows; where nobody is at work any more, none does
+        content = None
     # The session can have made it unreadable; a copy, made before it, fails by itself.
     return "unreadable" if content is None else hashlib.sha256(content).hexdigest()

@@ -1,33 +1,50 @@
-"""The person's terminal, after a program in a container has had it."""
+"""The person's terminal, which a program in a container has for a while."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-# What a session could leave on: what is said after it would then not be seen, or not as it is meant.
+# What a session could leave on: what is said after it would not be seen, or not as it is meant, and what is
+# typed would not be read so. First modes that go off one by one.
+_OFF = (
+    *(1, 5, 69, 1047, 2004, 2026),  # keys, inverted, margins, the other screen, pasting, nothing is drawn
+    *(9, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016),  # the mouse
+)
 _RESET = (
-    "\x1b7\x1b[?6l\x1b[?69l\x1b[r\x1b8"  # a part of the screen for all of it; the cursor stays
-    "\x1b[?1047l"  # the other screen
-    "\x1b[4l\x1b[?7h\x1b[?25h"  # inserting, lines that do not wrap, no cursor
-    "\x1b(B\x0f\x1b[0m"  # line drawing, hidden or coloured text
-    "\x1b]104\x07\x1b]110\x07\x1b]111\x07"  # other colours
-    "\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l"  # keys, mouse, pasting
+    "\x18\x1b\\"  # a sequence, or a text for the terminal itself, that was begun and not ended
+    "\x1b[!p\x1b7\x1b[r\x1b8"  # a part of the screen for all of it; the cursor stays where it is
+    + "".join(f"\x1b[?{mode}l" for mode in _OFF)
+    + "\x1b[2l\x1b[4l\x1b[20l\x1b[?7h\x1b[?25h\x1b[0 q"  # no keys, inserting, no wrapping, no cursor
+    "\x1b>\x1b[=0u\x1b[>4m"  # keys that are sent otherwise
+    "\x1b(B\x0f\x1b[0m\x1b]8;;\x1b\\"  # line drawing, hidden or coloured text, a link
+    "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\"  # other colours: text can hide in them
 )
 
 
-def take_back() -> None:
-    """Undo what a session may have left of the terminal's modes, and drop what it had the terminal answer.
+@contextmanager
+def lent() -> Iterator[None]:
+    """Lend the terminal to a session; afterwards it reads and shows as it did, whatever was left on."""
+    import termios
 
-    The answers to a program's questions are input as if they were typed, and would go to the person's shell.
-    """
-    if not sys.stderr.isatty():
-        return
-    with suppress(OSError):  # a terminal that was closed
-        sys.stderr.write(_RESET)
-        sys.stderr.flush()
+    before = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+    try:
+        yield
+    finally:
+        with suppress(OSError, termios.error):  # a terminal that was closed
+            if before is not None:
+                termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+            if sys.stdout.isatty():
+                sys.stdout.write(_RESET)
+                sys.stdout.flush()
+        drop_answers()
+
+
+def drop_answers() -> None:
+    """Drop what the terminal answered to a session's questions: it would be typed into the person's shell."""
+    import termios
+
     if sys.stdin.isatty():
-        import termios
-
         with suppress(OSError, termios.error):
             termios.tcflush(sys.stdin, termios.TCIFLUSH)

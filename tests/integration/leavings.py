@@ -129,10 +129,10 @@ def settings_stay_the_persons(scene: Scene, _: str) -> None:
 
 
 def no_plan_starts_there(scene: Scene, name: str) -> None:
-    told("was committed in a session, as refs/lw_coder/@plan/")(scene, name)
+    told("only a session's refs lead to", "(refs/lw_coder/@plan/")(scene, name)
     assert "lw_coder code hidden-start" not in scene.shown
     sha = read_plan(scene.root / TASKS / "hidden-start.md").metadata.git_sha
-    with pytest.raises(GitError, match="was committed in a session"):
+    with pytest.raises(GitError, match="only a session's refs lead to"):
         require_no_sessions_commit(find_repository(scene.root), sha, "git_sha")
 
 

@@ -519,13 +519,16 @@ def test_a_second_session_and_one_beside_a_replay_are_refused(
     with person.types(*replay) as second:
         second.wait_for(SUMMARY, timeout=120)
         _refused_beside(sample, person, f"{PLAN_ID}: a replay is at work on this plan's worktree (container ")
+        at_work = f"{PLAN_ID}: a session is at work on its worktree (container "
+        _refused_beside(sample, person, at_work, "runs", "import", PLAN_ID)
         assert second.leave() == 0
+    assert person.runs_to_the_end("runs", "import", PLAN_ID)[0] == 0
 
 
-def _refused_beside(sample: SampleRepository, person: Person, what: str) -> None:
+def _refused_beside(sample: SampleRepository, person: Person, what: str, *arguments: str) -> None:
     (running,) = sessions_in(sample.root)
     before = snapshot(sample.root / ".git"), _folders(sample)
-    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+    with person.types(LW_CODER, *(arguments or ("code", PLAN_ID))) as terminal:
         assert terminal.wait() == 1
     assert_refused(shown_lines(terminal), [what], "leave that session first")
     assert (snapshot(sample.root / ".git"), _folders(sample)) == before

@@ -80,6 +80,8 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
     with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
         terminal.wait_for(SHOWN, timeout=240)
         terminal.wait_for(FINDING[:60], timeout=10)
+        status, refused = person.runs_to_the_end("runs", "import", "@plan")
+        assert (status, "a session is at work on its worktree" in refused) == (1, True)
         (container,) = sessions_in(sample.root)
         droids = docker("exec", container, "ls", "/home/droiduser/.factory/droids").split()
         mounted = docker("exec", container, "cat", MAIN_PROMPT)

@@ -212,6 +212,12 @@ def test_settings_are_read_back_by_git_as_they_were(tmp_path: Path, value: str) 
     assert read.stdout == f"{value}\0"
 
 
+def test_a_repository_below_such_a_folder_is_told_why(tmp_path: Path) -> None:
+    inside = make_repository(tmp_path / ".lw_coder/project").path
+    with pytest.raises(GitError, match=r"project: nothing inside a folder called \.lw_coder is taken for a"):
+        find_repository(inside)
+
+
 @pytest.mark.parametrize("folder", ["tasks", "runs/a/b/sessions", "x"])
 def test_a_repository_that_was_planted_among_our_files_is_none(made: GitRepository, folder: str) -> None:
     planted = make_repository(made.path / ".lw_coder" / folder)
@@ -222,17 +228,19 @@ def test_what_was_committed_in_a_session_alone_is_no_start(made: GitRepository) 
     repository, first = find_repository(made.path), made.head()
     sessions = made.run("commit-tree", "-p", "HEAD", "-m", "hidden", "HEAD^{tree}")
     made.run("update-ref", "refs/lw_coder/@plan/20250101T000000Z/heads/x", sessions)
-    with pytest.raises(
-        GitError, match=r"^p\.md: git_sha: \w{40} was committed in a session, as refs/lw_coder/@p"
-    ) as caught:
+    with pytest.raises(GitError, match=r"^p\.md: git_sha: only a session's refs lead to \w{40} ") as caught:
         require_no_sessions_commit(repository, sessions, "p.md: git_sha")
     assert "refs/lw_coder/@plan/20250101T000000Z/heads/x" in caught.value.message
     assert f"git branch <name> {sessions}" in caught.value.remedy
     require_no_sessions_commit(repository, first, "p.md: git_sha")
+    made.run("worktree", "add", "--quiet", "--detach", "../linked", sessions)
+    require_no_sessions_commit(find_repository(made.path.parent / "linked"), sessions, "p.md: git_sha")
     amended = made.run("commit-tree", "-m", "dangling", "HEAD^{tree}")
     require_no_sessions_commit(repository, amended, "p.md: git_sha")
     made.run("branch", "taken", sessions)
     require_no_sessions_commit(repository, sessions, "p.md: git_sha")
+    made.run("symbolic-ref", "HEAD", "refs/heads/unborn")
+    require_no_sessions_commit(repository, first, "p.md: git_sha")
 
 
 def test_ancestors_refs_and_missing_objects(made: GitRepository) -> None:

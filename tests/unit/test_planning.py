@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from lw_coder.config_loader import CodeConfig, load_config_or_defaults
+from lw_coder.droid_session import PLAN_RUNS
 from lw_coder.errors import ConfigError, IdeaError
 from lw_coder.git import find_repository, has_changes, head_commit
-from lw_coder.plan_command import PLAN_RUNS, read_idea
+from lw_coder.plan_command import read_idea
 from lw_coder.plan_file import MAX_PLAN_BYTES, TASKS_FOLDER, read_plan
 from lw_coder.plan_outcome import look_over
 from lw_coder.prompt_assets import plan_run_files

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from lw_coder.planted import find_git_in, find_nested_git, is_dot_git
+from lw_coder import planted
+from lw_coder.planted import MOST_FINDINGS, find_git_in, find_nested_git, is_dot_git
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,32 @@ def test_other_links_are_left_alone(worktree: Path, target: str) -> None:
     (worktree / "sub").mkdir()
     (worktree / "docs").symlink_to(target)
     assert find_nested_git(worktree) == ()
+
+
+def test_links_are_not_followed_for_as_long_as_an_agent_likes(worktree: Path) -> None:
+    (worktree / "d").mkdir()
+    (worktree / "0").symlink_to("d")
+    for number in range(1, 2000):
+        (worktree / str(number)).symlink_to(str(number - 1))
+    assert find_nested_git(worktree) == ()  # where the kernel does not go, nobody does
+    for number in range(100):
+        (worktree / f"long-{number}").symlink_to("d/../" * 800 + "d")
+    began = time.monotonic()
+    assert len(find_nested_git(worktree)) == MOST_FINDINGS
+    assert time.monotonic() - began < 5
+
+
+def test_a_link_through_another_is_seen_through(worktree: Path) -> None:
+    (worktree / "root").symlink_to("../../..")
+    (worktree / "docs").symlink_to("root/.lw_coder/runs/a/x/sessions")
+    assert find_nested_git(worktree) == ("docs",)
+
+
+def test_more_than_can_be_searched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planted, "MAX_ENTRIES", 10)
+    for number in range(11):
+        (tmp_path / str(number)).touch()
+    assert find_nested_git(tmp_path) == (".",)
 
 
 @pytest.mark.parametrize("names", [(".git",), ("sub/.git",), ("HEAD", "objects", "refs")])

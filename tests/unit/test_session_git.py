@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lw_coder import untrusted
 from lw_coder.errors import GitError
 from lw_coder.git import Identity, Repository, find_repository
 from lw_coder.homecoming import Homecoming, bring_home, pending
@@ -653,7 +654,10 @@ def bomb(agent: GitRepository, depth: int) -> str:
 @pytest.mark.parametrize(
     ("depth", "reason"), [(2, ""), (6, "its commits change more than 500000 files"), (8, "out of memory")]
 )
-def test_a_tree_of_more_files_than_anyone_writes_stays(session: Session, depth: int, reason: str) -> None:
+def test_a_tree_of_more_files_than_anyone_writes_stays(
+    session: Session, monkeypatch: pytest.MonkeyPatch, depth: int, reason: str
+) -> None:
+    monkeypatch.setattr(untrusted, "MAX_MEMORY", 768 << 20)
     tree = bomb(session.agent, depth)
     commit = session.agent.run("commit-tree", "-p", "HEAD", "-m", "bomb", tree)
     session.agent.run("update-ref", "HEAD", commit)
@@ -672,6 +676,17 @@ def test_a_commit_of_many_megabytes_is_refused(session: Session, megabytes: int,
     assert problem in (home.problem or "")
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_a_damaged_object_that_nothing_leads_to_keeps_nothing_away(session: Session, content: bytes) -> None:
+    """As a power failure leaves one."""
+    session.agent.commit("work")
+    damaged = session.git.folder / "objects/00" / ("1" * 38)
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(content)
+    home = session.end()
+    assert (home.problem, home.moved) == (None, True)
+
+
 def test_more_packs_than_git_can_search_are_refused(session: Session) -> None:
     session.agent.commit("work")
     session.agent.run("repack", "-d", "-q")
@@ -683,8 +698,10 @@ def test_more_packs_than_git_can_search_are_refused(session: Session) -> None:
 
 _GREEDY = """
 import resource, subprocess, sys
-from lw_coder.untrusted import MAX_MEMORY, memory_limited
-eat = f"bytearray({MAX_MEMORY})"
+from lw_coder import untrusted
+from lw_coder.untrusted import memory_limited
+untrusted.MAX_MEMORY = 256 << 20
+eat = f"bytearray({untrusted.MAX_MEMORY})"
 before = resource.getrlimit(resource.RLIMIT_DATA)
 with memory_limited():
     try:
@@ -693,7 +710,7 @@ with memory_limited():
         print("not here")
     print(subprocess.run([sys.executable, "-c", eat], stderr=subprocess.DEVNULL).returncode)
 assert resource.getrlimit(resource.RLIMIT_DATA) == before
-print(len(eval(eat)) == MAX_MEMORY)
+print(len(eval(eat)) == untrusted.MAX_MEMORY)
 """
 
 

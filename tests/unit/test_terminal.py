@@ -11,18 +11,42 @@ import pytest
 from tests.support.terminal import Terminal
 
 LINES = [f"warning {number}" for number in range(6)]
-_PROGRAM = """
-import sys
-from lw_coder.terminal import take_back
+_HIDING = """
+import contextlib, sys
+from lw_coder.terminal import lent
 print("before", *range(10), sep="\\n")
-sys.stderr.write({left!r}); sys.stderr.flush()
-{taken_back}
-print("\\r\\n".join({lines!r}))
+with {lent}():
+    print({left!r}, end="", flush=True)
+sys.stderr.write("".join(f"\\r\\x1b[2K{{line}}\\r\\n" for line in {lines!r}))
+"""
+# What droid does, and does not undo where it is killed.
+_RAW = """
+import termios, tty
+from lw_coder.terminal import lent
+before = termios.tcgetattr(0)
+with lent():
+    tty.setraw(0)
+print(termios.tcgetattr(0) == before)
+"""
+_ASKING = """
+import array, fcntl, termios, time, tty
+from lw_coder.terminal import lent
+def waiting():
+    count = array.array("i", [0])
+    fcntl.ioctl(0, termios.FIONREAD, count)
+    return count[0]
+with lent():
+    tty.setraw(0)
+    print("ask", flush=True)
+    while not waiting():
+        time.sleep(0.05)
+print("asked", flush=True)
+print(input())
 """
 
 
-def seen(folder: Path, left: str, taken_back: str) -> list[str]:
-    program = _PROGRAM.format(left=left, taken_back=taken_back, lines=LINES)
+def seen(folder: Path, left: str, lent: str) -> list[str]:
+    program = _HIDING.format(left=left, lent=lent, lines=LINES)
     with Terminal((sys.executable, "-c", program), folder, os.environ) as terminal:
         assert terminal.wait() == 0
         screen = "".join(terminal.screen.splitlines())
@@ -31,25 +55,26 @@ def seen(folder: Path, left: str, taken_back: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "left",
-    ["\x1b[2;3r\x1b[?6h", "\x1b[5;6r\x1b[4h", "\x1b[?7l\x1b[1;155H"],
-    ids=["a part of the screen", "inserting", "no wrapping"],
+    ["\x1b[2;3r\x1b[?6h", "\x1b[5;6r\x1b[4h", "\x1b]0;a title without an end"],
+    ids=["a part of the screen", "inserting", "a text for the terminal"],
 )
 def test_every_line_is_seen(tmp_path: Path, left: str) -> None:
-    assert seen(tmp_path, left, "") != LINES, "nothing was left"
-    assert seen(tmp_path, left, "take_back()") == LINES
+    assert seen(tmp_path, left, "contextlib.nullcontext") != LINES, "nothing was left"
+    assert seen(tmp_path, left, "lent") == LINES
+
+
+def test_the_shell_reads_as_before(tmp_path: Path) -> None:
+    with Terminal((sys.executable, "-c", _RAW), tmp_path, os.environ) as terminal:
+        assert terminal.wait() == 0
+    assert "True" in terminal.text
 
 
 def test_answers_of_the_terminal_are_not_typed_into_the_shell(tmp_path: Path) -> None:
-    program = (
-        "import sys, termios, time; from lw_coder.terminal import take_back\n"
-        "new = termios.tcgetattr(0); new[3] &= ~termios.ECHO; termios.tcsetattr(0, 0, new)\n"
-        "print('ask', flush=True); time.sleep(1); take_back(); print('asked', flush=True); print(input())"
-    )
-    with Terminal((sys.executable, "-c", program), tmp_path, os.environ) as terminal:
+    with Terminal((sys.executable, "-c", _ASKING), tmp_path, os.environ) as terminal:
         terminal.wait_for("ask")
-        terminal.type("rm -rf answer\n")
+        terminal.type("rm -rf answer\r")
         terminal.wait_for("asked")
-        terminal.type("typed\n")
+        terminal.type("typed\r")
         assert terminal.wait() == 0
-        assert "answer" not in terminal.text
-        assert "typed" in terminal.text
+    assert "answer" not in terminal.text
+    assert "typed" in terminal.text
