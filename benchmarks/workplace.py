@@ -26,7 +26,7 @@ LW_CODER = str(Path(PYTHON).with_name("lw_coder"))
 # In the place of droid: it says when its first instruction ran. Where the worktree says so, it stays a while.
 _STUB = r"#!/bin/sh\ndate +FIRST:%s.%N\n[ -e /workspace/linger ] && sleep 30\nexit 0\n"
 _DOCKERFILE = f"""FROM lw_coder_droid:latest
-RUN printf '%b' '{_STUB}' > "$(command -v start-session)"
+RUN printf '%b' '{_STUB}' > "$(command -v start-session)"\
 """
 # What a machine may have set that is no part of what is measured.
 _LEFT_OUT = ("OPENROUTER_", "FACTORY_", "GIT_", "COMPOSE_", "BUILDX_", "PYTHON", "XDG_")
@@ -99,7 +99,9 @@ class Workplace:
 
     def set_dockerfile(self, more: str = "") -> None:
         """Give the repository's image the stub, and what more it is to be built of."""
-        (self.root / ".lw_coder/code.Dockerfile").write_text(_DOCKERFILE + more, encoding="ascii")
+        # A layer of its own: the engine fails builds of one that it removes just now, with the last repository.
+        text = f"{_DOCKERFILE} # {self.root.parent.name}\n{more}"
+        (self.root / ".lw_coder/code.Dockerfile").write_text(text, encoding="ascii")
 
 
 def finish(child: pexpect.spawn[bytes]) -> None:
