@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import pexpect
+
 from benchmarks.figures import Figure, in_turns
 from benchmarks.workplace import LW_CODER, PYTHON, Timed, Workplace, finish, workplace
 from tests.support.sample_repository import PLAN_ID
@@ -129,8 +131,11 @@ def _together(place: Workplace, commands: Sequence[Sequence[str]]) -> float:
     began = time.perf_counter()
     children = [place.starts(command) for command in commands]
     for child in children:
+        child.expect(pexpect.EOF)
+    took = time.perf_counter() - began
+    for child in children:
         finish(child)
-    return time.perf_counter() - began
+    return took
 
 
 def memory(times: int) -> Iterator[Figure]:

@@ -76,8 +76,10 @@ class Workplace:
         child = self.starts(command)
         child.expect(rb"FIRST:\d+\.\d+")
         first = float((child.after if isinstance(child.after, bytes) else b"").removeprefix(b"FIRST:"))
+        child.expect(pexpect.EOF)
+        total = time.time() - began
         finish(child)
-        return Timed(first - began, time.time() - began)
+        return Timed(first - began, total)
 
     def code(self, plan: str = PLAN_ID) -> Timed:
         """Time `lw_coder code`."""
@@ -99,19 +101,19 @@ class Workplace:
 
     def set_dockerfile(self, more: str = "") -> None:
         """Give the repository's image the stub, and what more it is to be built of."""
-        # A layer of its own: the engine fails builds of one that it removes just now, with the last repository.
+        # A layer of its own: the engine fails builds of one that it removes at that moment, for another.
         text = f"{_DOCKERFILE} # {self.root.parent.name}\n{more}"
         (self.root / ".lw_coder/code.Dockerfile").write_text(text, encoding="ascii")
 
 
 def finish(child: pexpect.spawn[bytes]) -> None:
     """Wait for a command's end; a status other than 0 is an error that shows what it printed."""
-    child.expect(pexpect.EOF)
-    child.close()
+    if not child.flag_eof:
+        child.expect(pexpect.EOF)
+    shown = child.before if isinstance(child.before, bytes) else b""
+    child.close()  # takes a tenth of a second by itself, which is no part of what is timed
     if child.exitstatus:
-        raise RuntimeError(
-            f"{child.args}: {child.exitstatus}\n{(child.before or b'').decode(errors='replace')}"
-        )
+        raise RuntimeError(f"{child.args}: {child.exitstatus}\n{shown.decode(errors='replace')}")
 
 
 @contextmanager

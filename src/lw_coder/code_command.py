@@ -99,7 +99,6 @@ def load_job(name: str, start: Path, approach: Approach) -> Job:
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
-    git.require_no_sessions_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     ground = look_around(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, ground.environment.env_file)
     base = approach.base_image
@@ -123,7 +122,7 @@ def prepare(job: Job) -> Workplace:
     runs_manager.remove_partial_runs(repository.root, job.plan_id)
     catch_up(repository, identity, job.plan_id)
     with (
-        ensured_worktree(repository, job.plan.metadata) as worktree,
+        ensured_worktree(repository, job.plan.metadata, f"{job.plan.path}: git_sha") as worktree,
         runs_manager.removed_on_failure(runs_manager.open_run(repository.root, job.plan_id)) as run,
     ):
         write_build_spec(job, run)

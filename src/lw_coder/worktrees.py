@@ -24,6 +24,7 @@ from lw_coder.git import (
     list_refs,
     ref_value,
     require_commit,
+    require_no_sessions_commit,
     run_git,
     shown,
 )
@@ -85,26 +86,28 @@ def ensure_worktree(repository: Repository, plan: PlanMetadata) -> Worktree:
     Raises:
         GitError: the worktree cannot be had without touching what a person may want; nothing was changed.
     """
-    return _ensured(repository, plan, _tip(repository, plan.plan_id))
+    require_commit(repository, plan.git_sha)
+    return _ensured(repository, plan, _tip(repository, plan.plan_id), "git_sha")
 
 
 def _tip(repository: Repository, plan_id: str) -> str | None:
     return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
 
 
-def _ensured(repository: Repository, plan: PlanMetadata, tip: str | None) -> Worktree:
+def _ensured(repository: Repository, plan: PlanMetadata, tip: str | None, where: str) -> Worktree:
     branch = BRANCH_PREFIX + plan.plan_id
     path = (repository.root / WORKTREES_FOLDER).resolve() / plan.plan_id
     _require_branch_name(plan.plan_id, branch)
-    require_commit(repository, plan.git_sha)
+    if tip is None:
+        require_no_sessions_commit(repository, plan.git_sha, where)
     _require_room_for_branch(repository, branch, tip)
     _require_descent(repository, branch, tip, plan.git_sha)
     record = _record_at(repository, path, branch)
-    if not os.path.lexists(path):
-        _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None)
-    else:
+    if os.path.lexists(path):
         _require_own_worktree(repository, path, branch, record)
-    return _worktree_at(repository, path, branch)
+        return _worktree_at(repository, path, branch, tip)
+    _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None)
+    return _worktree_at(repository, path, branch, tip or plan.git_sha)
 
 
 def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
@@ -116,10 +119,17 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 
 
 @contextmanager
-def ensured_worktree(repository: Repository, plan: PlanMetadata) -> Iterator[Worktree]:
+def ensured_worktree(
+    repository: Repository, plan: PlanMetadata, where: str = "git_sha"
+) -> Iterator[Worktree]:
     """Yield the plan's worktree; if the block fails, what was made for it goes, and nothing else.
 
     A file or commit that came to it meanwhile keeps it. The block ends before a session begins.
+
+    Args:
+        repository: the person's.
+        plan: whose git_sha is a commit of it, as `require_commit` has it.
+        where: the file and the field that git_sha comes from, for a message about it.
 
     Raises:
         GitError: as `ensure_worktree`.
@@ -128,7 +138,7 @@ def ensured_worktree(repository: Repository, plan: PlanMetadata) -> Iterator[Wor
     had_parent, had_folder = os.path.lexists(parent), os.path.lexists(parent / plan.plan_id)
     tip = _tip(repository, plan.plan_id)
     try:
-        worktree = _ensured(repository, plan, tip)
+        worktree = _ensured(repository, plan, tip, where)
         try:
             yield worktree
         except BaseException:
@@ -407,12 +417,14 @@ def _remove_ignored_folder(folder: Path) -> None:
         folder.rmdir()
 
 
-def _worktree_at(repository: Repository, path: Path, branch: str | None) -> Worktree:
+def _worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:
     git_dir = _admin_dir(repository, path)
     if git_dir is None:
         raise GitError(f"{path}: git has no record of this worktree", "type: git worktree list")
-    head = run_git("rev-parse", "--verify", "HEAD", place=Place(git_dir, git_dir=git_dir)).stdout
-    return Worktree(path, branch, git_dir, head)
+    place = Place(git_dir, git_dir=git_dir)
+    return Worktree(
+        path, branch, git_dir, head or run_git("rev-parse", "--verify", "HEAD", place=place).stdout
+    )
 
 
 def _admin_dir(repository: Repository, path: Path) -> Path | None:
