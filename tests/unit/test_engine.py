@@ -93,8 +93,11 @@ def test_a_temporary_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 _LOAD = """
-import os, sys
+import importlib.metadata, os, sys
 from lw_coder.engine import load_client
+def searched(**_):
+    raise AssertionError("plugins were looked for")
+importlib.metadata.entry_points = searched
 before = dict(os.environ)
 load_client()
 import pydantic, python_on_whales
