@@ -56,18 +56,17 @@ def load_client() -> None:
     """Import python-on-whales, at a moment when something else is waited for: it takes longest of all.
 
     It describes all that docker can say in models of pydantic's, of which a session needs none. So each is
-    completed when it is used, and no plugins of pydantic's are looked for in all that is installed. What else
-    is here imports python-on-whales where it is needed, for whoever has not called this.
+    completed when it is used; until then pydantic looks for no plugins either, in all that is installed. What
+    else is here imports python-on-whales where it is needed, for whoever has not called this.
     """
-    with _environment({"PYDANTIC_DISABLE_PLUGINS": "__all__"}):
-        import pydantic
+    import pydantic
 
-        usual = pydantic.BaseModel.model_config
-        pydantic.BaseModel.model_config = {**usual, "defer_build": True}
-        try:
-            import python_on_whales  # noqa: F401
-        finally:
-            pydantic.BaseModel.model_config = usual
+    usual = pydantic.BaseModel.model_config
+    pydantic.BaseModel.model_config = {**usual, "defer_build": True}
+    try:
+        import python_on_whales  # noqa: F401
+    finally:
+        pydantic.BaseModel.model_config = usual
 
 
 def connect(approach: Approach, *, build_tells: bool = False) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +14,15 @@ _OFF = (
     *(9, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016),  # the mouse
 )
 _RESET = (
-    "\x18\x1b\\"  # a sequence, or a text for the terminal itself, that was begun and not ended
-    "\x1b[!p\x1b7\x1b[r\x1b8"  # a part of the screen for all of it; the cursor stays where it is
-    + "".join(f"\x1b[?{mode}l" for mode in _OFF)
-    + "\x1b[2l\x1b[4l\x1b[20l\x1b[?7h\x1b[?25h\x1b[0 q"  # no keys, inserting, no wrapping, no cursor
-    "\x1b>\x1b[=0u\x1b[>4m"  # keys that are sent otherwise
-    "\x1b(B\x0f\x1b[0m\x1b]8;;\x1b\\"  # line drawing, hidden or coloured text, a link
-    "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\"  # other colours: text can hide in them
+    (
+        "\x18\x1b\\"  # a sequence, or a text for the terminal itself, that was begun and not ended
+        "\x1b[!p\x1b7\x1b[r\x1b8"  # a part of the screen for all of it; the cursor stays where it is
+        + "".join(f"\x1b[?{mode}l" for mode in _OFF)
+        + "\x1b[2l\x1b[4l\x1b[20l\x1b[?7h\x1b[?25h\x1b[0 q"  # no keys, inserting, no wrapping, no cursor
+        "\x1b>\x1b[=0u\x1b[>4m"  # keys that are sent otherwise
+        "\x1b(B\x0f\x1b[0m\x1b]8;;\x1b\\"  # line drawing, hidden or coloured text, a link
+        "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\"  # other colours: text can hide in them
+    ).encode()
 )
 
 
@@ -36,8 +39,8 @@ def lent() -> Iterator[None]:
             if before is not None:
                 termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
             if sys.stdout.isatty():
-                sys.stdout.write(_RESET)
                 sys.stdout.flush()
+                os.write(sys.stdout.fileno(), _RESET)  # what cannot be written must not wait in a buffer
         drop_answers()
 
 
