@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ def lent() -> Iterator[None]:
     try:
         yield
     finally:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else who is in the background stops here for good
         with suppress(OSError, termios.error):  # a terminal that was closed
             if before is not None:
                 termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
