@@ -208,6 +208,7 @@ def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, 
         try:
             config = _client(Path(folder), "lw_coder-check").compose.config(return_json=True)
         except DockerException as error:
+            installed_compose()  # where there is none, the file is not what is wrong
             raise _env_file_error(env_file, error.stderr or "") from None
     return config["services"]["droid"].get("environment") or {}
 

@@ -381,6 +381,13 @@ ENGINES = (
         under=(*OWN_MOUNTS, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', "{plugins}"),
     ),
     Case(
+        "Compose missing where it would read the env file",
+        ("docker compose: the plugin is missing",),
+        "install Docker's Compose plugin",
+        more_env("OTHER='a b'\n"),
+        under=(*OWN_MOUNTS, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', "{plugins}"),
+    ),
+    Case(
         "Compose too old",
         ("docker compose: 2.2", "is too old"),
         "Compose plugin 2.30 or later",
