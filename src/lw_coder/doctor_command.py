@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -174,21 +174,17 @@ def _runs_told(runs: Sequence[Run]) -> str | Finding:
 
 
 def _planted(repository: git.Repository) -> list[str]:
-    """Look for repositories where agents write, but for those that the person's own commit has there."""
+    """Look for repositories where agents write, but for bare ones that the person's own commit has there."""
     tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
     found = {tasks: find_git_in(tasks)} if tasks.is_dir() else {}
     for folder in sorted(path for path in worktrees.glob("*") if path.is_dir() and not path.is_symlink()):
         worktree = plan_worktree(repository, folder.name)
         top = () if worktree is None or worktree.has_own_pointer() else (".git",)
-        found[folder] = top + find_nested_git(folder)
-    own = git.committed_files(repository, "HEAD") if any(found.values()) else {}
-    left = {place: [name for name in names if not _is_of(own, name)] for place, names in found.items()}
-    return [planted_note(place, names) for place, names in left.items() if names]
-
-
-def _is_of(committed: Mapping[str, str], name: str) -> bool:
-    """Tell whether a commit has a file, or the submodule that a `.git` belongs to."""
-    return name in committed or name.rpartition("/")[0] in committed
+        nested = find_nested_git(folder)
+        # No commit holds a `.git`: what is left out is a bare repository's HEAD, as in a test's data.
+        own = git.committed_files(repository, "HEAD") if nested else {}
+        found[folder] = (*top, *(name for name in nested if name not in own))
+    return [planted_note(place, names) for place, names in found.items() if names]
 
 
 def _planted_told(notes: Sequence[str]) -> str | Finding:

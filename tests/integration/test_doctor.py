@@ -62,10 +62,17 @@ def test_a_planted_repository_is_found(person: Person, sample: SampleRepository)
     planted = sample.root / ".lw_coder/worktrees/sample-plan/vendor"
     planted.mkdir(parents=True)
     (planted / ".git").write_text("gitdir: elsewhere\n")
+    # A folder in the place of a committed file is no reason to overlook what is in it.
+    (planted.parent / "README.md/.git").mkdir(parents=True)
     (sample.root / ".lw_coder/tasks/.git").mkdir()
     status, found = findings(person)
     assert status == ExitCode.ERROR
-    for text in (".lw_coder/tasks: do not run git there", "worktrees/sample-plan: do not", "vendor/.git"):
+    for text in (
+        ".lw_coder/tasks: do not run git there",
+        "worktrees/sample-plan: do not",
+        "vendor/.git",
+        "README.md/.git",
+    ):
         assert text in found["planted"]["told"]
     assert [subject for subject, one in found.items() if one["remedy"]] == ["planted"]
 
