@@ -22,6 +22,7 @@ from lw_coder.groundwork import (
     tell,
     write_build_files,
     write_compose_files,
+    write_prompt_files,
     write_settings,
 )
 from lw_coder.homecoming import REFS_PREFIX, Homecoming, bring_home
@@ -174,8 +175,7 @@ def write_prompts(job: Job, work: Workplace, building: Background[Built]) -> Gen
         prompts = ask_model(plan, ground.environment.model, program, building)
         prompt_memo.keep(memo, prompts)
     say("Prompts: from the cache." if prompts.cache_hit else "Prompts: written.")
-    for path, text in prompt_assets.run_files(plan, prompts).items():
-        runs_manager.write_file(work.run.folder, path, text)
+    write_prompt_files(work, prompt_assets.run_files(plan, prompts))
     return prompts
 
 

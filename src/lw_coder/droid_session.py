@@ -38,6 +38,9 @@ HOME = "/home/droiduser"
 FACTORY = f"{HOME}/.factory"
 MAIN_PROMPT = "/tmp/lw_coder/main_prompt.md"  # noqa: S108 - a path inside the container
 OUTPUT = "/output"
+# Right below the root, whose entries the session's user can neither rename nor replace.
+OVERRIDES = "/droid-overrides.json"
+POLICY = "/etc/factory/settings.json"  # where droid looks for managed settings
 CA_BUNDLE = "/etc/ssl/lw_coder-ca-bundle.pem"
 
 PLAN_LABEL = "lw_coder.plan"  # <repository>/<plan id>, on every session's container
@@ -45,6 +48,9 @@ RUN_LABEL = "lw_coder.run"  # its run's name
 OWN_LABEL = "lw_coder.session"  # only on those that lw_coder started itself; a replay has none
 PLAN_RUNS = "@plan"  # stands where a run has its plan's id; no plan can have it
 PROXY_LABEL = "lw_coder.proxy"  # what PLAN_LABEL is on a session's container, on its proxy and networks
+
+OVERRIDES_FILE = "overrides.json"
+POLICY_FILE = "policy.json"
 
 _LOGIN_FILES = ("auth.json", "auth.v2.file", "auth.v2.key")
 _CA_NAMES = (
@@ -324,9 +330,15 @@ def session_mounts(
         Mount(folder / "prompts/main.md", MAIN_PROMPT),
         Mount(folder / "droids", f"{FACTORY}/droids"),
         Mount(folder / "settings.json", f"{FACTORY}/settings.json"),
+        Mount(folder / OVERRIDES_FILE, OVERRIDES),
         Mount(tasks, OUTPUT, read_only=tasks_read_only),
         Mount(folder / "sessions", f"{FACTORY}/sessions", read_only=False),
     )
+
+
+def policy_mounts(login: Login, folder: Path) -> tuple[Mount, ...]:
+    """List the managed settings; with a Factory login they would stand in for those of its organisation."""
+    return (Mount(folder / POLICY_FILE, POLICY),) if login is Login.NONE else ()
 
 
 def login_mounts(login: Login, home: Path) -> tuple[Mount, ...]:
@@ -343,7 +355,7 @@ def ca_mounts(ca_bundle: Path | None) -> tuple[Mount, ...]:
 
 def fixed_environment(login: Login, *, has_ca_bundle: bool, has_proxy: bool = False) -> dict[str, str]:
     """Return the variables that do not come from the person."""
-    fixed = {"HOME": HOME}
+    fixed = {"HOME": HOME, "FACTORY_RUNTIME_SETTINGS_PATH": OVERRIDES}
     if login is Login.NONE:
         fixed["FACTORY_AIRGAP_ENABLED"] = "true"
     if has_ca_bundle:

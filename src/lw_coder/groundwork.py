@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder import engine, images
+from lw_coder import engine, images, prompt_assets
 from lw_coder.compose_file import ComposeSpec, ImageBuild, named_volumes, render
 from lw_coder.config_loader import CodeConfig
+from lw_coder.droid_files import steering_notes
 from lw_coder.droid_session import (
+    OVERRIDES_FILE,
+    POLICY_FILE,
     Login,
     Mount,
     SessionSpec,
@@ -22,11 +25,12 @@ from lw_coder.droid_session import (
     fixed_environment,
     host_user,
     login_mounts,
+    policy_mounts,
     project_name,
     session_labels,
     session_mounts,
 )
-from lw_coder.droid_settings import render_settings
+from lw_coder.droid_settings import render_overrides, render_policy, render_settings
 from lw_coder.environment import PROXY_NAMES, SessionEnvironment, load_environment
 from lw_coder.git import Repository, root_commit
 from lw_coder.image_names import repo_hash
@@ -145,6 +149,7 @@ def session_spec(work: Workplace, owner: str, *extra: Mount, tasks_read_only: bo
         mounts=(
             *session_mounts(run.folder, work.worktree.path, work.git, tasks, tasks_read_only=tasks_read_only),
             *extra,
+            *policy_mounts(ground.login, run.folder),
             *login_mounts(ground.login, Path.home()),
             *ca_mounts(ground.ca_bundle),
         ),
@@ -161,14 +166,33 @@ def write_settings(work: Workplace) -> None:
     """Write what a session mounts whatever its command, and make the volumes that it names."""
     ground, folder = work.ground, work.run.folder
     (folder / "sessions").mkdir(mode=0o700)
-    is_confined = ground.config.allow_hosts is not None
-    write_file(
-        folder,
-        "settings.json",
-        render_settings(ground.login, ground.environment.model, is_confined=is_confined),
-    )
+    settings = _settings(ground)
+    write_file(folder, "settings.json", settings)
+    write_file(folder, POLICY_FILE, render_policy(settings))
     for volume in named_volumes(ground.config.run_options):
         engine.ensure_volume(volume)
+
+
+def write_prompt_files(work: Workplace, texts: Mapping[str, str]) -> None:
+    """Write a run's prompts and subagents, and the settings by which no others take the subagents' place.
+
+    Args:
+        work: where the session works.
+        texts: by the files' paths below the run's folder.
+    """
+    for path, text in texts.items():
+        write_file(work.run.folder, path, text)
+    subagents = prompt_assets.subagents(texts)
+    write_file(work.run.folder, OVERRIDES_FILE, render_overrides(_settings(work.ground), subagents))
+    names = [subagent.front["name"] for subagent in subagents]
+    hooks_run = not policy_mounts(work.ground.login, work.run.folder)
+    for line in steering_notes(work.worktree.path, names, hooks_run=hooks_run):
+        warn(line)
+
+
+def _settings(ground: Groundwork) -> str:
+    is_confined = ground.config.allow_hosts is not None
+    return render_settings(ground.login, ground.environment.model, is_confined=is_confined)
 
 
 def write_build_files(ground: Groundwork, folder: Path, builds: Mapping[str, ImageBuild]) -> None:

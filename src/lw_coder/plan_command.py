@@ -35,6 +35,7 @@ from lw_coder.groundwork import (
     session_spec,
     tell,
     write_compose_files,
+    write_prompt_files,
     write_settings,
 )
 from lw_coder.homecoming import bring_home
@@ -228,8 +229,7 @@ def write_spec(job: Job, work: Workplace) -> None:
     """Write what a container is made from, and make the folders that its mounts lie over."""
     (work.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(work)
-    for path, text in prompt_assets.plan_run_files(job.git_sha, job.idea).items():
-        runs_manager.write_file(work.run.folder, path, text)
+    write_prompt_files(work, prompt_assets.plan_run_files(job.git_sha, job.idea))
     write_services(work, BASE_TAG, work.run.folder)
 
 
