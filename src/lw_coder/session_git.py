@@ -125,16 +125,24 @@ def open_session_git(run_folder: Path) -> SessionGit:
     path = run_folder / _RECORD
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        names = _of_texts({name: found[name] for name in ("worktree", "head")})
+        branch = found["branch"]
         return SessionGit(
             run_folder,
-            found["worktree"],
-            found["branch"],
-            found["head"],
+            names["worktree"],
+            branch if branch is None else _of_texts({"branch": branch})["branch"],
+            names["head"],
             tuple(Path(folder) for folder in found["object_dirs"]),
-            found["refs"],
+            _of_texts(found["refs"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GitError(f"{path}: cannot be read", "keep the run's folder, and look into its git/") from error
+
+
+def _of_texts(values: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(value, str) for value in values.values()):
+        raise TypeError("is not a text")
+    return values
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:

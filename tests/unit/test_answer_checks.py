@@ -115,3 +115,11 @@ def test_good_outputs_have_no_fault() -> None:
 def test_the_faulty_output_is_named(name: str, value: object, fault: str | None) -> None:
     found = fault_of_outputs({**OUTPUTS, name: value}, "")
     assert found == (fault or "has a placeholder in feedback_summary.code_review.findings")
+
+
+@pytest.mark.timeout(120)  # of seconds' hundredths; what looks again at each brace takes days
+@pytest.mark.parametrize(
+    "piece", ["{", "[", "{ ", "{plan", "[[ plan", "- {a", "}", "{{a}", "## ", "`", "\n```\n"]
+)
+def test_an_answer_that_repeats_itself_is_checked_at_once(piece: str) -> None:
+    assert has_placeholder(piece * 300_000 + "x") is False
