@@ -12,19 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lw_coder.config_loader import load_config
-from lw_coder.docker_flags import BUILD_FLAGS, RUN_FLAGS, parse_build_flags, parse_run_flags
-from lw_coder.droid_files import steering_notes
+from lw_coder.commands.runs import export_command, list_command
+from lw_coder.containers.proxy import refused_hosts, render_filter
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
-from lw_coder.egress import parse_host, refused_hosts, render_filter
-from lw_coder.environment import load_environment
-from lw_coder.errors import LwCoderError
-from lw_coder.plan_file import plan_ids, plans_with_id, read_plan
-from lw_coder.private_refs import read_new_refs
-from lw_coder.prompt_memo import recall
-from lw_coder.runs_command import export_command, list_command
-from lw_coder.runs_manager import RECORD, Run, read_record
-from lw_coder.session_git import SessionGit, open_session_git
+from lw_coder.foundation.errors import LwCoderError
+from lw_coder.plans.plan_file import plan_ids, plans_with_id, read_plan
+from lw_coder.prompts.prompt_memo import recall
+from lw_coder.repository.importing.refs import read_new_refs
+from lw_coder.repository.private_git import PrivateGit, open_private_git
+from lw_coder.runs.run_folders import RECORD, Run, read_record
+from lw_coder.sessions.droid_files import steering_notes
+from lw_coder.settings.allowed_hosts import parse_host
+from lw_coder.settings.config import load_config
+from lw_coder.settings.docker_flags import BUILD_FLAGS, RUN_FLAGS, parse_build_flags, parse_run_flags
+from lw_coder.settings.environment import load_environment
 from tests.support.sample_repository import run_git
 
 # The same examples every time, and no clock: such a test fails for a reason, or not at all.
@@ -224,7 +225,7 @@ def test_records_of_refs(tmp_path: Path, record: str) -> None:
     write(tmp_path / "git-refs.json", record)
 
     def read() -> None:
-        session = open_session_git(tmp_path)
+        session = open_private_git(tmp_path)
         session.mounts()
         read_new_refs(session)
 
@@ -237,7 +238,7 @@ def test_records_of_refs(tmp_path: Path, record: str) -> None:
 def test_refs_of_a_session(tmp_path: Path, packed: str, head: str, name: str) -> None:
     write(tmp_path / "git/packed-refs", f"{'a' * 40} refs/heads/{name}\n{packed}")
     write(tmp_path / "git/worktrees/w/HEAD", head)
-    session = SessionGit(tmp_path, "w", "b", "a" * 40, (tmp_path,), {})
+    session = PrivateGit(tmp_path, "w", "b", "a" * 40, (tmp_path,), {})
     refused_or_read(lambda: read_new_refs(session))
 
 
