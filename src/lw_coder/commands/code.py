@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,15 @@ from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import say, waiting
+from lw_coder.foundation.report import say, waiting, warn
 from lw_coder.foundation.signals import interrupts_held
 from lw_coder.plans.plan_file import PlanFile, load_plan
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
 from lw_coder.repository import git
 from lw_coder.repository.importing.commits import REFS_PREFIX, ImportResult, import_commits
+from lw_coder.repository.importing.uncommitted import Uncommitted, find_uncommitted
+from lw_coder.repository.notices import session_notices
 from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
@@ -93,8 +96,9 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
     with plan_lock(job.context.repository.root, job.plan_id):
         setup = prepare(job)
         with interrupts_held():
-            result, imported = carry_out(setup)
+            result, imported, uncommitted = carry_out(setup)
     report_end(job, setup, result, imported)
+    report_uncommitted(setup, uncommitted)
     return exit_code(setup.run, result, imported)
 
 
@@ -112,12 +116,13 @@ def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
     return Job(plan, build_files, context, found, base)
 
 
-def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
-    """Have the agent work, with the person at the terminal, and import what it committed."""
+def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
+    """Have the agent work, with the person at the terminal; import what it committed, count the rest."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
     imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
-    run_record.complete(setup.run, result, imported)
-    return result, imported
+    uncommitted = find_uncommitted(setup.worktree, imported)
+    run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    return result, imported, uncommitted
 
 
 def prepare(job: Job) -> SessionSetup:
@@ -129,6 +134,7 @@ def prepare(job: Job) -> SessionSetup:
         ensured_worktree(repository, job.plan.metadata, f"{job.plan.path}: git_sha") as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, job.plan_id)) as run,
     ):
+        identity = git.require_identity(worktree.place)
         write_build_spec(job, run)
         # Everything else is done while the images are built: neither needs the other.
         with Background(
@@ -137,9 +143,11 @@ def prepare(job: Job) -> SessionSetup:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
             stop_abandoned_sessions(context.identity, job.plan_id, has_proxies=has_proxies)
-            private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+            private_git = create_private_git(repository, worktree, run.folder, identity)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
+            for line in session_notices(repository, worktree.place, job.plan.metadata.git_sha, worktree.path):
+                warn(line)
             prompts = write_prompts(job, setup, building)
             built = built_images(building, repo_tag(context.identity))
         seal(job, setup, prompts, built)
@@ -201,9 +209,21 @@ def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: I
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
     say(f"Run:      {shell_path(root, run.folder)}")
     if imported.moved:
-        say(f"Review:   git log -p {job.plan.metadata.git_sha[:12]}..{branch}")
-        say(f"Merge:    git merge {branch}")
+        name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
+        say(f"Review:   git log -p {job.plan.metadata.git_sha[:12]}..{name}")
+        say(f"Merge:    git merge {name}")
     say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
+
+
+def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
+    """Say what the session did not commit, and how to go on with it."""
+    if not left:
+        return
+    place = shell_path(setup.context.repository.root, setup.worktree.path)
+    names = ", ".join([*left.first, *(["..."] if left.count > len(left.first) else [])])
+    say(f"Left:     {left.count} uncommitted in {place}: {names}")
+    say("          the plan's next session goes on with them; to commit them yourself:")
+    say(f"          git -C {place} add --all && git -C {place} commit")
 
 
 def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:

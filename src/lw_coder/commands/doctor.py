@@ -19,16 +19,19 @@ from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
 from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     find_repositories_in,
     nested_repositories_note,
 )
+from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
 from lw_coder.runs.run_folders import Run, list_runs
+from lw_coder.sessions.droid_files import steering_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
-from lw_coder.sessions.login import choose_login
+from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.environment import SessionEnvironment, load_environment
 
@@ -110,6 +113,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda: check_env_file(env_file, values),
                 lambda _: "Compose reads it as lw_coder does",
             )
+        _examine_git(seen, repository)
         seen.look("runs", lambda: _not_home(repository), _runs_told)
         seen.look("planted", lambda: _planted(repository), _planted_told)
     if repository and engine:
@@ -135,7 +139,13 @@ def _examine_environment(
     )
     if environment:
         values = environment.values
-        seen.look("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        login = seen.look("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        hooks_run = login is not Login.NONE
+        seen.look(
+            "reviewers",
+            lambda: steering_notes(root, (*code_droids(), *plan_droids()), hooks_run=hooks_run),
+            lambda notes: "; ".join(notes) or "nothing in .factory stands beside them",
+        )
     if env_file:
         seen.look(
             "env file",
@@ -143,6 +153,16 @@ def _examine_environment(
             lambda yes: _ignored_told(env_file, is_ignored=yes),
         )
     return environment
+
+
+def _examine_git(seen: Examination, repository: git.Repository) -> None:
+    place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
+    seen.look("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
+    seen.look(
+        "git set-up",
+        lambda: session_notices(repository, place, git.head_commit(repository), worktree),
+        lambda notices: "; ".join(notices) or "sessions have all of it",
+    )
 
 
 def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found

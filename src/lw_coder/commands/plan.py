@@ -197,7 +197,7 @@ def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
         _tasks_folder(repository.root),
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
-        private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+        private_git = create_private_git(repository, worktree, run.folder, git.identity(worktree.place))
         setup = SessionSetup(job.context, run, worktree, private_git)
         write_spec(job, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):

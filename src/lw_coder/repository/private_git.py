@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.repository.git import Identity, Repository, config_text, init_bare, list_refs
+from lw_coder.repository.git import Identity, Repository, config_text, init_bare, list_refs, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +161,7 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
 
 def _alternates(objects: Path) -> list[Path]:
     file = objects / "info/alternates"
-    lines = os.fsdecode(file.read_bytes()).splitlines() if file.is_file() else []
+    lines = text_lines(os.fsdecode(file.read_bytes())) if file.is_file() else []
     names = [line for line in lines if line and not line.startswith("#")]
     if any(name.startswith('"') for name in names):
         raise GitError(f"{file}: holds a quoted path", "type: git repack -a -d, then remove that file")
@@ -177,6 +177,8 @@ def _initialise(repository: Repository, session: PrivateGit, identity: Identity 
     settings = {"core.logAllRefUpdates": "true"}
     if identity is not None:
         settings |= {"user.name": identity.name, "user.email": identity.email}
+        if identity.committer is not None:
+            settings |= {"committer.name": identity.committer[0], "committer.email": identity.committer[1]}
     with (session.folder / "config").open("ab") as config:
         config.write(os.fsencode(config_text(settings)))
 

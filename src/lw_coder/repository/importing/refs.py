@@ -12,6 +12,8 @@ from lw_coder.repository.git import is_ref_name, shown
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_large
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lw_coder.repository.private_git import PrivateGit
 
 MAX_PACKED_REFS = 64 << 20  # bytes
@@ -46,7 +48,7 @@ def read_new_refs(session: PrivateGit) -> NewRefs:
     folder = UntrustedFolder(session.folder)
     if folder.entries("reftable"):
         raise GitError("the run's git folder keeps its refs in another format", _CONVERT)
-    found, ignored = _all_refs(folder)
+    found, ignored = _all_refs(folder, session.refs)
     changed = {name: sha for name, sha in found.items() if session.refs.get(name) != sha}
     values = {
         name.removeprefix("refs/"): sha
@@ -63,16 +65,21 @@ def read_new_refs(session: PrivateGit) -> NewRefs:
 _CONVERT = "replay the run, and type in there: git refs migrate --ref-format=files"
 
 
-def _all_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
-    found, ignored = _packed_refs(folder)
+def _all_refs(folder: UntrustedFolder, before: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    found, ignored = _packed_refs(folder, before)
     for name in folder.files("refs"):
         found.pop(name, None)
         text = _line(folder.read(name, MAX_LOOSE_REF) if _is_plain(name) else None)
         if _SHA.fullmatch(text):
             found[name] = text
-        elif not (text.startswith("ref: ") or name.endswith(".lock")):
+        elif not (text.startswith("ref: ") or name.endswith(".lock") or _is_as_before(folder, name, before)):
             ignored.append(shown(name))
     return found, ignored
+
+
+def _is_as_before(folder: UntrustedFolder, name: str, before: Mapping[str, str]) -> bool:
+    """Tell whether a ref of the person's, by a name that we do not take from an agent, is what it was."""
+    return name in before and _line(folder.read(name, MAX_LOOSE_REF)) == before[name]
 
 
 def _is_plain(name: str) -> bool:
@@ -80,7 +87,7 @@ def _is_plain(name: str) -> bool:
     return is_ref_name(name) and shown(name) == name
 
 
-def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
+def _packed_refs(folder: UntrustedFolder, before: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     found: dict[str, str] = {}
     ignored = []
     for line in os.fsdecode(folder.read("packed-refs", MAX_PACKED_REFS) or b"").split("\n"):
@@ -89,7 +96,7 @@ def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
             continue
         if _SHA.fullmatch(sha) and name.startswith("refs/") and _is_plain(name):
             found[name] = sha
-        else:
+        elif before.get(name) != sha:
             ignored.append(shown(name))
     return found, ignored
 
