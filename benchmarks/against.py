@@ -23,12 +23,18 @@ _NOT_COPIED = shutil.ignore_patterns(".git", ".nox", ".venv", "__pycache__")
 
 
 def measure(named: str, times: int) -> Iterator[Figure]:
-    """Time both, each in a repository and a home of its own.
+    """Time both, each in a venv, a repository and a home of its own.
 
     Raises:
         SystemExit: `named` is neither a folder nor a revision.
     """
-    with installed(named) as other, workplace() as mine, workplace(lw_coder=other) as theirs:
+    with (
+        installed(named) as other,
+        installed(str(ROOT)) as own,  # the venv of the benchmark has more in it, which costs a start time
+        workplace(lw_coder=own) as mine,
+        workplace(lw_coder=other) as theirs,
+    ):
+        _report_other_versions(own, other)
         ours, others = in_turns(times * 20, partial(_help, mine), partial(_help, theirs))
         yield Figure("--help against the other", "ratio", ours, others, named)
         plans = [carried_out(place, AT_ONCE) for place in (mine, theirs)]
@@ -57,7 +63,7 @@ def _require_one_base_image(mine: Workplace, theirs: Workplace) -> None:
 
 @contextmanager
 def installed(named: str) -> Iterator[str]:
-    """Install another checkout in a venv of its own, and yield its lw_coder; all of it is removed at the end.
+    """Install a checkout in a venv of its own, and yield its lw_coder; all of it is removed at the end.
 
     Raises:
         SystemExit: `named` is neither a folder nor a revision.
@@ -69,7 +75,6 @@ def installed(named: str) -> Iterator[str]:
         install = ("uv", "pip", "install", "--quiet", "--python", str(venv / "bin/python"))
         _run(*install, "--constraint", str(source / "tests/constraints.txt"), "--editable", str(source))
         _run(str(venv / "bin/python"), "-m", "compileall", "-q", str(source / "src"))
-        _report_other_versions(venv / "bin/python")
         yield str(venv / "bin/lw_coder")
 
 
@@ -88,15 +93,16 @@ def _copy(named: str, source: Path) -> None:
     _run("git", "-C", str(source), "checkout", "--quiet", "--detach", found.stdout.strip())
 
 
-def _report_other_versions(python: Path) -> None:
+def _report_other_versions(own: str, other: str) -> None:
     """Say which dependencies differ: they can be the reason for a difference in time."""
-    own = set(_versions(PYTHON))
-    for version in _versions(str(python)):
-        if version not in own:
+    versions = set(_versions(own))
+    for version in _versions(other):
+        if version not in versions:
             print(f"the other checkout has another version: {version}", file=sys.stderr)
 
 
-def _versions(python: str) -> list[str]:
+def _versions(lw_coder: str) -> list[str]:
+    python = str(Path(lw_coder).with_name("python"))
     asked = ("uv", "pip", "freeze", "--quiet", "--exclude-editable", "--python", python)
     return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
 
