@@ -43,7 +43,7 @@ def test_unusual_names_a_tag_in_the_way_and_an_identity_of_the_shell(
     with played(person, sample, shell_agent(steps)) as session:
         pass
     said = _said(session)
-    assert "are no refs" not in said
+    assert "are not valid refs" not in said
     assert sample.git("log", "-1", "--format=%an %ae %cn %ce", f"refs/heads/{BRANCH}") == " ".join(
         WHO.values()
     )
@@ -54,7 +54,7 @@ def test_unusual_names_a_tag_in_the_way_and_an_identity_of_the_shell(
 
     with played(person, sample, shell_agent([COMMIT.format(name="two.txt")])) as again:
         pass
-    assert "are no refs" not in _said(again)
+    assert "are not valid refs" not in _said(again)
     _type(sample, person, _said(again), "git -C", after=" add --all")
     assert sample.git("-C", WORKTREE, "status", "--porcelain") == ""
     assert (

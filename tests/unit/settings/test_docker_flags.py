@@ -40,7 +40,7 @@ def test_a_value_may_look_like_a_flag() -> None:
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
-        (["--cpus", "two"], "'--cpus' has a value of a wrong kind"),
+        (["--cpus", "two"], "'--cpus' has an invalid value"),
         (["--init=maybe"], "'--init' takes true or false"),
         (["--env", "=x"], "'--env' takes NAME or NAME=VALUE"),
         (["--sysctl", "a"], "'--sysctl' takes NAME=VALUE"),
@@ -49,17 +49,23 @@ def test_a_value_may_look_like_a_flag() -> None:
         (["--gpus", "some"], "'--gpus' takes all, a number or device=ID[,ID]"),
         (["--network", "name=a,alias=b"], "'--network' takes the name of a network alone"),
         (["--expose", "http"], "'--expose' takes a whole number"),
-        (["--mount", "type=bind,source=/a"], "'--mount' names no target"),
-        (["--mount", "type=bind,target=/a"], "'--mount' names no source"),
-        (["--mount", "type=image,target=/a"], "'--mount' names the type 'image'"),
+        (["--mount", "type=bind,source=/a"], "'--mount' has no target"),
+        (["--mount", "type=bind,target=/a"], "'--mount' has no source"),
+        (["--mount", "type=image,target=/a"], "'--mount' has the type 'image'"),
         (
             ["--mount", "target=/a,volume-driver=x"],
             "'--mount' names 'volume-driver', which has no Compose key",
         ),
-        (["-v", "$HOME/.cache:/c"], "'--volume' names the volume '$HOME/.cache', which is no volume's name"),
-        (["-v", "sub/dir:/x"], "'--volume' names the volume 'sub/dir', which is no volume's name"),
+        (
+            ["-v", "$HOME/.cache:/c"],
+            "'--volume' names the volume '$HOME/.cache', which is not a valid volume name",
+        ),
+        (["-v", "sub/dir:/x"], "'--volume' names the volume 'sub/dir', which is not a valid volume name"),
         (["-v", ":/x"], "'--volume' names the volume ''"),
-        (["--mount", "src=a b,target=/x"], "'--mount' names the volume 'a b', which is no volume's name"),
+        (
+            ["--mount", "src=a b,target=/x"],
+            "'--mount' names the volume 'a b', which is not a valid volume name",
+        ),
         (["--rm"], "'--rm' is set by lw_coder itself"),
         (["-it"], "'-it' is set by lw_coder itself"),
         (["--memory"], "'--memory' has no value"),
@@ -80,7 +86,7 @@ def test_a_folder_that_looks_like_a_volume() -> None:
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
-        (["--secret", "src=token"], "'--secret' names no id"),
+        (["--secret", "src=token"], "'--secret' has no id"),
         (["--allow", "network.host"], "'--allow' has no Compose key"),
         (["--output", "x"], "'--output' is set by lw_coder itself"),
         (["--build-arg"], "'--build-arg' has no value"),
