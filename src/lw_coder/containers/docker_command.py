@@ -23,7 +23,7 @@ BUILD_PROFILE = "build"
 
 _VERDICT = "failed to solve: "  # BuildKit's
 _LONGEST_REASON = 300
-# The engine's words where `docker image prune`, or somebody, removes what it has just built or found.
+# What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
 _REMOVED_MEANWHILE = (
     "failed to get digest sha256:",
     "failed to get destination image",
@@ -152,7 +152,7 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
         say(f"Image: building {service} once more: an image was removed during the build")
         reason = _build_once(folder, project, service, log)
     if reason:
-        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the whole of it")
+        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
 
 
 def _build_once(folder: Path, project: str, service: str, log: Path) -> str:

@@ -83,7 +83,7 @@ def test_commits_come_home_with_a_second_run_that_asks_for_no_prompts_when_lw_co
     assert model.count("dspy") == 1
     again = person.carries_out(PLAN_ID)
     assert model.count("dspy") == 1
-    assert f"Earlier run {PLAN_ID}/{killed.name}: 1 commit brought home" in again.text
+    assert f"Earlier run {PLAN_ID}/{killed.name}: 1 commit imported" in again.text
     assert COMMIT_MESSAGE in sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}").splitlines()
     assert json.loads((killed / "run.json").read_text())["ended"]["commits"] == 1
     _replays_by_hand(sample, person, max(_runs(sample)))
