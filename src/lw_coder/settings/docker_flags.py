@@ -121,8 +121,14 @@ def _device_number(name: str, number: Convert = str) -> Convert:
     return convert
 
 
+def _size(text: str) -> str:
+    if not _SIZE.fullmatch(text):
+        raise _FlagValueError("takes a size, such as 512m or 4g")
+    return text
+
+
 def _swap(text: str) -> str | int:
-    return -1 if text == "-1" else text  # unlimited: to Compose only as a number
+    return -1 if text == "-1" else _size(text)  # unlimited: to Compose only as a number
 
 
 def _seconds(text: str) -> str:
@@ -137,7 +143,10 @@ def _gpus(text: str) -> Any:
     devices = text.removeprefix("device=")
     if devices == text:
         raise _FlagValueError("takes all, a number or device=ID[,ID]")
-    return [{"device_ids": devices.strip('"').split(",")}]
+    names = devices.strip('"').split(",")
+    if not all(names):
+        raise _FlagValueError("names a device without a name")
+    return [{"device_ids": names}]
 
 
 def _ports(text: str) -> list[str]:
@@ -159,8 +168,9 @@ def _port(text: str) -> int:
 
 def _published(text: str) -> str:
     """Look at the numbers alone: the rest has many forms, which Compose knows."""
-    container = text.rpartition(":")[2].partition("/")[0]
-    _ports(container)
+    *hosts, container = text.split(":")
+    for numbers in (container, *filter(_PORT_NUMBERS.fullmatch, hosts)):
+        _ports(numbers)
     return text
 
 
@@ -245,6 +255,8 @@ def _switch(key: str) -> Flag:
 
 
 _LAST_PORT = 65_535
+_PORT_NUMBERS = re.compile(r"[1-9][0-9]*(?:-[0-9]+)?", re.ASCII)
+_SIZE = re.compile(r"[0-9]{1,18}(?:\.[0-9]+)? ?[kmgtp]?i?b?", re.ASCII | re.IGNORECASE)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # the engine's rule
 _SECRET_PARTS = frozenset(("id", "src", "source", "env", "type"))
@@ -255,7 +267,7 @@ _MOUNT_PARTS: dict[str, Flag] = {
     **dict.fromkeys(("dst", "destination", "target"), Flag("target")),
     **dict.fromkeys(("ro", "readonly"), _switch("read_only")),
     "bind-propagation": Flag("bind.propagation"),
-    "tmpfs-size": Flag("tmpfs.size"),
+    "tmpfs-size": Flag("tmpfs.size", convert=_size),
     "tmpfs-mode": Flag("tmpfs.mode", convert=lambda text: int(text, 8)),
     "volume-nocopy": _switch("volume.nocopy"),
 }
@@ -278,9 +290,9 @@ RUN_FLAGS: dict[str, Flag] = {
     "--cpuset-cpus": Flag("cpuset"),
     "--device": _append("devices"),
     "--device-cgroup-rule": _append("device_cgroup_rules"),
-    "--device-read-bps": _append("blkio_config.device_read_bps", _device_number("rate")),
+    "--device-read-bps": _append("blkio_config.device_read_bps", _device_number("rate", _size)),
     "--device-read-iops": _append("blkio_config.device_read_iops", _device_number("rate", _integer)),
-    "--device-write-bps": _append("blkio_config.device_write_bps", _device_number("rate")),
+    "--device-write-bps": _append("blkio_config.device_write_bps", _device_number("rate", _size)),
     "--device-write-iops": _append("blkio_config.device_write_iops", _device_number("rate", _integer)),
     "--dns": _append("dns"),
     "--dns-option": _append("dns_opt"),
@@ -304,8 +316,8 @@ RUN_FLAGS: dict[str, Flag] = {
     "--label": _update("labels", _label),
     "--log-driver": Flag("logging.driver"),
     "--log-opt": _update("logging.options"),
-    "--memory": Flag("mem_limit"),
-    "--memory-reservation": Flag("mem_reservation"),
+    "--memory": Flag("mem_limit", convert=_size),
+    "--memory-reservation": Flag("mem_reservation", convert=_size),
     "--memory-swap": Flag("memswap_limit", convert=_swap),
     "--memory-swappiness": Flag("mem_swappiness", convert=_integer),
     "--mount": _append("volumes", _mount),
@@ -321,7 +333,7 @@ RUN_FLAGS: dict[str, Flag] = {
     "--read-only": _switch("read_only"),
     "--runtime": Flag("runtime"),
     "--security-opt": _append("security_opt"),
-    "--shm-size": Flag("shm_size"),
+    "--shm-size": Flag("shm_size", convert=_size),
     "--stop-signal": Flag("stop_signal"),
     "--stop-timeout": Flag("stop_grace_period", convert=_seconds),
     "--storage-opt": _update("storage_opt"),
@@ -364,7 +376,7 @@ BUILD_FLAGS: dict[str, Flag] = {
     "--platform": _append("platforms"),
     "--pull": _switch("pull"),
     "--secret": _append("secrets", _build_secret),
-    "--shm-size": Flag("shm_size"),
+    "--shm-size": Flag("shm_size", convert=_size),
     "--ssh": _append("ssh"),
     "--tag": _append("tags"),
     "--target": Flag("target"),
@@ -428,7 +440,7 @@ class _Table:
         """Yield (long name, text) for each flag, in order."""
         for word in arguments:
             if "\0" in word:
-                raise self._error(word, "holds a NUL character", "remove it")
+                raise self._error(word, "contains a NUL character", "remove it")
         words = iter(arguments)
         for word in words:
             given, equals, text = self._split(word)
