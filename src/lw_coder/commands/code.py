@@ -1,4 +1,4 @@
-"""`lw_coder code`: one straight line from a plan to its commits. Each step is a module of its own."""
+"""`lw_coder code`: a sequence of steps from a plan to its commits. Each step is a separate module."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
     from lw_coder.runs.session_result import SessionResult
 
 _MOST_SHOWN = 5  # refs
-_BRIEF = 0.3  # seconds; to show a longer wait, rich is imported
+_BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done and with what: all that was checked before anything is made.
+    """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
-        plan: what is carried out.
+        plan: the plan to carry out.
         build_files: what the repository's image is built from.
-        context: what the session works with.
-        engine: what runs it.
-        base: what the base image's name meant at the start.
+        context: the session's settings and variables.
+        engine: the Docker engine.
+        base: the base image as it was at the start.
     """
 
     plan: PlanFile
@@ -75,12 +75,12 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
     Args:
         name: path of a plan file, or the id of a plan in the repository's tasks folder.
         start: a folder in the repository.
-        probe: what docker was asked at the start.
+        probe: docker queries that were started with the command.
 
     Raises:
-        LwCoderError: an expected failure: before the session, everything is then as it was;
-            after it, its commits could not be imported.
-        SystemExit: a signal ended the session; its commits are imported all the same.
+        LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
+            commits could not be imported.
+        SystemExit: a signal ended the session; its commits were imported.
     """
     require_terminal()
     job = load_job(name, start, probe)
@@ -93,21 +93,21 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
 
 
 def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
-    """Check everything that is cheap and can be wrong; make nothing."""
+    """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     context = load_context(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, context.environment.env_file)
     base = probe.base_image
-    # A current base image was built by Compose: it will build again, and what it builds tells its version.
+    # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_tells=images.is_current(base))
     report_context(context)
     return Job(plan, build_files, context, found, base)
 
 
 def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
-    """Have the agent work, with the person at the terminal, and import what it committed."""
+    """Run the session in the person's terminal, and import its commits."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
     imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
     run_record.complete(setup.run, result, imported)
@@ -115,7 +115,7 @@ def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
 
 
 def prepare(job: Job) -> SessionSetup:
-    """Make the worktree, the run's folder, the images and the prompts; all of it, or nothing."""
+    """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = job.context, job.context.repository
     run_folders.remove_partial_runs(repository.root, job.plan_id)
     import_unfinished_runs(repository, context.identity, job.plan_id)
@@ -124,7 +124,7 @@ def prepare(job: Job) -> SessionSetup:
         run_folders.removed_on_failure(run_folders.open_run(repository.root, job.plan_id)) as run,
     ):
         write_build_spec(job, run)
-        # Everything else is done while the images are built: neither needs the other.
+        # The images are built in parallel with everything else.
         with Background(
             lambda: images.build_images(run.folder, context.identity, job.base), awaits_client=True
         ) as building:
@@ -143,7 +143,7 @@ def prepare(job: Job) -> SessionSetup:
 
 
 def built_images(building: Background[Built], tag: str) -> Built:
-    """Wait for the images; a wait that the person would notice is shown."""
+    """Wait for the images; show a wait that is long enough to be noticed."""
     if building.ends_within(_BRIEF):
         return building.result()
     with waiting(f"Building the image {tag} ..."):
@@ -151,7 +151,7 @@ def built_images(building: Background[Built], tag: str) -> Built:
 
 
 def write_build_spec(job: Job, run: Run) -> None:
-    """Write what the images are built from."""
+    """Write the files that the images are built from."""
     run_folders.write_file(run.folder, images.DOCKERFILE.name, job.build_files.dockerfile)
     run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", job.build_files.ignore)
     write_build_files(job.context, run.folder, _builds(job.context, run.folder))
@@ -164,7 +164,7 @@ def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
 
 
 def write_prompts(job: Job, run: Run, building: Background[Built]) -> GeneratedPrompts:
-    """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
+    """Write the prompt files of a run; if the build fails meanwhile, stop waiting for the model."""
     context, plan = job.context, job.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
@@ -187,7 +187,7 @@ def seal(job: Job, setup: SessionSetup, prompts: GeneratedPrompts, built: Built)
 
 
 def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
-    """Say what there is now, and what can be typed next."""
+    """Report the results and the next commands."""
     report_session(result, imported)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:

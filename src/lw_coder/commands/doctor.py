@@ -1,4 +1,4 @@
-"""`lw_coder doctor`: is all there that a session needs, and what was left lying about? It changes nothing."""
+"""`lw_coder doctor`: check what a session needs, and find what sessions left behind. It changes nothing."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ class Examination:
 
 
 def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCode:
-    """Look at everything that a session needs, and say for each what there is, or what to do.
+    """Check everything that a session needs, and print the result or the remedy of each check.
 
     Args:
         start: a folder in the repository.
-        probe: what docker was asked at the start.
+        probe: docker queries that were started with the command.
         as_json: print an array of findings.
 
     Returns:
-        ERROR if there is something to do.
+        ERROR if a check found a problem.
     """
     findings = examine(start, probe)
     if as_json:
@@ -88,7 +88,7 @@ def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCod
 
 
 def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
-    """Look at the engine, the repository and, where both are there, at what they have of one another."""
+    """Check the engine, the repository and, if both are usable, what sessions left in them."""
     seen = Examination()
     engine = seen.look(
         "docker",
@@ -147,7 +147,7 @@ def _examine_environment(
     return environment
 
 
-def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found
+def _base_told(is_current: bool) -> str:  # noqa: FBT001 - the result of a check
     state = "current" if is_current else "missing or out of date; the next run builds it"
     return f"{BASE_TAG} is {state}"
 
@@ -181,14 +181,14 @@ def _runs_told(runs: Sequence[Run]) -> str | Finding:
 
 
 def _planted(repository: git.Repository) -> list[str]:
-    """Look for repositories where agents write, but for bare ones that the person's own commit has there."""
+    """Find repositories in the folders that agents write, except bare ones that HEAD contains."""
     tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
     found = {tasks: find_repositories_in(tasks)} if tasks.is_dir() else {}
     for folder in sorted(path for path in worktrees.glob("*") if path.is_dir() and not path.is_symlink()):
         worktree = plan_worktree(repository, folder.name)
         top = () if worktree is None or worktree.has_own_pointer() else (".git",)
         nested = find_nested_repositories(folder)
-        # No commit holds a `.git`: what is left out is a bare repository's HEAD, as in a test's data.
+        # No commit contains a `.git`, so only the HEAD of a bare repository, such as test data, is left out.
         own = git.committed_files(repository, "HEAD") if nested else {}
         found[folder] = (*top, *(name for name in nested if name not in own))
     return [nested_repositories_note(place, names) for place, names in found.items() if names]

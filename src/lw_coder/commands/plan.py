@@ -1,6 +1,6 @@
-"""`lw_coder plan`: one straight line from an idea to plans, in a worktree that is gone afterwards.
+"""`lw_coder plan`: a sequence of steps from an idea to plans, in a temporary worktree.
 
-The session writes straight into the person's tasks folder: no end of it, however sudden, loses a plan.
+The session writes directly into the person's tasks folder, so that no plan is lost however it ends.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ from lw_coder.settings.config import load_config_or_defaults
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be planned and on what: all that was checked before anything is made.
+    """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
-        idea: the person's words, or None where the agent is to ask.
+        idea: the person's words, or None if the agent is to ask.
         git_sha: the commit that the session sees and its plans start from.
-        context: what the session works with.
-        engine: what runs it.
+        context: the session's settings and variables.
+        engine: the Docker engine.
     """
 
     idea: str | None
@@ -75,19 +75,19 @@ class Job:
 def run_plan_command(file: str | None, text: str | None, start: Path, probe: EngineProbe) -> ExitCode:
     """Turn an idea into plans in an interactive session.
 
-    A plan that breaks a rule is kept and told of with its remedy; it does not change the exit code, for the
-    session itself did what it was asked to.
+    A plan that breaks a rule is kept and reported with its remedy. It does not change the exit code, because
+    the session itself did what it was asked to do.
 
     Args:
         file: path of a text with the idea, or None.
         text: the idea itself, or None; with neither, the agent asks for it.
         start: a folder in the repository.
-        probe: what docker was asked at the start.
+        probe: docker queries that were started with the command.
 
     Raises:
-        LwCoderError: an expected failure: before the session, everything is then as it was;
-            after it, its commits could not be imported.
-        SystemExit: a signal ended the session; what came of it is kept, as ever.
+        LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
+            commits could not be imported.
+        SystemExit: a signal ended the session; its results are kept as usual.
     """
     require_terminal()
     job = load_job(read_idea(file, text), start, probe)
@@ -113,10 +113,10 @@ def run_plan_command(file: str | None, text: str | None, start: Path, probe: Eng
 
 
 def read_idea(file: str | None, text: str | None) -> str | None:
-    """Read what is to be planned.
+    """Read the idea.
 
     Raises:
-        IdeaError: the file cannot be read, or there is nothing in it.
+        IdeaError: the file cannot be read, or is empty.
     """
     if file is None and text is None:
         return None
@@ -140,7 +140,7 @@ def _read_idea_file(path: Path) -> str:
 
 
 def load_job(idea: str | None, start: Path, probe: EngineProbe) -> Job:
-    """Check everything that is cheap and can be wrong; make nothing."""
+    """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     git_sha = git.head_commit(repository)
     context = load_context(repository, load_config_or_defaults(repository.root))
@@ -166,12 +166,12 @@ def tidy_up(context: SessionContext) -> None:
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) not in in_use:
             import_unfinished_run(repository, run)
-    if not temp_worktree_names(repository):  # each `plan` has one before it has a run
+    if not temp_worktree_names(repository):  # each `plan` creates its worktree before its run
         run_folders.remove_partial_runs(repository.root, PLAN_RUNS)
 
 
 def keep_plans_of_killed(repository: git.Repository, name: str) -> None:
-    """Keep the plans that a killed session left in its worktree, in its run's folder."""
+    """Copy the plans that a killed session left in its worktree to its run's folder."""
     worktree = repository.root / TEMP_WORKTREES_FOLDER / name
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) == name:
@@ -191,7 +191,7 @@ def _worktree_of(run: run_folders.Run) -> str | None:
 
 
 def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
-    """Make the run's folder and the image; all of it, or nothing."""
+    """Create the run's folder and the image; on failure, remove them."""
     repository = job.context.repository
     with (
         _tasks_folder(repository.root),
@@ -210,7 +210,7 @@ def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
 
 @contextmanager
 def _tasks_folder(root: Path) -> Iterator[None]:
-    """Have a tasks folder; if the block fails, one that was made for it, and is empty, goes again."""
+    """Create the tasks folder if needed; if the block fails, remove it again if it is empty."""
     folder = root / TASKS_FOLDER
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ def _tasks_folder(root: Path) -> Iterator[None]:
 
 
 def write_spec(job: Job, setup: SessionSetup) -> None:
-    """Write what a container is made from, and make the folders that its mounts lie over."""
+    """Write the files that a container needs, and create the folders that its mounts cover."""
     (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(setup)
     for path, text in prompt_files.plan_run_files(job.git_sha, job.idea).items():
@@ -239,7 +239,7 @@ def write_services(setup: SessionSetup, image: str, into: Path) -> None:
 
 
 def seal(job: Job, setup: SessionSetup, base: str) -> TasksSnapshot:
-    """Complete the run's folder, the person's plans in it, and give it its final name."""
+    """Complete the run's folder, with a copy of the plans, and give it its final name."""
     final, context = setup.as_sealed(), job.context
     write_services(final, base, setup.run.folder)
     record = run_record.begin_plan(
@@ -257,10 +257,10 @@ def seal(job: Job, setup: SessionSetup, base: str) -> TasksSnapshot:
 
 
 def plan_session(setup: SessionSetup) -> SessionSpec:
-    """Describe the session's container: plans are what it may write.
+    """Describe the session's container, which may write plans.
 
-    Agents also put plans where they see others: in the worktree, which is thrown away. So the tasks
-    folder lies over its namesake there.
+    Agents also put plans next to the existing ones in the worktree, which is deleted afterwards. So the
+    tasks folder is mounted there too.
     """
     tasks = Mount(tasks_folder(setup), f"{WORKSPACE}/{TASKS_FOLDER}", read_only=False)
     return session_spec(setup, owner_of(setup.worktree.path.name), tasks, tasks_read_only=False)

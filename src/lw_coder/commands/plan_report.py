@@ -1,4 +1,4 @@
-"""What a session of `lw_coder plan` did: its plans, validated, and everything else that it left."""
+"""Report what a session of `lw_coder plan` did: its plans, validated, and everything else that it left."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Written:
     """A plan that the session wrote or changed.
 
     Attributes:
-        path: where it stands.
-        name: what `lw_coder code` knows it by, or None for one that is broken.
+        path: its file.
+        name: what to type after `lw_coder code`, or None if the plan is invalid.
         problem: what is wrong with it and the remedy, in one line, or None.
     """
 
@@ -65,7 +65,7 @@ def _validate(repository: git.Repository, path: Path) -> Written:
 
 
 def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
-    """Say how the session ended, and what it left beside plans."""
+    """Report how the session ended, and what it left besides plans."""
     report_session(result, imported)
     for ref in imported.refs[:MOST_SHOWN]:
         say(f"Commits:  {printable(ref)}")
@@ -73,13 +73,13 @@ def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResul
 
 
 def report_nested_repositories(tasks: Path) -> None:
-    """Warn of repositories among the plans, where git would do as their configuration says."""
+    """Warn of repositories among the plans: git would use their configuration."""
     if found := find_repositories_in(tasks):
         warn(nested_repositories_note(tasks, found))
 
 
 def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) -> None:
-    """Say what changed in the tasks folder, what is dangerous first, and what can be typed next."""
+    """Report the changes in the tasks folder, dangerous ones first, and the next commands."""
     for name in _first(changes.odd, "entries that are not regular files"):
         warn(f"{_shown(TASKS_FOLDER / name)}: is not a regular file; inspect and remove it")
     for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
@@ -95,14 +95,14 @@ def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) ->
 
 
 def _first(names: Sequence[str], what: str) -> Sequence[str]:
-    """Return as many as are shown; say how many more there are."""
+    """Return the first names; warn if there are more."""
     if len(names) > MOST_SHOWN:
         warn(f"{TASKS_FOLDER}: {len(names) - MOST_SHOWN} more {what}")
     return names[:MOST_SHOWN]
 
 
 def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) -> None:
-    """Say what was kept of the plans that the session wrote beside the tasks folder."""
+    """Report the plans that the session wrote outside the tasks folder, and where they are kept."""
     for name in stray.kept[:MOST_SHOWN]:
         kept = (run.folder / KEPT / name).relative_to(repository.root)
         warn(f"{_shown(Path(name))}: was written outside {TASKS_FOLDER}; a copy is kept as {_shown(kept)}")
