@@ -147,7 +147,7 @@ def _exported(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def has_pending(repository: Repository, run: Run) -> bool:
-    """Tell whether something was committed in a run that the repository lacks."""
+    """Return whether a run has commits that the repository lacks."""
     return (run.folder / "git").is_dir() and pending(repository, open_private_git(run.folder))
 
 
