@@ -46,7 +46,7 @@ _BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
 
 
 @dataclass(frozen=True)
-class Job:
+class CodeInputs:
     """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
@@ -83,16 +83,16 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
         SystemExit: a signal ended the session; its commits were imported.
     """
     require_terminal()
-    job = load_job(name, start, probe)
-    with plan_lock(job.context.repository.root, job.plan_id):
-        setup = prepare(job)
+    inputs = load_inputs(name, start, probe)
+    with plan_lock(inputs.context.repository.root, inputs.plan_id):
+        setup = prepare(inputs)
         with interrupts_held():
             result, imported = carry_out(setup)
-    report_end(job, setup, result, imported)
+    report_end(inputs, setup, result, imported)
     return exit_code(setup.run, result, imported)
 
 
-def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
+def load_inputs(name: str, start: Path, probe: EngineProbe) -> CodeInputs:
     """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
@@ -101,9 +101,9 @@ def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
     build_files = images.read_build_files(repository.root, context.environment.env_file)
     base = probe.base_image
     # Compose built the current base image, and labels the next image that it builds with its version.
-    found = require_engine(probe, context, build_tells=images.is_current(base))
+    found = require_engine(probe, context, build_gives_version=images.is_current(base))
     report_context(context)
-    return Job(plan, build_files, context, found, base)
+    return CodeInputs(plan, build_files, context, found, base)
 
 
 def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
@@ -114,29 +114,29 @@ def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
     return result, imported
 
 
-def prepare(job: Job) -> SessionSetup:
+def prepare(inputs: CodeInputs) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
-    context, repository = job.context, job.context.repository
-    run_folders.remove_partial_runs(repository.root, job.plan_id)
-    import_unfinished_runs(repository, context.identity, job.plan_id)
+    context, repository = inputs.context, inputs.context.repository
+    run_folders.remove_partial_runs(repository.root, inputs.plan_id)
+    import_unfinished_runs(repository, context.identity, inputs.plan_id)
     with (
-        ensured_worktree(repository, job.plan.metadata, f"{job.plan.path}: git_sha") as worktree,
-        run_folders.removed_on_failure(run_folders.open_run(repository.root, job.plan_id)) as run,
+        ensured_worktree(repository, inputs.plan.metadata, f"{inputs.plan.path}: git_sha") as worktree,
+        run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
-        write_build_spec(job, run)
+        write_build_spec(inputs, run)
         # The images are built in parallel with everything else.
         with Background(
-            lambda: images.build_images(run.folder, context.identity, job.base), awaits_client=True
+            lambda: images.build_images(run.folder, context.identity, inputs.base), awaits_client=True
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
-            stop_abandoned_sessions(context.identity, job.plan_id, has_proxies=has_proxies)
+            stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
             private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
-            prompts = write_prompts(job, run, building)
+            prompts = write_prompts(inputs, run, building)
             built = built_images(building, repo_tag(context.identity))
-        seal(job, setup, prompts, built)
+        seal(inputs, setup, prompts, built)
     for line in prune(repository, keep=run):
         say(line)
     return setup.as_sealed()
@@ -150,11 +150,11 @@ def built_images(building: Background[Built], tag: str) -> Built:
         return building.result()
 
 
-def write_build_spec(job: Job, run: Run) -> None:
+def write_build_spec(inputs: CodeInputs, run: Run) -> None:
     """Write the files that the images are built from."""
-    run_folders.write_file(run.folder, images.DOCKERFILE.name, job.build_files.dockerfile)
-    run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", job.build_files.ignore)
-    write_build_files(job.context, run.folder, _builds(job.context, run.folder))
+    run_folders.write_file(run.folder, images.DOCKERFILE.name, inputs.build_files.dockerfile)
+    run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", inputs.build_files.ignore)
+    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder))
 
 
 def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
@@ -163,9 +163,9 @@ def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
     return {"base": images.base_build(), "repo": repo}
 
 
-def write_prompts(job: Job, run: Run, building: Background[Built]) -> GeneratedPrompts:
+def write_prompts(inputs: CodeInputs, run: Run, building: Background[Built]) -> GeneratedPrompts:
     """Write the prompt files of a run; if the build fails meanwhile, stop waiting for the model."""
-    context, plan = job.context, job.plan.metadata
+    context, plan = inputs.context, inputs.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
     prompts = generate_prompts(plan, context.environment.model, program, building)
@@ -174,19 +174,21 @@ def write_prompts(job: Job, run: Run, building: Background[Built]) -> GeneratedP
     return prompts
 
 
-def seal(job: Job, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
+def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
     session, builds = session_spec(final, setup.run.plan_id), _builds(context, final.run.folder)
     write_compose_files(final, session, builds, built.images, into=setup.run.folder)
     login, forwarded = context.login.name, context.environment.names
-    used = replace(job.engine, compose_version=built.compose_version)
-    record = run_record.begin(job.plan, prompts, built.images, used, login=login, forwarded=forwarded)
+    used = replace(inputs.engine, compose_version=built.compose_version)
+    record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, record)
     run_folders.seal_run(setup.run)
 
 
-def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
+def report_end(
+    inputs: CodeInputs, setup: SessionSetup, result: SessionResult, imported: ImportResult
+) -> None:
     """Report the results and the next commands."""
     report_session(result, imported)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
@@ -196,7 +198,7 @@ def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: I
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
     say(f"Run:      {shell_path(root, run.folder)}")
     if imported.moved:
-        say(f"Review:   git log -p {job.plan.metadata.git_sha[:12]}..{branch}")
+        say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{branch}")
         say(f"Merge:    git merge {branch}")
     say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
 

@@ -56,7 +56,7 @@ from lw_coder.settings.config import load_config_or_defaults
 
 
 @dataclass(frozen=True)
-class Job:
+class PlanInputs:
     """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
@@ -90,11 +90,11 @@ def run_plan_command(file: str | None, text: str | None, start: Path, probe: Eng
         SystemExit: a signal ended the session; its results are kept as usual.
     """
     require_terminal()
-    job = load_job(read_idea(file, text), start, probe)
-    repository = job.context.repository
-    tidy_up(job.context)
-    with temporary_worktree(repository, job.git_sha) as worktree:
-        setup, originals = prepare(job, worktree)
+    inputs = load_inputs(read_idea(file, text), start, probe)
+    repository = inputs.context.repository
+    tidy_up(inputs.context)
+    with temporary_worktree(repository, inputs.git_sha) as worktree:
+        setup, originals = prepare(inputs, worktree)
         with interrupts_held():
             result = run_session(setup.run.folder, plan_session(setup))
             imported = import_commits(repository, None, setup.git, setup.run.identity)
@@ -139,7 +139,7 @@ def _read_idea_file(path: Path) -> str:
         raise IdeaError(f"{name}: cannot be read: {error.strerror}", "check its permissions") from error
 
 
-def load_job(idea: str | None, start: Path, probe: EngineProbe) -> Job:
+def load_inputs(idea: str | None, start: Path, probe: EngineProbe) -> PlanInputs:
     """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     git_sha = git.head_commit(repository)
@@ -148,7 +148,7 @@ def load_job(idea: str | None, start: Path, probe: EngineProbe) -> Job:
     report_context(context)
     if git.has_changes(repository, besides=TASKS_FOLDER):
         warn(f"the session sees commit {git_sha[:12]}, without your uncommitted changes")
-    return Job(idea, git_sha, context, engine)
+    return PlanInputs(idea, git_sha, context, engine)
 
 
 def tidy_up(context: SessionContext) -> None:
@@ -190,19 +190,19 @@ def _worktree_of(run: run_folders.Run) -> str | None:
         return None
 
 
-def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
+def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
     """Create the run's folder and the image; on failure, remove them."""
-    repository = job.context.repository
+    repository = inputs.context.repository
     with (
         _tasks_folder(repository.root),
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
         private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
-        setup = SessionSetup(job.context, run, worktree, private_git)
-        write_spec(job, setup)
+        setup = SessionSetup(inputs.context, run, worktree, private_git)
+        write_spec(inputs, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")
-        originals = seal(job, setup, base)
+        originals = seal(inputs, setup, base)
     for line in prune(repository, keep=run):
         say(line)
     return setup.as_sealed(), originals
@@ -223,11 +223,11 @@ def _tasks_folder(root: Path) -> Iterator[None]:
         raise
 
 
-def write_spec(job: Job, setup: SessionSetup) -> None:
+def write_spec(inputs: PlanInputs, setup: SessionSetup) -> None:
     """Write the files that a container needs, and create the folders that its mounts cover."""
     (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(setup)
-    for path, text in prompt_files.plan_run_files(job.git_sha, job.idea).items():
+    for path, text in prompt_files.plan_run_files(inputs.git_sha, inputs.idea).items():
         run_folders.write_file(setup.run.folder, path, text)
     write_services(setup, BASE_TAG, setup.run.folder)
 
@@ -238,15 +238,15 @@ def write_services(setup: SessionSetup, image: str, into: Path) -> None:
     write_compose_files(setup, plan_session(setup), {"base": images.base_build()}, used, into)
 
 
-def seal(job: Job, setup: SessionSetup, base: str) -> TasksSnapshot:
+def seal(inputs: PlanInputs, setup: SessionSetup, base: str) -> TasksSnapshot:
     """Complete the run's folder, with a copy of the plans, and give it its final name."""
-    final, context = setup.as_sealed(), job.context
+    final, context = setup.as_sealed(), inputs.context
     write_services(final, base, setup.run.folder)
     record = run_record.begin_plan(
-        job.git_sha,
+        inputs.git_sha,
         context.environment.model.model,
         base,
-        job.engine,
+        inputs.engine,
         login=context.login.name,
         forwarded=context.environment.names,
     )

@@ -31,7 +31,7 @@ def list_command(start: Path, plan_id: str | None, *, as_json: bool) -> ExitCode
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif rows:
-        _print_table([_COLUMNS, *(tuple(_shown(row[name]) for name in _COLUMNS) for row in rows)])
+        _print_table([_COLUMNS, *(tuple(_cell(row[name]) for name in _COLUMNS) for row in rows)])
     else:
         say("There are no runs yet.")
     return ExitCode.OK
@@ -51,7 +51,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         return ExitCode.OK
     folder = run.folder.relative_to(repository.root)
     for label, value in (*_row(run).items(), ("prompts", folder / "prompts"), ("droids", folder / "droids")):
-        click.echo(f"{label + ':':9} {_shown(value)}")
+        click.echo(f"{label + ':':9} {_cell(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
         click.echo(f"{'replay:':9} docker compose -f {folder}/compose.yml run --rm droid")
     if has_pending(repository, run):
@@ -157,5 +157,5 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _shown(value: object) -> str:
+def _cell(value: object) -> str:
     return "-" if value is None else printable(str(value))

@@ -172,8 +172,8 @@ def _last_word(lines: Sequence[str]) -> str:
     words = [line.strip() for line in lines if line.strip()]
     # Output of a command in the Dockerfile can look like an error too, and come later.
     verdicts = [word.partition(_VERDICT)[2] for word in words if _VERDICT in word]
-    told = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
-    return _shortened((verdicts or told or words or ["no reason was given"])[-1])
+    failures = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
+    return _shortened((verdicts or failures or words or ["no reason was given"])[-1])
 
 
 def _shortened(text: str) -> str:

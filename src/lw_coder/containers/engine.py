@@ -69,18 +69,18 @@ def load_client() -> None:
         pydantic.BaseModel.model_config = usual
 
 
-def connect(probe: EngineProbe, *, build_tells: bool = False) -> Engine:
+def connect(probe: EngineProbe, *, build_gives_version: bool = False) -> Engine:
     """Wait for docker's answers; without them, python-on-whales asks again, and the error gives the reason.
 
     Args:
         probe: the queries.
-        build_tells: whether the next build will provide Compose's version, so that it is not queried.
+        build_gives_version: whether the next build will provide Compose's version, so that it is not queried.
 
     Raises:
         EngineError: no client, no daemon, no Compose plugin, or one that is too old.
     """
     version = probe.server_version() or _server_version()
-    if build_tells:
+    if build_gives_version:
         return Engine(version, None)
     compose = probe.compose_version()
     return Engine(version, require_compose(compose) if compose else installed_compose())
@@ -89,7 +89,7 @@ def connect(probe: EngineProbe, *, build_tells: bool = False) -> Engine:
 def _server_version() -> str:
     from python_on_whales import docker
 
-    with _asked():
+    with _reported_errors():
         server = docker.version().server
     if server is None or server.version is None:
         raise EngineError("the Docker engine does not answer", _START_REMEDY)
@@ -97,7 +97,7 @@ def _server_version() -> str:
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
+def _reported_errors() -> Iterator[None]:
     from python_on_whales import ClientNotFoundError
     from python_on_whales.exceptions import DockerException
 
@@ -243,7 +243,7 @@ def _find_image(tag: str) -> LocalImage | None:
     from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchImage
 
-    with _asked():
+    with _reported_errors():
         try:
             found = docker.image.inspect(tag)
         except NoSuchImage:
@@ -319,11 +319,11 @@ def containers_with(labels: Mapping[str, str | None], *, only_running: bool = Fa
     from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchContainer
 
-    with _asked():
+    with _reported_errors():
         listed = docker.container.list(all=not only_running, filters=_label_filters(labels))
     found: list[LocalContainer] = []
     for one in listed:
-        with _asked(), suppress(NoSuchContainer):  # it can be removed meanwhile
+        with _reported_errors(), suppress(NoSuchContainer):  # it can be removed meanwhile
             found.append(LocalContainer(one.id, one.config.labels or {}, bool(one.state.running)))
     return found
 
@@ -336,7 +336,7 @@ def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
     """
     from python_on_whales import docker
 
-    with _asked():
+    with _reported_errors():
         listed = docker.network.list(filters=_label_filters(labels))
         return [LocalNetwork(one.id, one.labels) for one in listed]
 

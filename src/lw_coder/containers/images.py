@@ -130,8 +130,8 @@ def _build_repo(folder: Path, log: Path) -> None:
 
 
 def _compose_version(built: LocalImage) -> str:
-    told = built.labels.get(COMPOSE_LABEL)
-    return engine.require_compose(told) if told else engine.installed_compose()
+    version = built.labels.get(COMPOSE_LABEL)
+    return engine.require_compose(version) if version else engine.installed_compose()
 
 
 def build_base(folder: Path, log: Path) -> str:

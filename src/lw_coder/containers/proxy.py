@@ -46,10 +46,10 @@ def _patterns(allowed: AllowedHost) -> list[str]:
 
 def refused_hosts(log: str) -> Counter[str]:
     """Count the refused requests, by host and port as in allow_hosts."""
-    return Counter(_shown(found) for found in _REFUSED.findall(log))
+    return Counter(_escaped(found) for found in _REFUSED.findall(log))
 
 
-def _shown(address: str) -> str:
+def _escaped(address: str) -> str:
     return printable(address.rpartition("@")[2])[:_LONGEST_SHOWN]
 
 

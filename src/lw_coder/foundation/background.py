@@ -113,6 +113,6 @@ class _Work(Generic[T]):
 
 
 def _without_text(error: Exception) -> BackgroundError:
-    told = BackgroundError(type(error).__name__)
-    told.add_note("".join(traceback.format_tb(error.__traceback__)))
-    return told
+    textless = BackgroundError(type(error).__name__)
+    textless.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return textless

@@ -52,12 +52,12 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
         try:
             is_ours = stack.enter_context(exclusive(path))
             if is_ours:
-                _tell(holder)
+                _write_holder(holder)
         except OSError as error:
             raise _unusable(path, error) from error
         if not is_ours:
             raise RunError(
-                f"{plan_id}: a session is already running on this plan{_told(holder)}",
+                f"{plan_id}: a session is already running on this plan{_holder_note(holder)}",
                 "leave that session first, or wait until it ends",
             )
         stack.callback(holder.unlink, missing_ok=True)
@@ -87,12 +87,12 @@ def _unusable(path: Path, error: OSError) -> RunError:
     )
 
 
-def _tell(holder: Path) -> None:
+def _write_holder(holder: Path) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     holder.write_text(json.dumps({"pid": os.getpid(), "since": since}), encoding="ascii")
 
 
-def _told(holder: Path) -> str:
+def _holder_note(holder: Path) -> str:
     try:
         known = json.loads(holder.read_text(encoding="ascii"))
         return f" (process {known['pid']}, since {known['since']})"

@@ -13,15 +13,15 @@ _OVER_LINE = "\r\x1b[2K"
 
 def say(line: str) -> None:
     """Print a line of progress or a result."""
-    _tell(printable(line))
+    _print(printable(line))
 
 
 def warn(line: str) -> None:
     """Print a warning."""
-    _tell(click.style("warning: ", fg="yellow") + printable(line))
+    _print(click.style("warning: ", fg="yellow") + printable(line))
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     # Overwrite a spinner, of this process or of the one that forked it.
     with suppress(OSError):  # the terminal was closed; continue with the work
         click.echo((_OVER_LINE if sys.stderr.isatty() else "") + line, err=True)

@@ -253,7 +253,7 @@ def _refuse_repeated_keys(path: Path, keys: list[Any]) -> None:
     for key in keys:
         if str(key) in seen:
             raise PlanError(
-                f"{path}: {_shown_key(key)}: appears twice in the front matter", "keep one of the two"
+                f"{path}: {_quoted_key(key)}: appears twice in the front matter", "keep one of the two"
             )
         seen.add(str(key))  # a key can be a list, which is not hashable
 
@@ -275,7 +275,7 @@ def _refuse_unknown_and_missing(path: Path, front: dict[str, Any]) -> None:
     for key in front:
         if key not in known:
             raise PlanError(
-                f"{path}: {_shown_key(key)}: unknown key", f"remove it; known keys: {', '.join(known)}"
+                f"{path}: {_quoted_key(key)}: unknown key", f"remove it; known keys: {', '.join(known)}"
             )
     for key in _REQUIRED:
         if key not in front:
@@ -285,12 +285,12 @@ def _refuse_unknown_and_missing(path: Path, front: dict[str, Any]) -> None:
 def _check_id(path: Path, plan_id: Any) -> None:
     if not isinstance(plan_id, str) or not _PLAN_ID.fullmatch(plan_id) or ".." in plan_id:
         raise PlanError(
-            f"{path}: plan_id: {_shown(plan_id)} is not a valid id",
+            f"{path}: plan_id: {_quoted(plan_id)} is not a valid id",
             "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row",
         )
     if plan_id.startswith(".") or plan_id.endswith((".", ".lock")):
         raise PlanError(
-            f"{path}: plan_id: {_shown(plan_id)} is not valid in a branch name",
+            f"{path}: plan_id: {_quoted(plan_id)} is not valid in a branch name",
             "choose one that neither begins nor ends with a dot, and does not end in .lock",
         )
 
@@ -298,14 +298,14 @@ def _check_id(path: Path, plan_id: Any) -> None:
 def _check_sha(path: Path, sha: Any) -> None:
     if not isinstance(sha, str) or not _GIT_SHA.fullmatch(sha):
         raise PlanError(
-            f"{path}: git_sha: {_shown(sha)} is not a full commit id",
+            f"{path}: git_sha: {_quoted(sha)} is not a full commit id",
             "write the 40 lower-case hex digits that `git rev-parse HEAD` prints (64 in a sha256 repository)",
         )
 
 
 def _check_status(path: Path, status: Any) -> None:
     if status not in STATUSES:
-        raise PlanError(f"{path}: status: {_shown(status)} is unknown", f"use one of {', '.join(STATUSES)}")
+        raise PlanError(f"{path}: status: {_quoted(status)} is unknown", f"use one of {', '.join(STATUSES)}")
 
 
 def _evaluation_notes(path: Path, notes: Any) -> tuple[str, ...]:
@@ -320,13 +320,13 @@ def _optional_text(path: Path, key: str, value: Any) -> str:
     return value
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     # Show only text: YAML's aliases can turn a few lines into a list of billions.
     return _shortened(ascii(value)) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-def _shown_key(key: Any) -> str:
-    return _shortened(printable(key)) if isinstance(key, str) else _shown(key)
+def _quoted_key(key: Any) -> str:
+    return _shortened(printable(key)) if isinstance(key, str) else _quoted(key)
 
 
 def _shortened(text: str) -> str:

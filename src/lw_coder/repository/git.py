@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.report import is_utf8
+from lw_coder.foundation.report import is_utf8, printable
 
 # The version in Ubuntu 22.04, the oldest that the options used here were tested with.
 OLDEST_GIT = (2, 34)
@@ -126,8 +126,8 @@ def stream_git(*args: str, place: Place) -> Iterator[str]:
     with ExitStack() as stack:
         try:
             # If this were a pipe, git could block because nobody reads it.
-            told = stack.enter_context(tempfile.TemporaryFile())
-            process = stack.enter_context(_started(args, place, told))
+            output = stack.enter_context(tempfile.TemporaryFile())
+            process = stack.enter_context(_started(args, place, output))
         except OSError as error:
             raise _not_started(place, error) from error
         try:
@@ -135,8 +135,8 @@ def stream_git(*args: str, place: Place) -> Iterator[str]:
         finally:
             process.kill()  # has no effect if it has ended
         if process.wait():
-            told.seek(0)
-            raise git_failed(args[0], GitResult(process.returncode, "", _text(told.read(_CHUNK))))
+            output.seek(0)
+            raise git_failed(args[0], GitResult(process.returncode, "", _text(output.read(_CHUNK))))
 
 
 def _started(args: Sequence[str], place: Place, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -169,11 +169,6 @@ def git_failed(command: str, result: GitResult) -> GitError:
     return GitError(f"git {command}: {found}", "correct what git reports, then try again")
 
 
-def shown(text: str) -> str:
-    """Escape what a terminal would act upon: control and format characters, bytes that are no text."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def is_ref_name(name: str) -> bool:
     """Return whether `git check-ref-format` would accept this full name, without running git."""
     if _FORBIDDEN_IN_REF.search(name) or name.endswith((".", "/")) or "/" not in name:
@@ -199,14 +194,14 @@ def find_repository(start: Path) -> Repository:
         place=place,
         check=False,
     )
-    told = asked.stdout.split("\n")
+    output = asked.stdout.split("\n")
     if asked.code != 0:
-        if len(told) == 1:
+        if len(output) == 1:
             raise _no_repository(start, outside, asked)
-        raise _no_working_tree(outside, is_bare="true" in told)  # git printed what it found
-    if len(told) != len(("format", "is bare", "folder", "root")):
+        raise _no_working_tree(outside, is_bare="true" in output)  # git printed what it found
+    if len(output) != len(("format", "is bare", "folder", "root")):
         raise _unfit_path(outside, "contains a line break")
-    object_format, _, common_dir, root = told
+    object_format, _, common_dir, root = output
     if not is_utf8(common_dir + root):  # Compose files are UTF-8
         raise _unfit_path(outside, "is not UTF-8 text")
     return Repository(Path(root), Path(common_dir), object_format)
@@ -261,7 +256,7 @@ def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> 
     session = run_git(*only, place=repository.place).stdout
     if session:
         raise GitError(
-            f"{where}: {sha} is on none of your branches, only in a session's refs ({shown(session)})",
+            f"{where}: {sha} is on none of your branches, only in a session's refs ({printable(session)})",
             f"review it (git log -p {sha}); to start from it, type: git branch <name> {sha}",
         )
 
@@ -338,8 +333,8 @@ def is_ignored(repository: Repository, path: Path) -> bool:
 def identity(repository: Repository) -> Identity | None:
     """Return who commits here, or None unless both user.name and user.email are configured."""
     asked = ("config", "--null", "--get-regexp", r"^user\.(name|email)$")
-    told = run_git(*asked, place=repository.place, check=False).stdout
-    found = dict(entry.split("\n", 1) for entry in told.split("\0") if "\n" in entry)  # the last one counts
+    output = run_git(*asked, place=repository.place, check=False).stdout
+    found = dict(entry.split("\n", 1) for entry in output.split("\0") if "\n" in entry)  # the last one counts
     name, email = found.get("user.name"), found.get("user.email")
     return Identity(name, email) if name and email else None
 
@@ -415,7 +410,9 @@ def _text(output: bytes) -> str:
 
 def _not_started(place: Place, error: OSError) -> GitError:
     if not place.cwd.is_dir():
-        return GitError(f"{shown(str(place.cwd))}: is not a folder", "name a folder inside a git repository")
+        return GitError(
+            f"{printable(str(place.cwd))}: is not a folder", "name a folder inside a git repository"
+        )
     return GitError(f"git could not be started: {error.strerror}", "install git and add it to the PATH")
 
 
@@ -424,7 +421,7 @@ def _meaningful_line(stderr: str) -> str:
     loud = [line for line in lines if line.startswith(("fatal: ", "error: "))]
     first = next(iter(loud or lines), "")
     plain = first.removeprefix("fatal: ").removeprefix("error: ")
-    return shown(_CREDENTIALS.sub("", plain))[:_LONGEST_LINE]
+    return printable(_CREDENTIALS.sub("", plain))[:_LONGEST_LINE]
 
 
 def _outside_own_folder(folder: Path) -> Path:
@@ -441,7 +438,7 @@ def require_recent(version: str) -> None:
     match = re.search(r"(\d+)\.(\d+)", version)
     if match and (int(match[1]), int(match[2])) < OLDEST_GIT:
         wanted = ".".join(map(str, OLDEST_GIT))
-        raise GitError(f"{shown(version)} is too old", f"install git {wanted} or newer")
+        raise GitError(f"{printable(version)} is too old", f"install git {wanted} or newer")
 
 
 def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
@@ -451,7 +448,8 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
         )
         return GitError(
             f"{folder}: git does not trust this repository: another user owns it",
-            f"if you trust it, type: {shown(advice) or 'git config --global --add safe.directory <folder>'}",
+            "if you trust it, type: "
+            f"{printable(advice) or 'git config --global --add safe.directory <folder>'}",
         )
     if "not a git repository" in asked.stderr and OWN_FOLDER in start.resolve().parts:
         return GitError(
@@ -464,7 +462,7 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
 
 
 def _unfit_path(folder: Path, problem: str) -> GitError:
-    return GitError(f"{shown(str(folder))}: the path {problem}", "move the repository to another folder")
+    return GitError(f"{printable(str(folder))}: the path {problem}", "move the repository to another folder")
 
 
 def _no_working_tree(folder: Path, *, is_bare: bool) -> GitError:

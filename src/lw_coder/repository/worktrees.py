@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import exclusive
+from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
     Place,
     Repository,
@@ -27,7 +28,6 @@ from lw_coder.repository.git import (
     require_commit,
     require_no_sessions_commit,
     run_git,
-    shown,
 )
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def _lock_path(path: Path) -> Path:
 
 def _temp_path(repository: Repository, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
-        raise GitError(f"{shown(name)}: is not a valid worktree name", "use letters, digits and hyphens")
+        raise GitError(f"{printable(name)}: is not a valid worktree name", "use letters, digits and hyphens")
     return (repository.root / TEMP_WORKTREES_FOLDER).resolve() / name
 
 
@@ -295,7 +295,7 @@ def _make_folders_writable(path: Path) -> None:
 def _require_branch_name(plan_id: str, branch: str) -> None:
     if not is_ref_name(f"refs/heads/{branch}"):
         raise GitError(
-            f"plan_id: {shown(plan_id)!r} is not valid in a branch name",
+            f"plan_id: {printable(plan_id)!r} is not valid in a branch name",
             "choose a plan_id that neither begins nor ends with a dot, and does not end in .lock",
         )
 
@@ -308,7 +308,7 @@ def _require_room_for_branch(repository: Repository, branch: str, tip: str | Non
         if wanted.startswith(f"{name}/") or name.startswith(f"{wanted}/"):
             other = name.removeprefix("refs/heads/")
             raise GitError(
-                f"branch {branch} cannot be created: it conflicts with branch {shown(other)}",
+                f"branch {branch} cannot be created: it conflicts with branch {printable(other)}",
                 f"type: git branch -m {_quoted(other)} <another name>",
             )
 
@@ -336,11 +336,13 @@ def _record_at(repository: Repository, path: Path, branch: str) -> _Record | Non
 
 def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError:
     if not record.is_gone:
-        message = f"branch {branch} is checked out at {shown(str(record.path))}"
+        message = f"branch {branch} is checked out at {printable(str(record.path))}"
         return GitError(
             message, f"switch that worktree to another branch: git -C {_quoted(record.path)} switch ..."
         )
-    message = f"branch {branch} belongs to a worktree at {shown(str(record.path))}, which no longer exists"
+    message = (
+        f"branch {branch} belongs to a worktree at {printable(str(record.path))}, which no longer exists"
+    )
     if os.path.lexists(path):
         return GitError(message, f"if the repository was moved, type: git worktree repair {_quoted(path)}")
     return GitError(message, "type: git worktree prune")
@@ -372,7 +374,8 @@ def _require_own_worktree(repository: Repository, path: Path, branch: str, recor
     if record.branch != f"refs/heads/{branch}":
         found = (record.branch or "no branch").removeprefix("refs/heads/")
         raise GitError(
-            f"{path}: is on {shown(found)}, not on {branch}", f"type: git -C {_quoted(path)} switch {branch}"
+            f"{path}: is on {printable(found)}, not on {branch}",
+            f"type: git -C {_quoted(path)} switch {branch}",
         )
 
 
@@ -461,4 +464,4 @@ def _named_path(file: Path, prefix: str) -> Path | None:
 
 
 def _quoted(path: Path | str) -> str:
-    return shlex.quote(shown(str(path)))
+    return shlex.quote(printable(str(path)))

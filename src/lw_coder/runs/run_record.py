@@ -107,8 +107,8 @@ def complete(run: Run, result: SessionResult, imported: ImportResult, plans: Seq
 def complete_late(run: Run, imported: ImportResult) -> None:
     """Complete the record of a session whose lw_coder was killed: how and when it ended is unknown."""
     times = {"started_at": run.started.isoformat(), "ended_at": None}
-    told = {**_outcome(imported), "notes": ["interrupted", *imported.notes]}
-    _end(run, {"status": None, **times, **told, "plans": []})
+    outcome = {**_outcome(imported), "notes": ["interrupted", *imported.notes]}
+    _end(run, {"status": None, **times, **outcome, "plans": []})
 
 
 def _outcome(imported: ImportResult) -> dict[str, Any]:

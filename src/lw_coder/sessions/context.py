@@ -54,19 +54,21 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
     return SessionContext(repository, config, environment, login, identity, ca_bundle)
 
 
-def require_engine(probe: EngineProbe, context: SessionContext, *, build_tells: bool = False) -> Engine:
+def require_engine(
+    probe: EngineProbe, context: SessionContext, *, build_gives_version: bool = False
+) -> Engine:
     """Check that the engine answers, supports the configuration, and reads the env file as lw_coder does.
 
     Args:
         probe: docker queries that were started with the command.
         context: the session's settings and variables.
-        build_tells: as `engine.connect` has it.
+        build_gives_version: as `engine.connect` has it.
 
     Raises:
         EngineError: it does not answer, or does not support the configuration.
         EnvironmentFileError: Compose reads a different value, or none.
     """
-    found, environment = engine.connect(probe, build_tells=build_tells), context.environment
+    found, environment = engine.connect(probe, build_gives_version=build_gives_version), context.environment
     if context.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     if environment.env_file:

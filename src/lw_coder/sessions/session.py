@@ -15,7 +15,7 @@ from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import hold_endings
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
-from lw_coder.sessions.terminal import drop_answers, lent
+from lw_coder.sessions.terminal import discard_input, restored_terminal
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
 
 
@@ -27,12 +27,12 @@ def run_session(folder: Path, session: SessionSpec) -> SessionResult:
     """
     started = datetime.now(UTC)
     try:
-        with lent():
+        with restored_terminal():
             status, signalled = _watched(folder, session)
     finally:
         hold_endings()  # what follows is short; a closing terminal can end the session, and then this process
         refused = remove_containers(session)
-        drop_answers()  # those that arrived late
+        discard_input()  # those that arrived late
     return SessionResult(status, started, datetime.now(UTC), refused, signalled)
 
 

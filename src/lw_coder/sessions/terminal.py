@@ -49,7 +49,7 @@ def require_terminal() -> None:
 
 
 @contextmanager
-def lent() -> Iterator[None]:
+def restored_terminal() -> Iterator[None]:
     """Lend the terminal to a session; afterwards it reads and shows as it did, whatever was left on."""
     import termios
 
@@ -66,10 +66,10 @@ def lent() -> Iterator[None]:
                 os.write(
                     sys.stdout.fileno(), _RESET
                 )  # unbuffered: what cannot be written must not stay in a buffer
-        drop_answers()
+        discard_input()
 
 
-def drop_answers() -> None:
+def discard_input() -> None:
     """Discard the terminal's answers to a session's queries: the person's shell would read them as input."""
     import termios
 

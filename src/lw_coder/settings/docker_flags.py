@@ -421,8 +421,8 @@ class _Table:
         try:
             return flag.convert(text)
         except ValueError as error:
-            told = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
-            raise self._error(name, str(told), told.remedy) from None
+            problem = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
+            raise self._error(name, str(problem), problem.remedy) from None
 
     def _error(self, flag: str, problem: str, remedy: str) -> ConfigError:
         return ConfigError(f".lw_coder/config.toml: {self.setting}: {flag!a} {problem}", remedy)

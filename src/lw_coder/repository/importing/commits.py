@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
     Repository,
     is_ancestor,
@@ -17,7 +18,6 @@ from lw_coder.repository.git import (
     missing_objects,
     ref_value,
     run_git,
-    shown,
     stream_git,
 )
 from lw_coder.repository.importing.nested_repositories import (
@@ -51,7 +51,7 @@ class ImportResult:
         commits: how many commits the session added to the worktree's branch.
         tip: id of the last of them, or None if there are none.
         moved: whether the branch has them now.
-        planted: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
+        nested: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
         notes: one line each for the person, escaped.
         problem: why nothing could be imported, in one line, or None; everything stays in the run's folder.
     """
@@ -60,7 +60,7 @@ class ImportResult:
     commits: int = 0
     tip: str | None = None
     moved: bool = False
-    planted: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str | None = None
 
@@ -92,15 +92,15 @@ def import_commits(
             folder is not raised, but returned as `problem`.
     """
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
-        raise GitError(f"{shown(run_name)}: is not valid in a ref name", "rename the run")
+        raise GitError(f"{printable(run_name)}: is not valid in a ref name", "rename the run")
     with memory_limited():
-        return _brought_home(repository, worktree, session, run_name)
+        return _import(repository, worktree, session, run_name)
 
 
-def _brought_home(
+def _import(
     repository: Repository, worktree: Worktree | None, session: PrivateGit, run_name: str
 ) -> ImportResult:
-    imported = ImportResult() if worktree is None else _looked_over(worktree)
+    imported = ImportResult() if worktree is None else _inspect_worktree(worktree)
     try:
         new = read_new_refs(session)
         refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
@@ -137,7 +137,7 @@ def _advance(
     old = ref_value(repository, ref)
     notes: tuple[str, ...] = ()
     try:
-        if old not in {None, tip} and _is_home_already(repository, start, tip, str(old)):
+        if old not in {None, tip} and _is_already_imported(repository, start, tip, str(old)):
             return replace(imported, tip=tip, moved=True)
         reason = _why_not_move(repository, worktree, old, tip)
         links = tuple(_gitlinks(repository, str(old), tip)) if reason is None else ()
@@ -155,11 +155,11 @@ def _advance(
         kept = f"{REFS_PREFIX}/{run_name}/heads/{worktree.branch}"
         note = f"branch {worktree.branch} was not moved: {reason}; the session's commits are at {kept}"
         return replace(imported, notes=(*imported.notes, note))
-    notes += () if imported.planted else _reset_index(worktree)
+    notes += () if imported.nested else _reset_index(worktree)
     return replace(imported, moved=True, notes=imported.notes + notes)
 
 
-def _is_home_already(repository: Repository, start: str, tip: str, old: str) -> bool:
+def _is_already_imported(repository: Repository, start: str, tip: str, old: str) -> bool:
     """Return whether the branch already contains the session's tip, and that tip its starting commit."""
     return is_ancestor(repository, tip, old) and is_ancestor(repository, start, tip)
 
@@ -193,7 +193,7 @@ def _submodule_notes(links: Sequence[Gitlink]) -> tuple[str, ...]:
 
 
 def _named(paths: Sequence[str]) -> str:
-    return ", ".join(shown(path)[:_LONGEST_NAME] for path in paths[:3])
+    return ", ".join(printable(path)[:_LONGEST_NAME] for path in paths[:3])
 
 
 def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
@@ -222,19 +222,19 @@ def _reset_index(worktree: Worktree) -> tuple[str, ...]:
     try:
         run_git("read-tree", "HEAD", place=worktree.place)
     except GitError as error:
-        command = f"git -C {shlex.quote(shown(str(worktree.path)))} reset"
+        command = f"git -C {shlex.quote(printable(str(worktree.path)))} reset"
         return (f"the index was not updated: {error.message}; type: {command}",)
     return ()
 
 
-def _looked_over(worktree: Worktree) -> ImportResult:
+def _inspect_worktree(worktree: Worktree) -> ImportResult:
     top = () if worktree.has_own_pointer() else (".git",)
     try:
-        planted = top + find_nested_repositories(worktree.path)
+        nested = top + find_nested_repositories(worktree.path)
     except MemoryError:  # endless names
-        planted = (".",)
-    notes = (nested_repositories_note(worktree.path, planted, "; then type: git reset"),) if planted else ()
-    return ImportResult(planted=tuple(map(shown, planted)), notes=notes)
+        nested = (".",)
+    notes = (nested_repositories_note(worktree.path, nested, "; then type: git reset"),) if nested else ()
+    return ImportResult(nested=tuple(map(printable, nested)), notes=notes)
 
 
 def _ignored_notes(new: NewRefs) -> tuple[str, ...]:

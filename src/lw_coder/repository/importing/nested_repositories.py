@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lw_coder.repository.git import OWN_FOLDER, shown
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import OWN_FOLDER
 from lw_coder.repository.importing.untrusted_files import MAX_ENTRIES
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def nested_repositories_note(folder: Path, found: Sequence[str], afterwards: str
         found: the paths that were found, at least one.
         afterwards: what else to do after they were removed.
     """
-    names = ", ".join(shown(name)[:_LONGEST_NAME] for name in found[:_MOST_NAMED])
+    names = ", ".join(printable(name)[:_LONGEST_NAME] for name in found[:_MOST_NAMED])
     others = " and others" if len(found) > _MOST_NAMED else ""
     return (
         f"{folder}: do not run git there before you have inspected and removed {names}{others}: a nested"

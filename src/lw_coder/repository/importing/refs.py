@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.repository.git import is_ref_name, shown
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import is_ref_name
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_large
 
 if TYPE_CHECKING:
@@ -71,13 +72,13 @@ def _all_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
         if _SHA.fullmatch(text):
             found[name] = text
         elif not (text.startswith("ref: ") or name.endswith(".lock")):
-            ignored.append(shown(name))
+            ignored.append(printable(name))
     return found, ignored
 
 
 def _is_plain(name: str) -> bool:
     """Return whether the name is valid in git and harmless in a terminal: git prints it unescaped."""
-    return is_ref_name(name) and shown(name) == name
+    return is_ref_name(name) and printable(name) == name
 
 
 def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
@@ -90,7 +91,7 @@ def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
         if _SHA.fullmatch(sha) and name.startswith("refs/") and _is_plain(name):
             found[name] = sha
         else:
-            ignored.append(shown(name))
+            ignored.append(printable(name))
     return found, ignored
 
 
