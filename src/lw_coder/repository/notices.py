@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lw_coder.repository.git import Place, Repository, run_git, shown
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import Place, Repository, run_git
 
 # Those that a commit, or what makes several of them, would run.
 COMMIT_HOOKS = (
@@ -32,7 +33,7 @@ def session_notices(repository: Repository, place: Place, sha: str, worktree: Pa
         worktree: where their files are; it need not be there yet.
     """
     settings = read_configuration(place)
-    typed = shlex.quote(shown(str(_from_root(repository, worktree))))
+    typed = shlex.quote(printable(str(_from_root(repository, worktree))))
     return [
         *_submodules(repository, settings, sha, worktree, typed),
         *_partial_clone(settings),
@@ -93,16 +94,16 @@ def _are_local(settings: Mapping[str, str], modules: Mapping[str, str]) -> bool:
 def _partial_clone(settings: Mapping[str, str]) -> Iterator[str]:
     named = (re.fullmatch(r"remote\.(.+)\.partialclonefilter", name, re.DOTALL) for name in settings)
     if found := next(filter(None, named), None):
-        remote = shlex.quote(shown(found[1]))
+        remote = shlex.quote(printable(found[1]))
         command = f"git config --unset-all remote.{remote}.partialclonefilter && git fetch --refetch {remote}"
         yield f"in a partial clone the session cannot fetch what is missing; to have it all, type: {command}"
 
 
 def _signing(settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
     if settings.get("commit.gpgsign", "no").lower() in _TRUE:
-        kind = settings.get("gpg.format", "openpgp")
+        kind = printable(settings.get("gpg.format", "openpgp"))
         command = f"git -C {typed} rebase --force-rebase --gpg-sign {sha[:12]}"
-        yield f"commits of the session are not signed ({shown(kind)}); to sign them later, type: {command}"
+        yield f"commits of the session are not signed ({kind}); to sign them later, type: {command}"
 
 
 def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
@@ -118,5 +119,5 @@ def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed:
 
 
 def _named(names: list[str]) -> str:
-    shortened = [shown(name) for name in names[:_MOST_SHOWN]]
+    shortened = [printable(name) for name in names[:_MOST_SHOWN]]
     return ", ".join(shortened + (["..."] if len(names) > _MOST_SHOWN else []))

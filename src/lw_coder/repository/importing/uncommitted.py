@@ -57,7 +57,7 @@ def find_uncommitted(worktree: Worktree, imported: ImportResult) -> Uncommitted 
         None where it cannot be told: the branch did not follow the session's commits, a repository was
         planted, or there is more to read than is worth it.
     """
-    if imported.planted or imported.problem or (imported.tip is not None and not imported.moved):
+    if imported.nested or imported.problem or (imported.tip is not None and not imported.moved):
         return None
     try:
         with memory_limited():
