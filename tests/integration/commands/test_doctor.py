@@ -60,8 +60,8 @@ def test_what_sessions_do_without_is_told(person: Person, sample: SampleReposito
     assert status == ExitCode.ERROR
     assert [subject for subject, one in found.items() if one["remedy"]] == ["identity"]
     assert "git config --global user.email" in found["identity"]["remedy"]
-    assert "are not signed (openpgp); to sign them later, type: git -C" in found["git set-up"]["told"]
-    assert ".factory/hooks.json: its hooks do not run in sessions" in found["reviewers"]["told"]
+    assert "are not signed (openpgp); to sign them later, type: git -C" in found["git set-up"]["result"]
+    assert ".factory/hooks.json: its hooks do not run in sessions" in found["reviewers"]["result"]
 
 
 def test_a_broken_setting_hides_nothing_else(person: Person, sample: SampleRepository) -> None:
