@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.report import printable, say
 
 COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
@@ -23,6 +23,12 @@ BUILD_PROFILE = "build"
 
 _VERDICT = "failed to solve: "  # BuildKit's
 _LONGEST_REASON = 300
+# What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
+_REMOVED_MEANWHILE = (
+    "failed to get digest sha256:",
+    "failed to get destination image",
+    "No such image: sha256:",
+)
 _QUICKLY = {
     # A client exits before it has much garbage; with Go's default of 100, a fifth of its time is collecting.
     "GOGC": "400",
@@ -141,6 +147,16 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
     Raises:
         EngineError: the build failed (the message is its last error), or the log cannot be written.
     """
+    reason = _build_once(folder, project, service, log)
+    if reason and any(word in reason for word in _REMOVED_MEANWHILE):
+        say(f"Image: building {service} once more: an image was removed during the build")
+        reason = _build_once(folder, project, service, log)
+    if reason:
+        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+
+
+def _build_once(folder: Path, project: str, service: str, log: Path) -> str:
+    """Build; return the reason if it failed, else an empty string."""
     lines: list[str] = []
     try:
         # Line by line: a person may follow the log.
@@ -150,9 +166,7 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
                 file.write(line)
     except OSError as error:
         raise disk_error(log, error) from error
-    if build.returncode != 0:
-        reason = printable(_last_word(lines))
-        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+    return printable(_last_word(lines)) if build.returncode else ""
 
 
 def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
