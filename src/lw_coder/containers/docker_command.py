@@ -156,7 +156,7 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
 
 
 def _build_once(folder: Path, project: str, service: str, log: Path) -> str:
-    """Build, and return why it failed; nothing where it did not."""
+    """Build; return the reason if it failed, else an empty string."""
     lines: list[str] = []
     try:
         # Line by line: a person may follow the log.
