@@ -117,7 +117,7 @@ def load_inputs(name: str, start: Path, probe: EngineProbe) -> CodeInputs:
 
 
 def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
-    """Have the agent work, with the person at the terminal; import what it committed, count the rest."""
+    """Run the session in the person's terminal, import its commits, and count what it did not commit."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
     imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
     uncommitted = find_uncommitted(setup.worktree, imported)
@@ -224,8 +224,8 @@ def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
         return
     place = shell_path(setup.context.repository.root, setup.worktree.path)
     names = ", ".join([*left.first, *(["..."] if left.count > len(left.first) else [])])
-    say(f"Left:     {left.count} uncommitted in {place}: {names}")
-    say("          the plan's next session goes on with them; to commit them yourself:")
+    say(f"Left:     {left.count} uncommitted files in {place}: {names}")
+    say("          the plan's next session continues with them; to commit them yourself, type:")
     say(f"          git -C {place} add --all && git -C {place} commit")
 
 

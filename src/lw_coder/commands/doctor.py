@@ -148,7 +148,7 @@ def _examine_environment(
         checks.run(
             "reviewers",
             lambda: steering_notes(root, (*code_droids(), *plan_droids()), hooks_run=hooks_run),
-            lambda notes: "; ".join(notes) or "nothing in .factory stands beside them",
+            lambda notes: "; ".join(notes) or "not affected by .factory",
         )
     if env_file:
         checks.run(
@@ -165,7 +165,7 @@ def _check_git(checks: Checks, repository: git.Repository) -> None:
     checks.run(
         "git set-up",
         lambda: session_notices(repository, place, git.head_commit(repository), worktree),
-        lambda notices: "; ".join(notices) or "sessions have all of it",
+        lambda notices: "; ".join(notices) or "nothing is missing in sessions",
     )
 
 

@@ -226,9 +226,9 @@ def require_fit_path(folder: Path) -> None:
         GitError: the path holds a control character, or a percent sign that begins no escape.
     """
     if _CONTROL.search(str(folder)):
-        raise _unfit_path(folder, "holds a control character, with which Docker Compose does not start")
+        raise _unfit_path(folder, "contains a control character, which Docker Compose does not accept")
     if _PERCENT.search(str(folder)):
-        raise _unfit_path(folder, "holds a % that Docker Compose takes for the beginning of an escape")
+        raise _unfit_path(folder, "contains a % that Docker Compose reads as the start of an escape sequence")
 
 
 def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> None:

@@ -1,4 +1,4 @@
-"""What a person has set up in git and a session does without: one line each, with what to type."""
+"""What a session does not use of the person's git set-up: one line each, with a command that helps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_SHOWN = 5
 
 
 def session_notices(repository: Repository, place: Place, sha: str, worktree: Path) -> list[str]:
-    """List what sessions from a commit do without.
+    """List what is missing in sessions that start from a commit.
 
     Args:
         repository: the person's.
@@ -96,7 +96,7 @@ def _partial_clone(settings: Mapping[str, str]) -> Iterator[str]:
     if found := next(filter(None, named), None):
         remote = shlex.quote(printable(found[1]))
         command = f"git config --unset-all remote.{remote}.partialclonefilter && git fetch --refetch {remote}"
-        yield f"in a partial clone the session cannot fetch what is missing; to have it all, type: {command}"
+        yield f"in a partial clone, sessions cannot fetch missing objects; to fetch all, type: {command}"
 
 
 def _signing(settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
@@ -113,8 +113,8 @@ def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed:
     if found:
         command = f"git -C {typed} rebase --exec {shlex.quote(_MADE_AGAIN)} {sha[:12]}"
         yield (
-            f"your hooks {_named(found)} do not run in the session; to have each commit pass them, "
-            f"read the commits afterwards, and type: {command}"
+            f"your hooks {_named(found)} do not run in the session; to run them on each commit afterwards, "
+            f"review the commits and type: {command}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What stands in a worktree's .factory and would steer droid, as far as a session leaves it out."""
+"""Find files in a worktree's .factory that a session does not use: hooks, and reviewers by the same name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NAME = re.compile(rb"^name:[ \t]*[\"']?([^\"'\r\n#]{1,100})", re.MULTILINE)
 
 
 def steering_notes(worktree: Path, reviewers: Sequence[str], *, hooks_run: bool) -> list[str]:
-    """Say what of the worktree's .factory a person would otherwise count on, a line each.
+    """Describe what sessions ignore in the worktree's .factory, one line each.
 
     Args:
         worktree: the folder, which an agent may have had; nothing in it is followed or run.
@@ -38,13 +38,13 @@ def steering_notes(worktree: Path, reviewers: Sequence[str], *, hooks_run: bool)
     folder = UntrustedFolder(worktree)
     hooks = [name for name in HOOK_FILES if _HOOK.search(_read(folder, name))]
     what = (
-        "its hooks run in the session, for the reviewers too: look at it"
+        "its hooks run in this session, also for the reviewers: check the file"
         if hooks_run
-        else "its hooks do not run in sessions: they could change what the reviewers are asked"
+        else "its hooks do not run in sessions, because they could change the reviewers' prompts"
     )
     lines = [f"{name}: {what}" for name in hooks]
     return lines + [
-        f"{printable(name)}: is called {reviewer}, as lw_coder's reviewer is, which is the one that is asked"
+        f"{printable(name)}: has the name of lw_coder's reviewer {reviewer}; sessions use lw_coder's"
         for name, reviewer in _namesakes(folder, reviewers)
     ]
 

@@ -147,7 +147,9 @@ def _read_text(path: Path) -> str:
             f"{CONFIG_FILE}: cannot be read: {error.strerror}", "check its permissions"
         ) from error
     if len(content) > _LONGEST:
-        raise ConfigError(f"{CONFIG_FILE}: is longer than {_LONGEST} bytes", "keep settings alone in it")
+        raise ConfigError(
+            f"{CONFIG_FILE}: is longer than {_LONGEST} bytes", "remove everything except settings"
+        )
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -169,7 +171,7 @@ def parse_toml(text: str) -> dict[str, Any]:
             f"{CONFIG_FILE}: is not valid TOML: {printable(str(error))}", "correct that line"
         ) from error
     except ValueError as error:  # Python reads no number of more than 4300 digits
-        raise ConfigError(f"{CONFIG_FILE}: holds a number that is too long", _SEE_SCHEMA) from error
+        raise ConfigError(f"{CONFIG_FILE}: contains a number that is too long", _SEE_SCHEMA) from error
 
 
 def _code_table(values: dict[str, Any]) -> dict[str, Any]:

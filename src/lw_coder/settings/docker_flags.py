@@ -145,7 +145,7 @@ def _gpus(text: str) -> Any:
         raise _FlagValueError("takes all, a number or device=ID[,ID]")
     names = devices.strip('"').split(",")
     if not all(names):
-        raise _FlagValueError("names a device without a name")
+        raise _FlagValueError("has an empty device id")
     return [{"device_ids": names}]
 
 
@@ -233,7 +233,7 @@ def _check_mount(mount: Keys) -> None:
 def _build_secret(text: str) -> tuple[str, Keys]:
     parts = dict(_label(part) for part in text.split(","))
     if unknown := sorted(parts.keys() - _SECRET_PARTS):
-        raise _FlagValueError(f"names {unknown[0]!a}, which is no part of a secret")
+        raise _FlagValueError(f"has the unknown part {unknown[0]!a}")
     name = parts.get("id")
     if not name:
         raise _FlagValueError("has no id", "write it as id=NAME,src=FILE")

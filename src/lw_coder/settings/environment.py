@@ -106,7 +106,7 @@ def _read_env(path: Path) -> dict[str, str]:
     try:
         if path.stat().st_size > _LONGEST_ENV_FILE:
             raise EnvironmentFileError(
-                f"{path.name}: is longer than {_LONGEST_ENV_FILE} bytes", "keep variables alone in it"
+                f"{path.name}: is longer than {_LONGEST_ENV_FILE} bytes", "remove everything except variables"
             )
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -47,7 +47,7 @@ def test_unusual_names_a_tag_in_the_way_and_an_identity_of_the_shell(
     assert sample.git("log", "-1", "--format=%an %ae %cn %ce", f"refs/heads/{BRANCH}") == " ".join(
         WHO.values()
     )
-    assert f"Left:     2 uncommitted in {WORKTREE}: greeting.py, left/" in said
+    assert f"Left:     2 uncommitted files in {WORKTREE}: greeting.py, left/" in said
     assert _ended(session)["uncommitted"] == {"changed": 1, "untracked": 1, "first": ["greeting.py", "left/"]}
     _type(sample, person, said, "Merge:")
     assert (sample.root / "one.txt").is_file()
@@ -96,7 +96,7 @@ def test_a_path_in_which_compose_does_not_start_is_refused_at_once(
     with here.types(LW_CODER, "code", PLAN_ID) as terminal:
         assert terminal.wait(60) == 1
     (line,) = [line for line in shown_lines(terminal) if line.startswith("error: ")]
-    assert "the path holds a" in line
+    assert "the path contains a" in line
     assert not (elsewhere.root / ".lw_coder/worktrees").exists()
 
 

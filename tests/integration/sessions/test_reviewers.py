@@ -66,7 +66,7 @@ def test_the_repositorys_own_droids_and_hooks_review_nothing(
         _reviewed_by_ours(session.model)
     said = "\n".join(shown_lines(session.execution.terminal))
     assert ".factory/settings.json: its hooks do not run in sessions" in said
-    assert ".factory/droids/another.md: is called plan-alignment-checker, as lw_coder's reviewer is" in said
+    assert ".factory/droids/another.md: has the name of lw_coder's reviewer plan-alignment-checker" in said
     assert "custom:evil" not in {request.conversation.model for request in session.model.requests}
 
 

@@ -90,12 +90,12 @@ def test_refuses_a_bare_repository_and_a_git_folder(made: GitRepository, tmp_pat
 )
 def test_refuses_a_path_in_which_compose_does_not_start(tmp_path: Path, name: str) -> None:
     made = make_repository(tmp_path / name)
-    with pytest.raises(GitError, match=r"the path holds a (control character|% that)") as caught:
+    with pytest.raises(GitError, match=r"the path contains a (control character|% that)") as caught:
         find_repository(made.path)
     assert caught.value.message.isprintable()
     inner = make_repository(tmp_path / "other").path / name
     inner.mkdir()
-    with pytest.raises(GitError, match=r"the path holds a"):
+    with pytest.raises(GitError, match=r"the path contains a"):
         find_repository(inner)
 
 

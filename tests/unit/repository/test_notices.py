@@ -79,7 +79,7 @@ def test_a_partial_clone_can_be_completed(made: GitRepository, tmp_path: Path) -
     clone = GitRepository(tmp_path / "clone")
     subprocess.run(["git", "clone", "-q", "--filter=blob:none", source, str(clone.path)], check=True)
     (line,) = notices(clone)
-    assert line.startswith("in a partial clone the session cannot fetch what is missing")
+    assert line.startswith("in a partial clone, sessions cannot fetch missing objects")
     assert "?" in clone.run("rev-list", "--all", "--objects", "--missing=print")
     type_it(clone, line)
     assert "?" not in clone.run("rev-list", "--all", "--objects", "--missing=print")

@@ -34,7 +34,7 @@ def notes(worktree: Path, name: str, text: str, *, hooks_run: bool = False) -> l
 )
 def test_a_droid_that_is_called_like_a_reviewer_is_told_of(tmp_path: Path, name: str, text: str) -> None:
     (line,) = notes(tmp_path, f".factory/droids/{name}", text)
-    assert line.startswith(f".factory/droids/{name}: is called code-review-auditor, as lw_coder's")
+    assert line.startswith(f".factory/droids/{name}: has the name of lw_coder's reviewer code-review-auditor")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_anything_else_is_not(tmp_path: Path, name: str, text: str) -> None:
 def test_hooks_are_told_of(tmp_path: Path, name: str) -> None:
     text = json.dumps({"hooks": {"SubagentStop": []}})
     assert notes(tmp_path, name, text)[0].startswith(f"{name}: its hooks do not run in sessions")
-    assert "look at it" in notes(tmp_path, name, text, hooks_run=True)[0]
+    assert "check the file" in notes(tmp_path, name, text, hooks_run=True)[0]
 
 
 def test_a_link_out_of_the_worktree_is_not_followed(tmp_path: Path) -> None:

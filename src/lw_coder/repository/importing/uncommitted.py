@@ -1,4 +1,4 @@
-"""What a session left in its worktree without a commit: counted by git, which runs no program there."""
+"""Count what a session left uncommitted, without running any program that the agent could choose."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Uncommitted:
 
 
 def find_uncommitted(worktree: Worktree, imported: ImportResult) -> Uncommitted | None:
-    """Count what a session left without a commit.
+    """Count what a session left uncommitted.
 
     Nested repositories are not looked into, and none of the person's filters run: what the agent's
     `.gitattributes` name would otherwise be a program that works on the agent's content.
