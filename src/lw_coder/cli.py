@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from lw_coder import __version__
+from lw_coder import __version__, signals
 from lw_coder.errors import ExitCode, IdeaError, LwCoderError
 from lw_coder.report import is_utf8, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import FrameType
 
     from click.shell_completion import CompletionItem
 
@@ -69,10 +67,10 @@ def code(plan: str) -> int:
     Prompts are written for it, the images are built, and droid works in the plan's own worktree
     with you at the terminal. Leave with Ctrl+C twice; its commits are then on lw/task/<plan_id>.
     """
-    approach = _approach(asks_compose=False)
-    from lw_coder.code_command import run_code_command
+    with _approach(asks_compose=False) as approach:
+        from lw_coder.code_command import run_code_command
 
-    return run_code_command(plan, _here(), approach)
+        return run_code_command(plan, _here(), approach)
 
 
 @cli.command()
@@ -97,10 +95,10 @@ def plan(file: str | None, text: str | None) -> int:
         raise click.UsageError("give a FILE or --text, not both")
     if text is not None and not is_utf8(text):
         raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
-    approach = _approach(asks_compose=True)
-    from lw_coder.plan_command import run_plan_command
+    with _approach(asks_compose=True) as approach:
+        from lw_coder.plan_command import run_plan_command
 
-    return run_plan_command(file, text, _here(), approach)
+        return run_plan_command(file, text, _here(), approach)
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -113,10 +111,10 @@ def doctor(*, as_json: bool) -> int:
 
     Changes nothing. What is wrong is said with what to do, and the exit code is then 1.
     """
-    approach = _approach(asks_compose=True)
-    from lw_coder.doctor_command import doctor_command
+    with _approach(asks_compose=True) as approach:
+        from lw_coder.doctor_command import doctor_command
 
-    return doctor_command(_here(), approach, as_json=as_json)
+        return doctor_command(_here(), approach, as_json=as_json)
 
 
 @cli.group()
@@ -163,32 +161,45 @@ def export(plan_id: str | None) -> int:
 
 
 def main() -> None:
-    """Run the command line and exit with its ExitCode."""
+    """Run the command line and exit with its ExitCode, or with 128 + n after signal n."""
     gc.set_threshold(200_000)  # a start makes much that stays, and little that a collection could free
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)  # so that `finally` runs: containers and partial folders go
+    signals.install()
     code = _exit_code()
     gc.freeze()  # at its end the interpreter would look through all that is left; it goes with the process
     sys.exit(code)
 
 
 def _exit_code() -> int:
+    """The one boundary. A signal decides, also where its exception was lost or became another error."""
     try:
-        return int(cli(standalone_mode=False) or 0)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.USAGE
-    except LwCoderError as error:
-        line = printable(f"{error.message}; {error.remedy}")  # a file's name can hold what steers a terminal
-        click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
-        return ExitCode.ERROR
-    except (KeyboardInterrupt, click.Abort):
+        code = int(cli(standalone_mode=False) or 0)
+        signalled = signals.finish()
+    except BaseException as error:  # noqa: BLE001 - what is no Exception is raised again
+        signalled = signals.finish()
+        code = _report(error) if signalled is None else signalled
+    if signalled == ExitCode.INTERRUPTED:
         click.echo("interrupted", err=True)
-        return ExitCode.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the one boundary: whatever else it is, it is a bug of ours
-        return _report_bug(error)
+    return code if signalled is None else signalled
+
+
+def _report(error: BaseException) -> int:
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return ExitCode.USAGE
+        case LwCoderError():
+            line = printable(f"{error.message}; {error.remedy}")  # a file's name can steer a terminal
+            click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+            return ExitCode.ERROR
+        case KeyboardInterrupt() | click.Abort():
+            click.echo("interrupted", err=True)
+            return ExitCode.INTERRUPTED
+        case Exception():
+            return _report_bug(error)  # whatever else it is, it is a bug of ours
+        case _:
+            raise error
 
 
 def _report_bug(error: Exception) -> int:
@@ -213,7 +224,3 @@ def _here() -> Path:
     from pathlib import Path
 
     return Path.cwd()
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder import engine, git, images, prompt_assets, prompt_memo, run_record, runs_manager
+from lw_coder import engine, git, images, prompt_assets, prompt_memo, run_record, runs_manager, signals
 from lw_coder.background import Background, wait_for
 from lw_coder.config_loader import load_config
 from lw_coder.docker_command import COMPOSE_FILE
@@ -26,7 +26,6 @@ from lw_coder.groundwork import (
 )
 from lw_coder.homecoming import REFS_PREFIX, Homecoming, bring_home
 from lw_coder.image_names import repo_tag
-from lw_coder.interrupts import interrupts_held
 from lw_coder.locks import plan_lock
 from lw_coder.plan_file import PlanFile, load_plan
 from lw_coder.report import say, waiting
@@ -88,7 +87,7 @@ def run_code_command(name: str, start: Path, approach: Approach) -> ExitCode:
     job = load_job(name, start, approach)
     with plan_lock(job.ground.repository.root, job.plan_id):
         work = prepare(job)
-        with interrupts_held():
+        with signals.interrupts_left_to_session():
             ended, home = carry_out(work)
     report_end(job, work, ended, home)
     return exit_code(work.run, ended, home)
@@ -128,7 +127,7 @@ def prepare(job: Job) -> Workplace:
         write_build_spec(job, run)
         # All else is done while the images are built: neither needs the other.
         with Background(
-            lambda: images.build_images(run.folder, identity, job.base), awaits_client=True
+            lambda: images.build_images(run.folder, identity, job.base), cleans_up=True
         ) as building:
             engine.load_client()
             take_over(identity, job.plan_id, has_proxies=job.ground.config.allow_hosts is not None)
@@ -138,8 +137,9 @@ def prepare(job: Job) -> Workplace:
             prompts = write_prompts(job, work, building)
             built = built_images(building, repo_tag(identity))
         seal(job, work, prompts, built)
-    for line in run_record.prune(repository, keep=run):
-        say(line)
+    with signals.held():  # the run is there for good, and its session is about to begin
+        for line in run_record.prune(repository, keep=run):
+            say(line)
     return work.as_sealed()
 
 
@@ -206,6 +206,7 @@ def seal(job: Job, work: Workplace, prompts: GeneratedPrompts, built: Built) -> 
     used = replace(job.engine, compose_version=built.compose_version)
     record = run_record.begin(job.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     runs_manager.write_record(work.run, record)
+    signals.check()  # the last moment for one to undo all of it; from here on it ends the session
     runs_manager.seal_run(work.run)
 
 

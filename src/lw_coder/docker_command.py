@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from lw_coder.errors import EngineError
 from lw_coder.image_names import BASE_TAG
+from lw_coder.processes import awaited, end_group
 from lw_coder.report import printable
+from lw_coder.signals import interruptible
 
 COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # what the other includes
@@ -58,7 +61,7 @@ def quick_environment(folder: Path | None = None) -> dict[str, str]:
 
 
 class Question:
-    """A docker command that is under way."""
+    """A docker command that is under way, in a process group of its own; it has to be answered or ended."""
 
     def __init__(self, *words: str) -> None:
         self._process = self._start(words)
@@ -73,6 +76,7 @@ class Question:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                process_group=0,  # with a plugin, such as Compose
             )
         except OSError:
             return None  # asked again, python-on-whales says what is wrong
@@ -81,8 +85,14 @@ class Question:
         """Wait for what it prints; nothing where it fails."""
         if self._process is None:
             return ""
-        answer, _ = self._process.communicate()
-        return answer.strip() if self._process.returncode == 0 else ""
+        with awaited(self._process) as process, interruptible():
+            answer, _ = process.communicate()
+        return answer.strip() if process.returncode == 0 else ""
+
+    def end(self) -> None:
+        """Wait for nothing more; without effect on one that was answered."""
+        if self._process is not None:
+            end_group(self._process)
 
     def image(self) -> LocalImage | None:
         """Wait for what `ask_image` asked; None also where docker did not answer."""
@@ -101,6 +111,8 @@ def ask_image(tag: str) -> Question:
 class Approach:
     """The way to the engine: what every command asks first, under way while it looks at other things.
 
+    A context manager, at whose end no docker command of it is left.
+
     Args:
         asks_compose: whether Compose is asked for its version too, which takes as long as all else. A build
             tells it as well: what Compose builds has COMPOSE_LABEL.
@@ -110,6 +122,14 @@ class Approach:
         self._server = Question("version", "--format", "{{.Server.Version}}")
         self._compose = _ask_compose() if asks_compose else None
         self._base = ask_image(BASE_TAG)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for question in (self._server, self._compose, self._base):
+            if question is not None:
+                question.end()
 
     def server_version(self) -> str:
         """Wait for the engine's version; nothing where it does not answer."""
@@ -144,7 +164,11 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
     lines: list[str] = []
     try:
         # By the line: a person may follow the log.
-        with log.open("a", encoding="utf-8", buffering=1) as file, _build(folder, project, service) as build:
+        with (
+            log.open("a", encoding="utf-8", buffering=1) as file,
+            awaited(_build(folder, project, service)) as build,
+            interruptible(),
+        ):
             for line in build.stdout or ():
                 lines.append(line)
                 file.write(line)
@@ -165,6 +189,7 @@ def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        process_group=0,  # with Compose, which is a plugin
     )
 
 

@@ -24,8 +24,8 @@ from lw_coder.egress import (
 )
 from lw_coder.environment import API_KEY
 from lw_coder.errors import EngineError, EnvironmentFileError, SessionError
-from lw_coder.interrupts import hold_endings
 from lw_coder.report import warn
+from lw_coder.signals import Signalled, ignore_rest
 from lw_coder.terminal import drop_answers, lent
 from lw_coder.transcript_watch import stopped_if_flooded
 
@@ -156,15 +156,14 @@ def session_labels(identity: str, plan_id: str, run_name: str) -> dict[str, str]
 def run_session(folder: Path, session: SessionSpec) -> Ended:
     """Run the container at the person's terminal; whatever happens, none is left behind.
 
-    SIGTERM and SIGHUP, which come as SystemExit, end the session and no more: what it committed can still be
-    brought home. So it is with an engine that stops answering.
+    A signal ends the session and no more: what it committed can still be imported. So it is with an engine
+    that stops answering.
     """
     started = datetime.now(UTC)
     try:
-        with lent():
-            status, signalled = _watched(folder, session)
+        status, signalled = _watched(folder, session)
     finally:
-        hold_endings()  # what follows is short; a terminal that closes can end the session first, and us then
+        ignore_rest()  # what follows is short; a terminal that closes can end the session first, and us then
         refused = clear_away(session)
         drop_answers()  # those that came late
     return Ended(status, started, datetime.now(UTC), refused, signalled)
@@ -172,11 +171,12 @@ def run_session(folder: Path, session: SessionSpec) -> Ended:
 
 def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
     try:
-        with stopped_if_flooded(folder / "sessions", stop=lambda: clear_away(session)):
-            return engine.run_session(folder, session.project, {OWN_LABEL: "true"}), None
-    except SystemExit as ending:
-        status = int(ending.code or 0)
-        return status, status
+        with lent(), stopped_if_flooded(folder / "sessions", stop=lambda: clear_away(session)):
+            status = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
+            signalled = ignore_rest()  # it need not have been raised
+    except Signalled:
+        signalled = status = ignore_rest() or 0
+    return signalled or status, signalled
 
 
 def clear_away(session: SessionSpec) -> Counter[str]:

@@ -25,6 +25,7 @@ from lw_coder.docker_command import (
     quick_environment,
 )
 from lw_coder.errors import EngineError, EnvironmentFileError
+from lw_coder.signals import interruptible
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -262,7 +263,8 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
 
     compose = _client(folder, project).compose
     try:
-        with _environment(quick_environment(folder)):  # python-on-whales gives its client no other
+        # python-on-whales gives its client no other environment than this process's.
+        with _environment(quick_environment(folder)), interruptible():
             # service_ports: `run` leaves a service's ports unpublished otherwise.
             compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
     except DockerException as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lw_coder import git, images, prompt_assets, run_record, runs_manager
+from lw_coder import git, images, prompt_assets, run_record, runs_manager, signals
 from lw_coder.config_loader import load_config_or_defaults
 from lw_coder.docker_command import Approach
 from lw_coder.droid_session import (
@@ -39,7 +39,6 @@ from lw_coder.groundwork import (
 )
 from lw_coder.homecoming import bring_home
 from lw_coder.image_names import BASE_TAG
-from lw_coder.interrupts import interrupts_held
 from lw_coder.left_plans import keep_left_plans
 from lw_coder.plan_file import TASKS_FOLDER
 from lw_coder.plan_outcome import look_over, report_end, report_left, report_planted, report_tasks
@@ -96,7 +95,7 @@ def run_plan_command(file: str | None, text: str | None, start: Path, approach: 
     tidy_up(job.ground)
     with temporary_worktree(repository, job.git_sha) as worktree:
         work, originals = prepare(job, worktree)
-        with interrupts_held():
+        with signals.interrupts_left_to_session():
             ended = run_session(work.run.folder, plan_session(work))
             home = bring_home(repository, None, work.git, work.run.identity)
             left = keep_left_plans(
@@ -204,8 +203,9 @@ def prepare(job: Job, worktree: Worktree) -> tuple[Workplace, Originals]:
         with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")
         originals = seal(job, work, base)
-    for line in run_record.prune(repository, keep=run):
-        say(line)
+    with signals.held():  # the run is there for good, and its session is about to begin
+        for line in run_record.prune(repository, keep=run):
+            say(line)
     return work.as_sealed(), originals
 
 
@@ -253,6 +253,7 @@ def seal(job: Job, work: Workplace, base: str) -> Originals:
     )
     runs_manager.write_record(work.run, record)
     kept = keep_originals(tasks_folder(work), work.run.folder / ORIGINALS)
+    signals.check()  # the last moment for one to undo all of it; from here on it ends the session
     runs_manager.seal_run(work.run)
     return Originals(final.run.folder / ORIGINALS, kept.states)
 

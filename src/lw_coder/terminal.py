@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from lw_coder.signals import held
+
 # What a session could leave on: what is said after it would not be seen, or not as it is meant, and what is
 # typed would not be read so. First modes that go off one by one.
 _OFF = (
@@ -36,14 +38,15 @@ def lent() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else who is in the background stops here for good
-        with suppress(OSError, termios.error):  # a terminal that was closed
-            if before is not None:
-                termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
-            if sys.stdout.isatty():
-                sys.stdout.flush()
-                os.write(sys.stdout.fileno(), _RESET)  # what cannot be written must not wait in a buffer
-        drop_answers()
+        with held():
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else who is in the background stops here for good
+            with suppress(OSError, termios.error):  # a terminal that was closed
+                if before is not None:
+                    termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+                if sys.stdout.isatty():
+                    sys.stdout.flush()
+                    os.write(sys.stdout.fileno(), _RESET)  # what cannot be written must not wait in a buffer
+            drop_answers()
 
 
 def drop_answers() -> None:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lw_coder.background import Background, BackgroundError, wait_for
 from lw_coder.errors import EngineError
+from lw_coder.processes import awaited
+from lw_coder.signals import interruptible
 
 _SLEEPER = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60)"
 
@@ -88,19 +91,39 @@ def test_one_that_is_killed_is_a_bug_too() -> None:
         work.result()
 
 
-def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path) -> None:
-    started, began = tmp_path / "started", time.monotonic()
+@pytest.mark.parametrize("cleans_up", [False, True])
+def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path, *, cleans_up: bool) -> None:
+    started, ended = tmp_path / "started", tmp_path / "ended"
 
     def sleep() -> int:
-        return subprocess.run([sys.executable, "-c", _SLEEPER, str(started)], check=False).returncode
+        command = [sys.executable, "-c", _SLEEPER, str(started)]
+        try:
+            # A group of its own is for the call to end, that of the call's process for the block.
+            process = subprocess.Popen(command, process_group=0 if cleans_up else None)
+            with awaited(process), interruptible():
+                return process.wait()
+        finally:
+            ended.touch()
 
-    with Background(sleep, awaits_client=True):
-        while not started.exists():
-            assert time.monotonic() - began < 20
-            time.sleep(0.02)
-    assert time.monotonic() - began < 25
+    with Background(sleep, cleans_up=cleans_up):
+        _wait_until(started.exists)
+    assert ended.exists() == cleans_up
     lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [line for line in lines if str(started) in line]
+
+
+def test_one_that_has_hardly_begun_is_ended() -> None:
+    for number in range(20):
+        with Background(lambda: time.sleep(600), cleans_up=number % 2 == 0) as work:
+            pass
+        assert work.ends_within(0.0)
+
+
+def _wait_until(is_met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not is_met():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _command_line(path: Path) -> str:
