@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lw_coder import signals
+from lw_coder.foundation import signals
 
 
 def main() -> None:
