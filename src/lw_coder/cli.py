@@ -174,9 +174,9 @@ def _exit_code() -> int:
     """The one boundary. A signal decides, also where its exception was lost or became another error."""
     try:
         code = int(cli(standalone_mode=False) or 0)
-        signalled = signals.finish()
+        signalled = signals.stop_raising()
     except BaseException as error:  # noqa: BLE001 - what is no Exception is raised again
-        signalled = signals.finish()
+        signalled = signals.stop_raising()
         code = _report(error) if signalled is None else signalled
     if signalled == ExitCode.INTERRUPTED:
         click.echo("interrupted", err=True)

@@ -12,10 +12,10 @@ in the midst of a clean-up. Therefore:
 - After PATIENCE ticks without a wait it is raised in any code, whatever Python is doing.
 - It is never raised while an exception is being handled, which is when `except`, `finally` and `__exit__`
   clean up, nor in `with held():`, for what must not be broken off when nothing has failed.
-- The boundary calls `finish()`. If a signal has come, that decides the status, whatever else was raised.
+- The boundary calls `stop_raising()`. A signal that has come decides the status, whatever else was raised.
 
 From the moment that a run is sealed, a signal ends the session and not lw_coder, which imports the session's
-commits first; then `ignore_rest()` lets all others pass.
+commits first; it is the session's end that calls `stop_raising()` then.
 """
 
 from __future__ import annotations
@@ -59,18 +59,11 @@ def install() -> None:
             signal.signal(number, _remember)
     signal.signal(signal.SIGALRM, _try_again)
     sys.unraisablehook = _report_unraisable
-    atexit.register(finish)  # a tick that came after Python has dropped its handlers would kill the process
+    atexit.register(stop_raising)  # a tick after Python has dropped its handlers would kill the process
 
 
-def finish() -> int | None:
-    """Return the status that a signal asks for, or None if none has come; nothing is raised any more."""
-    status = ignore_rest()
-    _state.received = None if status is None else status - 128  # for who asks once more
-    return status
-
-
-def ignore_rest() -> int | None:
-    """Return what `finish` does, for the caller to see to; let all other signals pass.
+def stop_raising() -> int | None:
+    """Let all signals pass from here on; return the status that an earlier one asks for, or None.
 
     A terminal that closes sends SIGHUP more than once: by itself, and through its shell.
     """
@@ -78,9 +71,11 @@ def ignore_rest() -> int | None:
         if signal.getsignal(number) is _remember:
             # A handler that does nothing: ignoring the signal would be inherited by git and docker.
             signal.signal(number, _pass)
-    signal.setitimer(signal.ITIMER_REAL, 0)
     came, _state.received = _state.received, None
-    return None if came is None else 128 + came
+    if came is None:
+        return None
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return 128 + came
 
 
 @contextmanager

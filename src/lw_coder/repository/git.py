@@ -27,6 +27,9 @@ _FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_LINE = 300
 _CHUNK = 1 << 16
+# Seconds that a call whose wait is broken off has to end by itself, as nearly all do: one that is ended just
+# as it makes a lock file leaves that.
+_GRACE = 2.0
 
 
 class Identity(NamedTuple):
@@ -99,7 +102,7 @@ def run_git(
         GitError: git is not installed, the folder is absent, or (with check) git failed.
     """
     pipe = subprocess.PIPE
-    with awaited(_started(_command(args, config), place, pipe, pipe)) as process, interruptible():
+    with awaited(_started(_command(args, config), place, pipe, pipe), _GRACE) as process, interruptible():
         stdout, stderr = process.communicate(os.fsencode(stdin or ""))
     result = GitResult(process.returncode, _text(stdout), _text(stderr))
     if check and result.code != 0:

@@ -12,7 +12,7 @@ from lw_coder.containers.proxy import refused_hosts
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import warn
-from lw_coder.foundation.signals import Signalled, ignore_rest
+from lw_coder.foundation.signals import Signalled, stop_raising
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
 from lw_coder.sessions.terminal import drop_answers, lent
@@ -29,7 +29,7 @@ def run_session(folder: Path, session: SessionSpec) -> SessionResult:
     try:
         status, signalled = _watched(folder, session)
     finally:
-        ignore_rest()  # what follows is short; a terminal that closes can end the session first, and us then
+        stop_raising()  # what follows is short; a terminal that closes can end the session first, and us then
         refused = remove_containers(session)
         drop_answers()  # those that came late
     return SessionResult(status, started, datetime.now(UTC), refused, signalled)
@@ -39,9 +39,9 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
     try:
         with lent(), stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)):
             status = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
-            signalled = ignore_rest()  # it need not have been raised
+            signalled = stop_raising()  # it need not have been raised
     except Signalled:
-        signalled = status = ignore_rest() or 0
+        signalled = status = stop_raising() or 0
     return signalled or status, signalled
 
 

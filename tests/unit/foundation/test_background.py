@@ -99,7 +99,8 @@ def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path, 
         command = [sys.executable, "-c", _SLEEPER, str(started)]
         try:
             # A group of its own is for the call to end, that of the call's process for the block.
-            process = subprocess.Popen(command, process_group=0 if cleans_up else None)
+            group = 0 if cleans_up else None
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=group)
             with awaited(process), interruptible():
                 return process.wait()
         finally:
