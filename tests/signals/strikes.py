@@ -109,7 +109,7 @@ class Scene:
             _send(terminal, signal.SIGTERM)
             status = terminal.wait(LONGEST)
             left = list(self._left(in_session=True))
-        assert (status, left) == (128 + signal.SIGTERM, []), terminal.text
+        assert (status, left) == (128 + signal.SIGTERM, []), f"{status} {left}\n{terminal.text}"
         self._restore()
         return length
 

@@ -138,6 +138,7 @@ def begin_child(*, cleans_up: bool) -> None:
     """
     for number in ENDING:
         signal.signal(number, _remember if cleans_up else signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, _try_again)
     _state.reset()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
