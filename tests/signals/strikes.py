@@ -80,6 +80,7 @@ class Scene:
     sample: SampleRepository
     person: Person
     folder: Path
+    label: str = ""
     length: float = 0.0
     before: Snapshot = field(default_factory=dict)
 
@@ -93,6 +94,8 @@ class Scene:
         _start_plan_from(self.sample.plan, run_git(self.sample.root, "rev-parse", "HEAD"))
         (self.folder / "tmp").mkdir()
         shutil.copytree(self.sample.root, self.folder / "pristine", symlinks=True)
+        repository = find_repository(self.sample.root)
+        self.label = owner_label(repo_hash(root_commit(repository), repository.common_dir), PLAN_ID)
         self.person.extra |= {"TMPDIR": str(self.folder / "tmp"), MARK: str(self.folder)}
 
     def measure(self) -> None:
@@ -148,7 +151,7 @@ class Scene:
 
     def _left(self, *, in_session: bool) -> Iterator[str]:
         yield from (f"process {line}" for line in _processes(str(self.folder)))
-        yield from (f"container {one}" for one in containers(f"{PLAN_LABEL}={self._label()}"))
+        yield from (f"container {one}" for one in containers(f"{PLAN_LABEL}={self.label}"))
         yield from (
             f"lock {path.name}" for path in self.person.home.glob(".local/state/lw_coder/locks/*.json")
         )
@@ -164,10 +167,6 @@ class Scene:
         for record in runs.glob("2*/run.json"):
             if '"ended": null' in record.read_text(encoding="ascii"):
                 yield f"a run that has no end: {record}"
-
-    def _label(self) -> str:
-        repository = find_repository(self.sample.root)
-        return owner_label(repo_hash(root_commit(repository), repository.common_dir), PLAN_ID)
 
     def _restore(self) -> None:
         remove_tree(self.sample.root)
