@@ -121,15 +121,16 @@ class Scene:
         with self._typed() as terminal:
             time.sleep(strike.moment)
             in_session = self._has_session()
-            _send(terminal, signal.SIGTERM if in_session else strike.number)
+            is_the_sessions = in_session and strike.number == signal.SIGINT
+            _send(terminal, signal.SIGTERM if is_the_sessions else strike.number)
             status = self._status(terminal)
             in_session = in_session or self._has_session()
             left = [*self._left(in_session=in_session), *_bugs(terminal)]
             died = terminal.is_dead_by_signal
         if in_session or left:
             self._restore()
-        if in_session and strike.number == signal.SIGINT and status is not None:
-            status = 128 + strike.number  # it is the session's then, which another signal ended
+        if in_session and strike.number == signal.SIGINT and status == 128 + signal.SIGTERM:
+            status = 128 + strike.number  # it was the session's, which another signal ended
         return Outcome(strike, status, before_handlers=died, in_session=in_session, left=left)
 
     def _typed(self) -> Terminal:

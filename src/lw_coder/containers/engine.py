@@ -25,8 +25,7 @@ from lw_coder.containers.docker_command import (
     quick_environment,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
-from lw_coder.foundation.processes import end_marked
-from lw_coder.foundation.signals import Signalled, interruptible
+from lw_coder.foundation.signals import interruptible
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -38,7 +37,6 @@ _COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPO
 _START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and try again"
 _GROUP_REMEDY = "join the docker group (`sudo usermod -aG docker $USER`), log in again and try again"
 _PLAIN_LINE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=-]*")
-_CLIENT_MARK = "LW_CODER_CLIENT"  # a variable of the docker client of a session, and of its plugins
 _DOTENV_LINE = re.compile(r"line (\d+)")
 
 
@@ -264,15 +262,11 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     compose = _client(folder, project).compose
     try:
         # python-on-whales gives its client no other environment than this process's.
-        with _environment({**quick_environment(folder), _CLIENT_MARK: project}), interruptible():
+        with _environment(quick_environment(folder)), interruptible():
             # service_ports: `run` leaves a service's ports unpublished otherwise.
             compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
     except DockerException as error:
         return error.return_code
-    except Signalled:
-        # docker was killed; Compose, its plugin, can be making the container still.
-        end_marked(_CLIENT_MARK, project)
-        raise
     return 0
 
 

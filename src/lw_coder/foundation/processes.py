@@ -1,4 +1,4 @@
-"""Child processes, and how one is ended with all that it started."""
+"""Child processes that lead a process group of their own, and how one is ended with all that it started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lw_coder.foundation.signals import held
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 P = TypeVar("P", bound="subprocess.Popen[Any]")
 
 _PATIENCE = 10.0  # seconds after SIGTERM
-_INTERVAL = 0.02  # seconds
 _CHUNK = 1 << 16
 
 
@@ -70,30 +68,3 @@ def _read_to_end(process: subprocess.Popen[Any], seconds: float) -> bool:
             return False
         streams = [each for each in streams if each not in ready or os.read(each.fileno(), _CHUNK)]
     return True
-
-
-def end_marked(name: str, value: str) -> None:
-    """End all processes that have a variable in their environment, and wait for them.
-
-    For what somebody else started, and can have left: it has no group of its own that we know of.
-    """
-    mark = os.fsencode(f"{name}={value}\0")
-    with held():
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + _PATIENCE
-            for process in _marked(mark):
-                with suppress(ProcessLookupError):
-                    os.kill(process, number)
-            while _marked(mark) and time.monotonic() < deadline:
-                time.sleep(_INTERVAL)
-
-
-def _marked(mark: bytes) -> list[int]:
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in _content(path)]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # it has ended meanwhile, or is not ours
-        return b""

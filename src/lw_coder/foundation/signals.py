@@ -14,8 +14,8 @@ in the midst of a clean-up. Therefore:
   clean up, nor in `with held():`, for what must not be broken off when nothing has failed.
 - The boundary calls `stop_raising()`. A signal that has come decides the status, whatever else was raised.
 
-From the moment that a run is sealed, a signal ends the session and not lw_coder, which imports the session's
-commits first; it is the session's end that calls `stop_raising()` then.
+From the moment that a run is sealed, a signal ends the session (`answered_by`) and not lw_coder, which first
+imports the session's commits; it is the session's end that calls `stop_raising()` then.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from __future__ import annotations
 import atexit
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK = 0.05  # seconds
 PATIENCE = 20  # ticks that Python has handled: a process that was not scheduled has its time still
+ANSWERS = 60  # before a signal is raised all the same
 
 
 class Signalled(SystemExit):
@@ -47,6 +48,8 @@ class _State:
         self.ticks = 0
         self.holds = 0
         self.is_waiting = False
+        self.answer: Callable[[], object] | None = None
+        self.answers = 0
 
 
 _state = _State()
@@ -87,6 +90,21 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         _state.is_waiting = False
+
+
+@contextmanager
+def answered_by(answer: Callable[[], object]) -> Iterator[None]:
+    """Call something when a signal comes in this block, or has come before it, instead of raising it.
+
+    Args:
+        answer: brings about the block's end, in time: it is called every TICK until that is there. After it
+            was of no use ANSWERS times, the signal is raised.
+    """
+    _state.answer = answer
+    try:
+        yield
+    finally:
+        _state.answer = None
 
 
 def check() -> None:
@@ -156,8 +174,13 @@ def _try_again(_number: int, _frame: object) -> None:
 
 
 def _raise_if_due() -> None:
-    is_cleaning_up = _state.holds or sys.exception() is not None
-    if _state.received and not is_cleaning_up and (_state.is_waiting or _state.ticks > PATIENCE):
+    if not _state.received or _state.holds or sys.exception() is not None:
+        return
+    if _state.answer is not None and _state.answers < ANSWERS:
+        _state.answers += 1
+        with held():
+            _state.answer()
+    elif _state.is_waiting or _state.ticks > PATIENCE:
         raise Signalled(_state.received)
 
 

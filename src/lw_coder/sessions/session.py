@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lw_coder.containers.proxy import refused_hosts
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import warn
-from lw_coder.foundation.signals import Signalled, stop_raising
+from lw_coder.foundation.signals import Signalled, answered_by, stop_raising
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
 from lw_coder.sessions.terminal import drop_answers, lent
@@ -37,12 +38,25 @@ def run_session(folder: Path, session: SessionSpec) -> SessionResult:
 
 def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
     try:
-        with lent(), stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)):
+        with (
+            lent(),
+            stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)),
+            answered_by(lambda: _remove_container(session)),
+        ):
             status = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
             signalled = stop_raising()  # it need not have been raised
     except Signalled:
         signalled = status = stop_raising() or 0
     return signalled or status, signalled
+
+
+def _remove_container(session: SessionSpec) -> None:
+    """Remove the session's container, if it is there yet: Compose, which waits for it, then ends by itself.
+
+    Compose itself is not ended: it can have asked for the container, which would come after all.
+    """
+    with suppress(EngineError):
+        remove_own_containers(session.labels[PLAN_LABEL])
 
 
 def remove_containers(session: SessionSpec) -> Counter[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.foundation.processes import end_marked
 from tests.support.git_repository import make_repository
 
 # git waits for the filter, the filter for a child of its own.
@@ -68,19 +67,6 @@ def test_a_signal_ends_git_and_all_that_it_started(
     if smudge == FILTER:  # git had the time to remove what it had half made
         assert not (tmp_path / "tree").exists()
         assert repository.run("worktree", "list", "--porcelain").count("worktree ") == 1
-
-
-@pytest.mark.parametrize(
-    "script", ["sleep 600 & exec sleep 600", "trap '' TERM; touch deaf; sleep 600; sleep 600"]
-)
-def test_what_others_left_is_ended_by_its_mark(tmp_path: Path, script: str) -> None:
-    command = f"touch '{tmp_path}/started'; {script}"
-    environment = {**os.environ, MARK: str(tmp_path)}
-    with subprocess.Popen(["sh", "-c", command], env=environment, cwd=tmp_path) as process:
-        _wait_for(tmp_path / "started", process)
-        end_marked(MARK, str(tmp_path))
-        assert list(_marked(str(tmp_path))) == []
-        assert process.wait(60) in {-signal.SIGTERM, -signal.SIGKILL}
 
 
 def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
