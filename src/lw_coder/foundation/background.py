@@ -1,4 +1,4 @@
-"""Work that goes on beside the main line, with all that it starts in a process group of its own."""
+"""Background work in a child process, which has its own process group with everything that it starts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Background(Generic[T]):
     """
 
     def __init__(self, call: Callable[[], T], *, cleans_up: bool = False) -> None:
-        # Forked, while there is one thread: nothing is imported again, and the child is at work at once.
+        # Forked, while there is one thread: nothing is imported again, and the child starts at once.
         context = multiprocessing.get_context("fork")
         self._receiver, self._sender = context.Pipe(duplex=False)
         work = _Work(call, self._sender, cleans_up)
@@ -64,11 +64,11 @@ class Background(Generic[T]):
 
     @property
     def receiver(self) -> connection.Connection:
-        """What becomes readable when the call has ended."""
+        """The connection that becomes readable when the call has ended."""
         return self._receiver
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the call, that long at most; tell whether it has ended."""
+        """Wait for the call for at most so many seconds; return whether it has ended."""
         with signals.interruptible():
             return self._outcome is not None or self._receiver.poll(seconds)
 
@@ -116,11 +116,11 @@ class _Work(Generic[T]):
             self.sender.send((self.call(), None))
         except LwCoderError as error:
             self.sender.send((None, error))
-        except Exception as error:  # noqa: BLE001 - its text can hold a secret
+        except Exception as error:  # noqa: BLE001 - its text can contain a secret
             self.sender.send((None, _without_text(error)))
 
 
 def _without_text(error: Exception) -> BackgroundError:
-    told = BackgroundError(type(error).__name__)
-    told.add_note("".join(traceback.format_tb(error.__traceback__)))
-    return told
+    textless = BackgroundError(type(error).__name__)
+    textless.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return textless

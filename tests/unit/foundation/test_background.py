@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from lw_coder.foundation.background import Background, BackgroundError, wait_for
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited
 from lw_coder.foundation.signals import interruptible
+from tests.support.patience import NEVER, PATIENCE, wait_until
 
-_SLEEPER = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60)"
+_SLEEPER = f"import sys, time; open(sys.argv[1], 'w').close(); time.sleep({NEVER})"
 
 
 def _fail() -> str:
@@ -29,7 +29,6 @@ def _stumble() -> str:
 
 
 def _think() -> str:
-    time.sleep(0.2)
     return "prompts"
 
 
@@ -44,11 +43,15 @@ def test_what_it_returns_comes_back() -> None:
 
 
 def test_a_brief_wait_for_it_ends_with_it_or_before() -> None:
-    with Background(_think) as work:
-        assert not work.ends_within(0.0)
-        assert work.ends_within(60.0)
+    awaited, word = os.pipe()
+    with Background(lambda: os.read(awaited, 7).decode()) as work:
+        assert not work.ends_within(0.1)
+        os.write(word, b"prompts")
+        assert work.ends_within(PATIENCE)
         assert work.result() == "prompts"
         assert work.ends_within(0.0)
+    os.close(awaited)
+    os.close(word)
 
 
 def test_an_expected_error_comes_back_whole() -> None:
@@ -70,14 +73,12 @@ def test_another_error_comes_back_without_its_text() -> None:
 
 
 def test_a_failure_beside_what_is_waited_for_is_told_at_once() -> None:
-    began = time.monotonic()
     with (
-        Background(lambda: time.sleep(60)) as slow,
+        Background(lambda: time.sleep(NEVER)) as slow,
         Background(_fail) as failing,
         pytest.raises(EngineError, match="could not be built"),
     ):
         wait_for(slow, failing)
-    assert time.monotonic() - began < 20
 
 
 def test_what_has_ended_well_beside_it_is_not_in_the_way() -> None:
@@ -107,7 +108,7 @@ def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path, 
             ended.touch()
 
     with Background(sleep, cleans_up=cleans_up):
-        _wait_until(started.exists)
+        wait_until(started.exists, "its process")
     assert ended.exists() == cleans_up
     lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [line for line in lines if str(started) in line]
@@ -115,16 +116,9 @@ def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path, 
 
 def test_one_that_has_hardly_begun_is_ended() -> None:
     for number in range(20):
-        with Background(lambda: time.sleep(600), cleans_up=number % 2 == 0) as work:
+        with Background(lambda: time.sleep(NEVER), cleans_up=number % 2 == 0) as work:
             pass
         assert work.ends_within(0.0)
-
-
-def _wait_until(is_met: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not is_met():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _command_line(path: Path) -> str:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.git_repository import make_repository
+from tests.support.patience import PATIENCE, wait_until
 
 # git waits for the filter, the filter for a child of its own.
 FILTER = "touch '{}'; sleep 600; cat"
@@ -59,22 +59,14 @@ def test_a_signal_ends_git_and_all_that_it_started(
         cwd=repository.path,
         env={**os.environ, MARK: str(tmp_path)},
     ) as process:
-        _wait_for(started, process)
+        wait_until(started.exists, "the filter")
         process.send_signal(number)
-        assert process.wait(300) == 128 + number
+        assert process.wait(PATIENCE) == 128 + number
     assert list(_marked(str(tmp_path))) == []
     assert not (repository.path / "left").exists(), "something was at work when the clean-up began"
     if smudge == FILTER:  # git had the time to remove what it had half made
         assert not (tmp_path / "tree").exists()
         assert repository.run("worktree", "list", "--porcelain").count("worktree ") == 1
-
-
-def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _marked(mark: str) -> Iterator[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 # What the program does; `strike()` returns, or fails, once Python has called the signal's handler.
 CASES = {
     "a plain step": "strike()",
@@ -160,7 +162,7 @@ def struck(folder: Path, case: str, block: str, number: signal.Signals) -> Ended
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=PATIENCE,
         restore_signals=True,
     )
     notes = (folder / "notes").read_text(encoding="ascii").split()
