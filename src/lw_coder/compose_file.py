@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lw_coder.docker_command import COMPOSE_FILE, SERVICES_FILE
 from lw_coder.docker_flags import BuildOptions, RunOptions
@@ -14,7 +15,16 @@ from lw_coder.droid_session import Mount, SessionSpec
 from lw_coder.egress import FILTER_FILE, render_filter
 from lw_coder.shipped import shipped_folder
 
+if TYPE_CHECKING:
+    from yaml import Node, SafeDumper
+
 CA_SECRET = "ca_bundle"  # noqa: S105 - the id under which a Dockerfile mounts the certificates
+
+# All else is quoted: 1e3, 08, 1:30 or <<, without quotes, are numbers to some readers of YAML, or worse.
+# These words are text in each version of it, and nearly all keys of Compose are such.
+_PLAIN_WORD = re.compile(r"[a-z]+(_[a-z0-9]+)*")
+_NO_TEXT = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
+_ONE_LINE = 2**31 - 1
 
 _NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
 
@@ -92,7 +102,7 @@ def _services(spec: ComposeSpec) -> Yaml:
     services = skeleton["services"]
     for name in ("base", "repo"):
         if name in spec.builds:
-            services[name].update(_build_service(spec, spec.builds[name]))
+            services[name] = _merged(services[name], _build_service(spec, spec.builds[name]))
         else:
             del services[name]
     if spec.session:
@@ -102,8 +112,10 @@ def _services(spec: ComposeSpec) -> Yaml:
         skeleton.update(_named_volumes(spec))
     else:
         del services["droid"], services["proxy"], skeleton["networks"]
-    secrets = _secrets(spec)
-    return {**skeleton, **({"secrets": secrets} if secrets else {})}
+    if spec.builds:
+        return _merged(skeleton, {"secrets": _secrets(spec)})
+    del skeleton["secrets"]
+    return skeleton
 
 
 def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
@@ -281,9 +293,19 @@ def _skeleton(name: str) -> Yaml:
 def _dump(values: Yaml, name: str) -> str:
     import yaml
 
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        """Writes text so that every reader of YAML takes it for text, and for the same."""
+
+    Dumper.add_representer(str, _text_node)
     comment = _leading_comment((shipped_folder("compose") / name).read_text(encoding="utf-8"))
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return comment + yaml.dump(_literal(values), Dumper=dumper, sort_keys=False, width=1000)
+    return comment + yaml.dump(
+        _literal(values), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=_ONE_LINE
+    )
+
+
+def _text_node(dumper: SafeDumper, text: str) -> Node:
+    is_plain = _PLAIN_WORD.fullmatch(text) and text not in _NO_TEXT
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
 
 
 def _leading_comment(text: str) -> str:

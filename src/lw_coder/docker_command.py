@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from lw_coder.docker_variables import client_environment
 from lw_coder.errors import EngineError
 from lw_coder.image_names import BASE_TAG
 from lw_coder.report import printable
@@ -23,14 +24,6 @@ BUILD_PROFILE = "build"
 
 _VERDICT = "failed to solve: "  # BuildKit's
 _LONGEST_REASON = 300
-_QUICKLY = {
-    # A client ends before it has made much garbage; with Go's usual 100, a fifth of its time is collecting.
-    "GOGC": "400",
-    # Compose's own builder, while it has one, takes half the time of Bake, a plugin with a start of its own.
-    "COMPOSE_BAKE": "false",
-    # Nobody asks an image for the repository's branch and remote, which seven calls of git would tell it.
-    "BUILDX_GIT_INFO": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -46,15 +39,14 @@ class LocalImage:
     labels: Mapping[str, str]
 
 
-def quick_environment(folder: Path | None = None) -> dict[str, str]:
-    """Return this process's environment, with variables by which docker's clients take less time.
+def environment_for(folder: Path | None = None) -> dict[str, str]:
+    """Return what a docker client gets of this process's environment.
 
     Args:
-        folder: holds the Compose files that a client works on, if it does. A variable that they name goes on
-            to a build or a session, and is the person's alone.
+        folder: holds the Compose files that it works on, if it does.
     """
-    named = (folder / SERVICES_FILE).read_text(encoding="utf-8") if folder else ""
-    return {**{name: value for name, value in _QUICKLY.items() if name not in named}, **os.environ}
+    named_in = (folder / SERVICES_FILE).read_text(encoding="utf-8") if folder else ""
+    return client_environment(os.environ, named_in)
 
 
 class Question:
@@ -68,7 +60,7 @@ class Question:
         try:
             return subprocess.Popen(
                 ["docker", *words],  # noqa: S607 - the docker on the person's PATH is the one to use
-                env=quick_environment(),
+                env=environment_for(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -159,7 +151,7 @@ def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
     return subprocess.Popen(
         [*compose, "--profile", BUILD_PROFILE, "build", "--progress", "plain", service],
-        env=quick_environment(folder),
+        env=environment_for(folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lw_coder.docker_command import (
     BUILD_PROFILE,
@@ -22,8 +22,9 @@ from lw_coder.docker_command import (
     LocalImage,
     ask_image,
     disk_error,
-    quick_environment,
+    environment_for,
 )
+from lw_coder.docker_variables import client_call
 from lw_coder.errors import EngineError, EnvironmentFileError
 
 if TYPE_CHECKING:
@@ -87,10 +88,8 @@ def connect(approach: Approach, *, build_tells: bool = False) -> Engine:
 
 
 def _server_version() -> str:
-    from python_on_whales import docker
-
     with _asked():
-        server = docker.version().server
+        server = _client().version().server
     if server is None or server.version is None:
         raise EngineError("the Docker engine does not answer", _START_REMEDY)
     return str(server.version)
@@ -123,11 +122,10 @@ def installed_compose() -> str:
     Raises:
         EngineError: there is none, or one that is too old.
     """
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        return require_compose(str(docker.compose.version()))
+        return require_compose(str(_client().compose.version()))
     except DockerException:
         raise EngineError("docker compose: the plugin is missing", _COMPOSE_REMEDY) from None
 
@@ -206,7 +204,7 @@ def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, 
         Path(folder, "services.yml").write_text(yaml.safe_dump(services), encoding="utf-8")
         Path(folder, "compose.yml").write_text(yaml.safe_dump(include), encoding="utf-8")
         try:
-            config = _client(Path(folder), "lw_coder-check").compose.config(return_json=True)
+            config = _compose(Path(folder), "lw_coder-check").compose.config(return_json=True)
         except DockerException as error:
             installed_compose()  # where there is none, the file is not what is wrong
             raise _env_file_error(env_file, error.stderr or "") from None
@@ -242,12 +240,11 @@ def find_image(tag: str) -> LocalImage | None:
 
 
 def _find_image(tag: str) -> LocalImage | None:
-    from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchImage
 
     with _asked():
         try:
-            found = docker.image.inspect(tag)
+            found = _client().image.inspect(tag)
         except NoSuchImage:
             return None
     return LocalImage(found.id, found.config.labels or {})
@@ -260,26 +257,13 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     """
     from python_on_whales.exceptions import DockerException
 
-    compose = _client(folder, project).compose
+    compose = _compose(folder, project).compose
     try:
-        with _environment(quick_environment(folder)):  # python-on-whales gives its client no other
-            # service_ports: `run` leaves a service's ports unpublished otherwise.
-            compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+        # service_ports: `run` leaves a service's ports unpublished otherwise.
+        compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
     except DockerException as error:
         return error.return_code
     return 0
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have these in this process's environment, beside what is there already."""
-    added = variables.keys() - os.environ.keys()
-    os.environ.update({name: variables[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
 
 
 def containers_with(labels: Mapping[str, str], *, only_running: bool = False) -> list[str]:
@@ -288,10 +272,8 @@ def containers_with(labels: Mapping[str, str], *, only_running: bool = False) ->
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales import docker
-
     with _asked():
-        found = docker.container.list(all=not only_running, filters=_label_filters(labels))
+        found = _client().container.list(all=not only_running, filters=_label_filters(labels))
         return [container.id for container in found]
 
 
@@ -319,11 +301,10 @@ def containers_labelled(name: str) -> list[LocalContainer]:
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchContainer
 
     with _asked():
-        found = docker.container.list(all=True, filters=[("label", name)])
+        found = _client().container.list(all=True, filters=[("label", name)])
     looked: list[LocalContainer] = []
     for one in found:
         with _asked(), suppress(NoSuchContainer):  # it can go meanwhile
@@ -337,10 +318,8 @@ def networks_labelled(name: str) -> dict[str, Labels]:
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales import docker
-
     with _asked():
-        return {one.id: one.labels for one in docker.network.list(filters=[("label", name)])}
+        return {one.id: one.labels for one in _client().network.list(filters=[("label", name)])}
 
 
 def _label_filters(labels: Mapping[str, str]) -> list[tuple[Literal["label"], str]]:
@@ -349,12 +328,11 @@ def _label_filters(labels: Mapping[str, str]) -> list[tuple[Literal["label"], st
 
 def remove_containers(ids: Sequence[str]) -> None:
     """Stop and remove containers; one that has gone meanwhile is no error."""
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     for container in ids:
         try:
-            docker.container.remove(container, force=True, volumes=True)
+            _client().container.remove(container, force=True, volumes=True)
         except DockerException:
             continue
 
@@ -378,11 +356,12 @@ def remove_containers_with(labels: Mapping[str, str]) -> None:
 
 def container_log(container: str) -> str:
     """Return what a container printed; nothing if it has gone meanwhile."""
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        log = docker.container.logs(container, stream=True)  # as bytes: not all that an agent sends is text
+        log = _client().container.logs(
+            container, stream=True
+        )  # as bytes: not all that an agent sends is text
         return log if isinstance(log, str) else "".join(line.decode(errors="replace") for _, line in log)
     except DockerException:
         return ""
@@ -394,21 +373,18 @@ def networks_with(labels: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales import docker
-
     with _asked():
-        found = docker.network.list(filters=_label_filters(labels))
+        found = _client().network.list(filters=_label_filters(labels))
         return {network.id: network.labels for network in found}
 
 
 def remove_networks(ids: Sequence[str]) -> None:
     """Remove networks; one that has gone meanwhile, or that something else has joined, is no error."""
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     for network in ids:
         try:
-            docker.network.remove(network)
+            _client().network.remove(network)
         except DockerException:
             continue
 
@@ -419,24 +395,35 @@ def ensure_volume(name: str) -> None:
     Raises:
         EngineError: it cannot be made.
     """
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        if not docker.volume.exists(name):
-            docker.volume.create(name)
+        if not _client().volume.exists(name):
+            _client().volume.create(name)
     except DockerException as error:
         raise EngineError(
             f"the volume {name} could not be made: {_reason(error)}", "correct docker_run_args"
         ) from None
 
 
-def _client(folder: Path, project: str) -> DockerClient:
+def _client() -> DockerClient:
+    return _called(environment_for())
+
+
+def _compose(folder: Path, project: str) -> DockerClient:
+    return _called(
+        environment_for(folder),
+        compose_files=[folder / COMPOSE_FILE],
+        compose_project_name=project,
+        compose_profiles=[BUILD_PROFILE],
+    )
+
+
+def _called(environment: Mapping[str, str], **settings: Any) -> DockerClient:
     from python_on_whales import DockerClient
 
-    return DockerClient(
-        compose_files=[folder / COMPOSE_FILE], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
-    )
+    os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)  # it prints the environment, and the keys in it
+    return DockerClient(client_call=client_call(os.environ, environment), **settings)
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from lw_coder.egress import FILTER_FILE, AllowedHost, render_filter
 ROOT = Path("/repo/of $mine")
 RUN = ROOT / ".lw_coder/runs/a-plan/20250630T120000Z"
 IMAGE, BASE = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+GUARD = "needs_buildkit"
 LABELS = {PROXY_LABEL: "abc/a-plan", RUN_LABEL: RUN.name}
 
 
@@ -117,6 +118,7 @@ def test_builds() -> None:
         "dockerfile": ".lw_coder/runs/a-plan/20250630T120000Z/code.Dockerfile",
         "args": {"HTTP_PROXY": None},
         "labels": {"made": "here"},
+        "secrets": [GUARD],
     }
     assert set(services(spec())["services"]) == {"repo", "droid"}
 
@@ -178,14 +180,15 @@ def test_named_volumes_are_the_persons_own() -> None:
 def test_secrets_of_the_build() -> None:
     flags = ["--secret", "id=a,src=token", "--secret", "id=b,env=TOKEN", "--secret", "id=c,src=/abs/$d"]
     found = services(spec(build=flags, ca=Path("/etc/ca.pem")))
-    assert found["services"]["repo"]["build"]["secrets"] == ["ca_bundle", "a", "b", "c"]
+    assert found["services"]["repo"]["build"]["secrets"] == [GUARD, "ca_bundle", "a", "b", "c"]
     assert found["secrets"] == {
+        GUARD: {"file": "./compose.yml"},
         "ca_bundle": {"file": "/etc/ca.pem"},
         "a": {"file": "../../../../token"},
         "b": {"environment": "TOKEN"},
         "c": {"file": "/abs/$$d"},
     }
-    assert "secrets" not in services(spec())
+    assert set(services(spec())["secrets"]) == {GUARD}
 
 
 def test_build_contexts() -> None:
