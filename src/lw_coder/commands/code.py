@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.commands.session_report import exit_code, report_session, shell_path
+from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.containers import engine, images
-from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.locks import plan_lock
@@ -31,6 +32,7 @@ from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
+from lw_coder.settings.environment import build_variables
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -55,6 +57,7 @@ class Job:
         context: what the session works with.
         engine: what runs it.
         base: what the base image's name meant at the start.
+        build_variables: what the repository's build takes from the environment.
     """
 
     plan: PlanFile
@@ -62,6 +65,7 @@ class Job:
     context: SessionContext
     engine: engine.Engine
     base: LocalImage | None
+    build_variables: Mapping[str, str] = field(repr=False)
 
     @property
     def plan_id(self) -> str:
@@ -99,11 +103,12 @@ def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     context = load_context(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, context.environment.env_file)
+    variables = build_variables(context.environment, context.config.build_options.variables, os.environ)
     base = probe.base_image
     # A current base image was built by Compose: it will build again, and what it builds tells its version.
     found = require_engine(probe, context, build_tells=images.is_current(base))
     report_context(context)
-    return Job(plan, build_files, context, found, base)
+    return Job(plan, build_files, context, found, base, variables)
 
 
 def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
@@ -126,7 +131,8 @@ def prepare(job: Job) -> SessionSetup:
         write_build_spec(job, run)
         # Everything else is done while the images are built: neither needs the other.
         with Background(
-            lambda: images.build_images(run.folder, context.identity, job.base), awaits_client=True
+            lambda: images.build_images(run.folder, context.identity, job.base, job.build_variables),
+            awaits_client=True,
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
@@ -198,7 +204,7 @@ def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: I
     if imported.moved:
         say(f"Review:   git log -p {job.plan.metadata.git_sha[:12]}..{branch}")
         say(f"Merge:    git merge {branch}")
-    say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
+    say(f"Replay:   {replay_command(root, run)}")
 
 
 def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:

@@ -13,6 +13,7 @@ import click
 
 from lw_coder.commands.runs import has_pending
 from lw_coder.containers import images
+from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import check_env_file, connect, require_isolation
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
@@ -30,7 +31,13 @@ from lw_coder.runs.run_folders import Run, list_runs
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
 from lw_coder.sessions.login import choose_login
 from lw_coder.settings.config import CodeConfig, load_config
-from lw_coder.settings.environment import SessionEnvironment, load_environment
+from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.environment import (
+    SessionEnvironment,
+    build_variables,
+    load_environment,
+    refuse_steering,
+)
 
 T = TypeVar("T")
 
@@ -95,6 +102,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
+    seen.look("shell", lambda: steering(os.environ), _shell_told)
     repository = seen.look("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
         seen.look("base image", lambda: images.is_current(probe.base_image), _base_told)
@@ -110,6 +118,13 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda: check_env_file(env_file, values),
                 lambda _: "Compose reads it as lw_coder does",
             )
+        if engine and config:
+            root, run, build = repository.root, config.run_options, config.build_options
+            seen.look(
+                "docker args",
+                lambda: require_readable(root, run, build),
+                lambda _: "Compose can read what they become",
+            )
         seen.look("runs", lambda: _not_home(repository), _runs_told)
         seen.look("planted", lambda: _planted(repository), _planted_told)
     if repository and engine:
@@ -123,7 +138,7 @@ def _examine_environment(
     root = repository.root
     environment = seen.look(
         "variables",
-        lambda: load_environment(root, config.env_file, config.forward_env, os.environ),
+        lambda: _checked_environment(root, config),
         _variables_told,
     )
     env_file = environment.env_file if environment else None
@@ -143,6 +158,18 @@ def _examine_environment(
             lambda yes: _ignored_told(env_file, is_ignored=yes),
         )
     return environment
+
+
+def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
+    environment = load_environment(root, config.env_file, config.forward_env, os.environ)
+    refuse_steering([*environment.names, *config.run_options.variables], os.environ)
+    build_variables(environment, config.build_options.variables, os.environ)
+    return environment
+
+
+def _shell_told(names: Sequence[str]) -> str:
+    shown = ", ".join(names)
+    return f"{shown}: set in this shell, and not handed to docker" if names else "nothing that steers docker"
 
 
 def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found

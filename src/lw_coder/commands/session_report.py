@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.report import say, warn
+from lw_coder.settings.docker_variables import steering
 
 if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
@@ -41,6 +44,16 @@ def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCo
     if result.signalled:
         raise SystemExit(result.signalled)
     return ExitCode.OK if result.status == 0 else ExitCode.SESSION
+
+
+def replay_command(root: Path, run: Run) -> str:
+    """Write the command that replays a run from the repository's root, in a shell such as this one.
+
+    docker takes this shell's variables there; those that lw_coder does not hand on are unset.
+    """
+    unset = " ".join(f"-u {shlex.quote(name)}" for name in steering(os.environ))
+    compose = f"docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid"
+    return f"env {unset} {compose}" if unset else compose
 
 
 def shell_path(root: Path, path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
+from lw_coder.containers.labels import RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, render_filter
 from lw_coder.containers.specs import Mount, SessionSpec
 from lw_coder.foundation.shipped import shipped_folder
@@ -25,6 +26,8 @@ CA_SECRET = "ca_bundle"  # noqa: S105 - the id under which a Dockerfile mounts t
 _PLAIN_WORD = re.compile(r"[a-z]+(_[a-z0-9]+)*")
 _NO_TEXT = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 _ONE_LINE = 2**31 - 1
+
+_PAIRS = frozenset(("labels", "annotations", "sysctls", "args", "additional_contexts"))
 
 _NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
 
@@ -107,7 +110,7 @@ def _services(spec: ComposeSpec) -> Yaml:
             del services[name]
     if spec.session:
         droid = _merged({**services["droid"], **_droid(spec, spec.session)}, _run_keys(spec))
-        services["droid"] = {**droid, "environment": _as_list(droid["environment"])}
+        services["droid"] = _named_safely({**droid, "environment": _as_list(droid["environment"])})
         _confine(spec, spec.session, skeleton)
         skeleton.update(_named_volumes(spec))
     else:
@@ -125,15 +128,16 @@ def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
         del services["proxy"], file["networks"]
         return
     del services["droid"]["network_mode"]
-    services["droid"] |= {"networks": ["inside"], "depends_on": {"proxy": {"condition": "service_healthy"}}}
+    proxy = f"proxy-{session.labels[RUN_LABEL].lower()}"
+    services["droid"] |= {"networks": ["inside"], "depends_on": {proxy: {"condition": "service_healthy"}}}
     # Names are looked up where the way out is.
     names = {key: spec.run_options.keys[key] for key in _NAME_KEYS if key in spec.run_options.keys}
     mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
     labels, image = session.proxy_labels, spec.proxy_image
     own = {"image": image, "user": session.user, "labels": labels, "volumes": [_bind(spec, mount)]}
-    services["proxy"] |= {**own, **names}
-    for network in file["networks"].values():
-        network["labels"] = labels
+    services[proxy] = {**services.pop("proxy"), **own, **names}
+    for name, network in file["networks"].items():
+        network |= {"name": f"{session.project}_{name}", "labels": labels}
 
 
 def _build_service(spec: ComposeSpec, build: ImageBuild) -> Yaml:
@@ -145,7 +149,7 @@ def _build_service(spec: ComposeSpec, build: ImageBuild) -> Yaml:
         "secrets": [CA_SECRET] if spec.ca_bundle else [],
     }
     filled = {key: value for key, value in keys.items() if value}
-    return {"image": build.tag, "build": _merged(filled, _build_keys(spec, build.options))}
+    return {"image": build.tag, "build": _named_safely(_merged(filled, _build_keys(spec, build.options)))}
 
 
 def _build_keys(spec: ComposeSpec, options: BuildOptions) -> Yaml:
@@ -172,9 +176,18 @@ def _droid(spec: ComposeSpec, session: SessionSpec) -> Yaml:
     }
 
 
-def _as_list(environment: Yaml) -> list[str]:
-    """Write variables as a list: a bare name there gets the include's value, a null in a mapping does not."""
-    return [name if value is None else f"{name}={value}" for name, value in environment.items()]
+def _as_list(values: Yaml) -> list[str]:
+    """Write pairs as a list: a bare name there gets the include's value, a null in a mapping does not."""
+    return [name if value is None else f"{name}={value}" for name, value in values.items()]
+
+
+def _named_safely(keys: Yaml) -> Yaml:
+    """Write pairs as a list where Compose would take one of their names for an extension of its own."""
+    return {key: _as_list(pairs) if _has_extension(key, pairs) else pairs for key, pairs in keys.items()}
+
+
+def _has_extension(key: str, pairs: Any) -> bool:
+    return key in _PAIRS and any(name.startswith("x-") or name.isspace() for name in pairs)
 
 
 def _bind(spec: ComposeSpec, mount: Mount) -> Yaml:

@@ -121,7 +121,27 @@ def _ask_compose() -> Question:
     return Question("compose", "version")
 
 
-def build_image(folder: Path, project: str, service: str, log: Path) -> None:
+def compose_refusal(folder: Path) -> str | None:
+    """Have Compose read a folder's files; return its reason where it cannot, None where it can."""
+    compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
+    result = subprocess.run(
+        [*compose, "config", "--quiet"],
+        env=environment_for(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if result.returncode == 0:
+        return None
+    told = [line.strip() for line in result.stderr.split("\n") if line.strip()]
+    return printable(_shortened(told[-1] if told else "it gave no reason"))
+
+
+def build_image(
+    folder: Path, project: str, service: str, log: Path, variables: Mapping[str, str] | None = None
+) -> None:
     """Build a service's image.
 
     Args:
@@ -129,6 +149,7 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
         project: Compose's project name.
         service: which of its services.
         log: gets everything that the build prints.
+        variables: what the build takes from the environment, beside this process's.
 
     Raises:
         EngineError: the build failed; the message is the build's own last word. Or the log cannot be written.
@@ -136,7 +157,10 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
     lines: list[str] = []
     try:
         # By the line: a person may follow the log.
-        with log.open("a", encoding="utf-8", buffering=1) as file, _build(folder, project, service) as build:
+        with (
+            log.open("a", encoding="utf-8", buffering=1) as file,
+            _build(folder, project, service, variables or {}) as build,
+        ):
             for line in build.stdout or ():
                 lines.append(line)
                 file.write(line)
@@ -147,11 +171,11 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
         raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the whole of it")
 
 
-def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
+def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
     return subprocess.Popen(
         [*compose, "--profile", BUILD_PROFILE, "build", "--progress", "plain", service],
-        env=environment_for(folder),
+        env={**variables, **environment_for(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lw_coder.containers.client_config import DETACH_KEYS, keys_freed
 from lw_coder.containers.docker_command import (
     BUILD_PROFILE,
     COMPOSE_FILE,
@@ -25,6 +26,7 @@ from lw_coder.containers.docker_command import (
     environment_for,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
+from lw_coder.foundation.report import warn
 from lw_coder.settings.docker_variables import client_call
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 
 MIN_COMPOSE = (2, 30)  # env_file with a format, gpus; include with an env_file of its own is older
 MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
+
+Labels = Mapping[str, str]
+
+_PROJECT_LABEL = "com.docker.compose.project"
+_MOST_RETURNS = 5  # of the terminal to a session; a client that cannot stay would do so for ever
 
 _COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPOSE))} or later"
 _START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and try again"
@@ -253,20 +260,48 @@ def _find_image(tag: str) -> LocalImage | None:
 def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     """Run the droid service at the person's terminal and return its exit status.
 
+    A client can end before its session does: it was killed, or the person typed its detach keys. Then the
+    terminal is given back to the session.
+
     Where the container could not be started, Compose has said why at the terminal, and the status is its own.
     """
+    status = _run_service(folder, project, labels)
+    for _ in range(_MOST_RETURNS):
+        running = _still_running({_PROJECT_LABEL: project, **labels})
+        if not running:
+            return status
+        warn("docker's client ended before the session did; back to the session")
+        status = _attach(running)
+    return status
+
+
+def _run_service(folder: Path, project: str, labels: Mapping[str, str]) -> int:
+    with keys_freed(os.environ) as variables:
+        compose = _compose(folder, project, variables).compose
+        # service_ports: `run` leaves a service's ports unpublished otherwise.
+        return _status(
+            lambda: compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+        )
+
+
+def _attach(container: str) -> int:
+    return _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
+
+
+def _status(call: Callable[[], object]) -> int:
     from python_on_whales.exceptions import DockerException
 
-    compose = _compose(folder, project).compose
     try:
-        # service_ports: `run` leaves a service's ports unpublished otherwise.
-        compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+        call()
     except DockerException as error:
         return error.return_code
     return 0
 
 
-Labels = Mapping[str, str]
+def _still_running(labels: Labels) -> str | None:
+    with suppress(EngineError):  # it has died, and the session with it
+        return next((one.id for one in containers_with(labels, only_running=True)), None)
+    return None
 
 
 @dataclass(frozen=True)
@@ -401,9 +436,9 @@ def _client() -> DockerClient:
     return _called(environment_for())
 
 
-def _compose(folder: Path, project: str) -> DockerClient:
+def _compose(folder: Path, project: str, variables: Mapping[str, str] | None = None) -> DockerClient:
     return _called(
-        environment_for(folder),
+        {**environment_for(folder), **(variables or {})},
         compose_files=[folder / COMPOSE_FILE],
         compose_project_name=project,
         compose_profiles=[BUILD_PROFILE],

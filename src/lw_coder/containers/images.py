@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,13 +94,16 @@ def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> Ima
     return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
 
 
-def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Built:
+def build_images(
+    folder: Path, identity: str, base: LocalImage | None = None, variables: Mapping[str, str] | None = None
+) -> Built:
     """Build the base image if it is missing or out of date, then, always, the repository's.
 
     Args:
         folder: the run's, which holds the Compose files.
         identity: the repository's, from `repo_hash`.
         base: what BASE_TAG meant a moment ago, where that is known.
+        variables: what the repository's build takes from the environment, beside this process's.
 
     Raises:
         EngineError: a build failed, or Compose is missing or too old.
@@ -109,7 +113,7 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
     for _ in range(_ATTEMPTS):
         base_id = known or _ensure_base(folder, log)
         say(f"Image: building {tag} from {DOCKERFILE} (log: {log})")
-        _build_repo(folder, log)
+        _build_repo(folder, log, variables)
         repo = engine.find_image(tag)
         if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
             return Built(Images(base_id, repo.id), _compose_version(repo))
@@ -121,9 +125,9 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
     )
 
 
-def _build_repo(folder: Path, log: Path) -> None:
+def _build_repo(folder: Path, log: Path, variables: Mapping[str, str] | None) -> None:
     try:
-        docker_command.build_image(folder, _PROJECT, "repo", log)
+        docker_command.build_image(folder, _PROJECT, "repo", log, variables)
     except EngineError:
         engine.installed_compose()  # where that has gone, docker complains of a flag
         raise

@@ -93,9 +93,14 @@ RULES = (
         "write --platform into docker_build_args and docker_run_args, where a replay finds it too",
     ),
     Rule(
-        ("SOURCE_DATE_EPOCH", "BUILDX_NO_DEFAULT_ATTESTATIONS", "BUILDX_NO_DEFAULT_OCI_ARTIFACT"),
+        ("BUILDX_NO_DEFAULT_ATTESTATIONS", "BUILDX_NO_DEFAULT_OCI_ARTIFACT"),
         Use.DROPPED,
         "make another image of the same files",
+    ),
+    Rule(
+        ("SOURCE_DATE_EPOCH",),
+        Use.IGNORED,
+        "likewise; a build gets it that has it as a --build-arg",
     ),
     Rule(
         ("COMPOSE_ANSI", "COMPOSE_MENU", "COMPOSE_PROGRESS", "COMPOSE_STATUS_STDOUT", "BUILDKIT_COLORS"),
@@ -143,6 +148,7 @@ _SET = {
     # Nobody asks an image for the repository's branch and remote, which seven calls of git would tell it.
     "BUILDX_GIT_INFO": "false",
 }
+_CLIENTS_OWN = ("PATH", "HOME", "TMPDIR", "XDG_*", "LD_*", "DYLD_*", "GODEBUG", "SSL_CERT_*", "SSH_AUTH_SOCK")
 _UNLESS_SET = {
     # A client ends before it has made much garbage; with Go's usual 100, a fifth of its time is collecting.
     "GOGC": "400",
@@ -163,6 +169,14 @@ def steers(name: str) -> bool:
 def steering(process: Mapping[str, str]) -> tuple[str, ...]:
     """List the variables of an environment that would change what is built or run, and are not handed on."""
     return tuple(sorted(filter(steers, process)))
+
+
+def steers_from_file(name: str) -> bool:
+    """Tell whether a variable must not get from an env file into the environment of docker's clients."""
+    rule = rule_for(name)
+    return (rule is not None and rule.use is not Use.IGNORED) or any(
+        fnmatchcase(name, pattern) for pattern in _CLIENTS_OWN
+    )
 
 
 def client_environment(process: Mapping[str, str], named_in: str = "") -> dict[str, str]:

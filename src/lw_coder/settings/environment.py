@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.settings.docker_variables import steers, steers_from_file
 from lw_coder.settings.model_access import ModelAccess
 
 DEFAULT_ENV_FILE = ".env"
@@ -40,6 +41,8 @@ _NEVER_BY_PATTERN = (
     "COMPOSE_*",
 )
 
+_BUILD_ARGS = ".lw_coder/config.toml: docker_build_args"
+
 _CREDENTIALS_REMEDY = (
     f"put {API_KEY}=<your key from openrouter.ai/keys> into {{where}}, and, if you want other than the "
     f"defaults, {BASE_URL} and {MODEL}"
@@ -54,6 +57,7 @@ class SessionEnvironment:
         env_file: absolute path of the env file, or None where there is none.
         names: sorted names of the variables that the container gets.
         values: what each of them is, the process environment before the env file.
+        known: every variable that there is, of the file and the process.
         model: how OpenRouter, or what stands in for it, is reached.
     """
 
@@ -61,6 +65,7 @@ class SessionEnvironment:
     names: tuple[str, ...]
     model: ModelAccess
     values: Mapping[str, str] = field(repr=False)
+    known: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
 def load_environment(
@@ -82,7 +87,53 @@ def load_environment(
     _refuse_hidden_key(own, process, path)
     values = {**own, **process}
     chosen = {name: value for name, value in values.items() if _is_forwarded(name, tuple(forward))}
-    return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen)
+    return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen, values)
+
+
+def refuse_steering(names: Iterable[str], process: Mapping[str, str]) -> None:
+    """Refuse to forward a variable of the shell that would steer docker itself.
+
+    Raises:
+        EnvironmentFileError: there is one; docker does not get it, and the session would not either.
+    """
+    for name in names:
+        if name in process and steers(name):
+            raise EnvironmentFileError(
+                f".lw_coder/config.toml: {name}: steers docker itself, so it is not handed on from the shell",
+                f'write its value: "--env", "{name}=..." in docker_run_args',
+            )
+
+
+def build_variables(
+    environment: SessionEnvironment, names: Iterable[str], process: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables that docker_build_args take from the environment.
+
+    Args:
+        environment: where their values are.
+        names: their names.
+        process: this process's environment.
+
+    Raises:
+        EnvironmentFileError: one of them is nowhere, and a build would take an empty text for it without a
+            word; or it would steer docker itself.
+    """
+    for name in names:
+        if name not in environment.known:
+            raise _nowhere(name, environment.env_file.name if environment.env_file else DEFAULT_ENV_FILE)
+        if steers(name) or (name not in process and steers_from_file(name)):
+            raise EnvironmentFileError(
+                f"{_BUILD_ARGS}: {name}: steers docker itself, so no build takes it from the environment",
+                "give the build argument, or the secret's variable, another name",
+            )
+    return {name: environment.known[name] for name in names}
+
+
+def _nowhere(name: str, where: str) -> EnvironmentFileError:
+    return EnvironmentFileError(
+        f"{_BUILD_ARGS}: {name}: is not set, neither in {where} nor in the environment",
+        f"put {name}=... into {where}, or remove it from docker_build_args",
+    )
 
 
 def _env_path(root: Path, configured: str | None) -> Path | None:
