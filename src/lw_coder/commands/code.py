@@ -194,7 +194,7 @@ def seal(job: Job, setup: SessionSetup, prompts: GeneratedPrompts, built: Built)
 
 def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
     """Say what there is now, and what can be typed next."""
-    report_session(result, imported)
+    report_session(result, imported, setup.context.config.run_options)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
         say(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")

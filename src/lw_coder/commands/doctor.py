@@ -16,6 +16,7 @@ from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import check_env_file, connect, require_isolation
+from lw_coder.containers.engine_kind import find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
@@ -119,12 +120,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda _: "Compose reads it as lw_coder does",
             )
         if engine and config:
-            root, run, build = repository.root, config.run_options, config.build_options
-            seen.look(
-                "docker args",
-                lambda: require_readable(root, run, build),
-                lambda _: "Compose can read what they become",
-            )
+            _examine_docker_args(seen, repository.root, config)
         seen.look("runs", lambda: _not_home(repository), _runs_told)
         seen.look("planted", lambda: _planted(repository), _planted_told)
     if repository and engine:
@@ -158,6 +154,16 @@ def _examine_environment(
             lambda yes: _ignored_told(env_file, is_ignored=yes),
         )
     return environment
+
+
+def _examine_docker_args(seen: Examination, root: Path, config: CodeConfig) -> None:
+    run, build = config.run_options, config.build_options
+    seen.look(
+        "docker args",
+        lambda: require_readable(root, run, build),
+        lambda _: "Compose can read what they become",
+    )
+    seen.findings += [Finding("engine", kind.told, kind.remedy) for kind in find_kinds(run)]
 
 
 def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:

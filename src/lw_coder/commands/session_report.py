@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.containers.docker_command import COMPOSE_FILE
+from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.report import say, warn
@@ -17,14 +18,23 @@ if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import SessionResult
+    from lw_coder.settings.docker_flags import RunOptions
 
 
-def report_session(result: SessionResult, imported: ImportResult) -> None:
-    """Say how a session ended, and what is to be known of its commits."""
+def report_session(result: SessionResult, imported: ImportResult, options: RunOptions) -> None:
+    """Say how a session ended, and what is to be known of its commits.
+
+    Args:
+        result: how it ended.
+        imported: its commits.
+        options: docker_run_args, for what can be its failure's reason.
+    """
     for note in imported.notes:
         warn(note)
     if result.status:
         warn(f"the session ended with status {result.status}")
+        if result.signalled is None:
+            warn_of_kind(options)
     if result.refused:
         say(refusal_line(result.refused))
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from lw_coder.containers import docker_command, engine
 from lw_coder.containers.compose_files import ImageBuild
 from lw_coder.containers.docker_command import LocalImage
+from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
 from lw_coder.foundation.errors import ConfigError, EngineError
 from lw_coder.foundation.report import say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
-from lw_coder.settings.docker_flags import BuildOptions
+from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 from lw_coder.settings.environment import PROXY_NAMES
 
 DOCKERFILE = Path(".lw_coder/code.Dockerfile")
@@ -130,6 +131,7 @@ def _build_repo(folder: Path, log: Path, variables: Mapping[str, str] | None) ->
         docker_command.build_image(folder, _PROJECT, "repo", log, variables)
     except EngineError:
         engine.installed_compose()  # where that has gone, docker complains of a flag
+        warn_of_kind(RunOptions(), of_build=True)
         raise
 
 
@@ -186,6 +188,7 @@ def _build_base(folder: Path, log: Path) -> None:
     try:
         docker_command.build_image(folder, _PROJECT, "base", log)
     except EngineError as error:
+        warn_of_kind(RunOptions(), of_build=True)
         script = shipped_folder("docker") / "droid/import-base.sh"
         remedy = f"{error.remedy}; where no registry can be reached, type: sudo sh {script}"
         raise EngineError(error.message, remedy) from None

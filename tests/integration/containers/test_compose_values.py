@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render
 from lw_coder.containers.labels import PLAN_LABEL, RUN_LABEL
 from lw_coder.containers.specs import SessionSpec
+from lw_coder.foundation.errors import ConfigError
 from lw_coder.settings.docker_flags import parse_build_flags, parse_run_flags
 
 IMAGE = "sha256:" + "0" * 64
@@ -222,7 +224,7 @@ def read(tmp_path: Path) -> Callable[[str], dict[str, Service]]:
             "json",
         ]
         result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False, timeout=120)
-        assert (result.returncode, result.stderr) == (0, b"")
+        assert (result.returncode, result.stderr[-300:]) == (0, b"")
         assert b"#extensions" not in result.stdout
         # `config` doubles each dollar, so that its output can be read again.
         found: dict[str, Service] = json.loads(result.stdout.replace(b"$$", b"$"))["services"]
@@ -280,11 +282,12 @@ def test_names(read: Callable[[str], dict[str, Service]]) -> None:
     run = [word for flag in ("--label", "--annotation", "--sysctl") for word in flags(flag, pairs)]
     variables = {name: value for name, value in pairs.items() if name == name.strip()}
     run += flags("--env", variables)
-    services = read(rendered(run, [*flags("--build-arg", pairs), *flags("--label", pairs)]))
+    services = read(rendered(run, [*flags("--build-arg", variables), *flags("--label", pairs)]))
     droid, build = services["droid"], services["repo"]["build"]
-    for values in (droid["labels"], droid["annotations"], droid["sysctls"], build["args"], build["labels"]):
+    for values in (droid["labels"], droid["annotations"], droid["sysctls"], build["labels"]):
         assert {name: values.get(name) for name in pairs} == pairs
-    assert {name: droid["environment"].get(name) for name in variables} == variables
+    for values in (droid["environment"], build["args"]):
+        assert {name: values.get(name) for name in variables} == variables
 
 
 def test_names_alone(read: Callable[[str], dict[str, Service]]) -> None:
@@ -323,6 +326,41 @@ def _at(service: Service, place: str) -> Any:
     for part in place.split("."):
         found = found[part]
     return found[-1] if isinstance(found, list) else found
+
+
+@pytest.mark.parametrize(
+    ("run", "build", "what"),
+    [
+        (["--env", "NAME =x"], [], "trailing space"),
+        (["--add-host", "h:="], [], "bad host name"),
+        (["--volume", "/abs:/x${"], [], "missing a mount target"),
+        (["--memory", "lots"], [], "invalid size"),
+        ([], ["--ssh", "x"], "invalid ssh key"),
+        ([], ["--build-arg", "x-a=1", "--build-arg", "b =2"], "trailing space"),
+    ],
+)
+def test_what_compose_cannot_carry_is_refused(run: list[str], build: list[str], what: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        require_readable(Path("/nowhere"), parse_run_flags(run), parse_build_flags(build))
+    assert what in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--label", "a=\0"),
+        ("--env", "\0=a"),
+        ("--pids-limit", "9" * 30),
+        ("--cpus", "nan"),
+        ("--cpus", "inf"),
+        ("--log-opt", "x-a=1"),
+        ("--storage-opt", "x-=1"),
+    ],
+)
+def test_what_nothing_can_carry_is_refused_at_once(flag: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"docker_run_args: '{flag}'"):
+        parse_run_flags([flag, text])
 
 
 def test_a_person_can_read_it() -> None:

@@ -226,13 +226,8 @@ def test_a_build_gets_what_only_the_env_file_has(sample: SampleRepository, perso
     (sample.root / ".lw_coder/code.Dockerfile").write_text(DOCKERFILE + SHOW, encoding="ascii")
     with (sample.root / ".env").open("a", encoding="ascii") as file:
         file.write("COLOUR='light $blue'\nNPM_TOKEN='n$pm'\n")
-    before = snapshot(sample.root)
-    status, text = person.runs_to_the_end("code", PLAN_ID)
-    assert status == 1
-    assert_refused(
-        text.splitlines(), ["docker_build_args: PIP_TOKEN: is not set", ".env"], "put PIP_TOKEN=... into"
-    )
-    assert changes(before, snapshot(sample.root)) == []
+    what = "docker_build_args: PIP_TOKEN: is not set, neither in .env"
+    refused(person, sample, what, "put PIP_TOKEN=... into")
     assert person.runs_to_the_end("doctor")[0] == 1
 
     person.extra = {"PIP_TOKEN": "of the shell"}
