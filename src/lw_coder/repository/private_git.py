@@ -134,7 +134,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
             found["refs"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GitError(f"{path}: cannot be read", "keep the run's folder, and look into its git/") from error
+        raise GitError(f"{path}: cannot be read", "keep the run's folder, and inspect its git/") from error
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
@@ -146,7 +146,7 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
     found = [objects.resolve()]
     for borrowed in _alternates(objects):
         if depth >= _MAX_ALTERNATES_DEPTH:
-            raise GitError(f"{objects}: borrows objects over too many steps", "type: git repack -a -d")
+            raise GitError(f"{objects}: has too many levels of alternates", "type: git repack -a -d")
         found += object_dirs(borrowed, depth + 1) if borrowed.is_dir() else ()
     return tuple(dict.fromkeys(found))
 
@@ -156,7 +156,7 @@ def _alternates(objects: Path) -> list[Path]:
     lines = os.fsdecode(file.read_bytes()).splitlines() if file.is_file() else []
     names = [line for line in lines if line and not line.startswith("#")]
     if any(name.startswith('"') for name in names):
-        raise GitError(f"{file}: holds a quoted path", "type: git repack -a -d, then remove that file")
+        raise GitError(f"{file}: contains a quoted path", "type: git repack -a -d, then remove that file")
     return [objects / name for name in names]
 
 

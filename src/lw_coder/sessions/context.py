@@ -92,5 +92,5 @@ def report_context(context: SessionContext) -> None:
     if names := steering(os.environ):
         warn(f"{', '.join(map(printable, names))}: set in this shell, and not handed to docker")
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
-        warn("allow_hosts: sessions use a proxy of their own, which does not use yours")
+        warn("allow_hosts: sessions use their own proxy, which does not use yours")
     say(f"Agent: {context.login.value}")

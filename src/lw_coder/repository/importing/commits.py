@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
 
 REFS_PREFIX = "refs/lw_coder"
-NO_GIT_THERE = "where git would run what the agent's config says: look at them in a replay"
+NO_GIT_THERE = "do not run git there, it would use the agent's config; inspect them in a replay"
 MAX_CHANGED_FILES = 500_000  # between the branch and what it would move to
 
 _LONGEST_NAME = 200  # characters shown of what an agent named
@@ -92,7 +92,7 @@ def import_commits(
             folder is no exception but `problem`.
     """
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
-        raise GitError(f"{shown(run_name)}: git can make no ref of this run's name", "rename the run")
+        raise GitError(f"{shown(run_name)}: is not valid in a ref name", "rename the run")
     with memory_limited():
         return _brought_home(repository, worktree, session, run_name)
 
@@ -106,7 +106,7 @@ def _brought_home(
         refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
     except (GitError, OSError, MemoryError) as error:
         return replace(
-            imported, problem=f"{_why(error)}; the commits stay in {session.folder}, {NO_GIT_THERE}"
+            imported, problem=f"{_why(error)}; the commits stay in {session.folder}; {NO_GIT_THERE}"
         )
     imported = replace(imported, refs=refs, notes=imported.notes + _ignored_notes(new))
     if worktree is None or worktree.branch is None:
@@ -118,7 +118,7 @@ def _brought_home(
 def _why(error: GitError | OSError | MemoryError) -> str:
     if isinstance(error, GitError):
         return error.message
-    reason = error.strerror if isinstance(error, OSError) else "they take more memory than is safe"
+    reason = error.strerror if isinstance(error, OSError) else "they need more memory than the limit"
     return f"commits were not copied: {reason}"
 
 
@@ -166,13 +166,13 @@ def _is_home_already(repository: Repository, start: str, tip: str, old: str) -> 
 
 def _why_not_move(repository: Repository, worktree: Worktree, old: str | None, tip: str) -> str | None:
     if old is None:
-        return "it was removed meanwhile"
+        return "it was deleted during the session"
     if _checked_out_branch(worktree) != f"refs/heads/{worktree.branch}":
         return "its worktree is on another branch now"
     if old != tip and is_ancestor(repository, tip, old):
-        return "the session took back commits that it has"
+        return "the session removed commits that it has"
     if not is_ancestor(repository, old, tip):
-        return "it does not lead to the session's commits (one side rewrote or added some)"
+        return "it cannot be fast-forwarded to the session's commits (one side rewrote or added commits)"
     return None
 
 
@@ -182,14 +182,14 @@ def _checked_out_branch(worktree: Worktree) -> str:
 
 def _why_not_link(links: Sequence[Gitlink]) -> str | None:
     new = [link.path for link in links if link.is_new]
-    return f"the commits bring nested repositories along: {_named(new)}" if new else None
+    return f"the commits add nested repositories: {_named(new)}" if new else None
 
 
 def _submodule_notes(links: Sequence[Gitlink]) -> tuple[str, ...]:
     if not links:
         return ()
     names = _named([link.path for link in links])
-    return (f"the commits move a submodule: {names}; look at it and at .gitmodules before you update it",)
+    return (f"the commits move a submodule: {names}; check it and .gitmodules before you update it",)
 
 
 def _named(paths: Sequence[str]) -> str:
@@ -208,7 +208,7 @@ def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
     for count, modes in enumerate(fields):
         if count > MAX_CHANGED_FILES:
             problem = f"its commits change more than {MAX_CHANGED_FILES} files"
-            raise GitError(problem, "look at the commits where they are")
+            raise GitError(problem, "inspect the commits in the run's refs")
         path = next(fields)
         before, after = modes.removeprefix(":").split(" ")[:2]
         if after == _GITLINK:
@@ -241,4 +241,4 @@ def _ignored_notes(new: NewRefs) -> tuple[str, ...]:
     if not new.ignored:
         return ()
     first = repr(new.ignored[0][:_LONGEST_NAME])
-    return (f"{len(new.ignored)} names in the run's git folder are no refs and were left: {first}",)
+    return (f"{len(new.ignored)} names in the run's git folder are not valid refs and were ignored: {first}",)
