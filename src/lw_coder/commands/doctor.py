@@ -177,7 +177,11 @@ def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
 
 def _shell_told(names: Sequence[str]) -> str:
     shown = ", ".join(names)
-    return f"{shown}: set in this shell, and not handed to docker" if names else "nothing that steers docker"
+    return (
+        f"{shown}: set in this shell, but not passed to docker"
+        if names
+        else "no variable changes what docker does"
+    )
 
 
 def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found

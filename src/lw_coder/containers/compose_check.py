@@ -38,8 +38,8 @@ def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
     if refusal is not None:
         installed_compose()  # if there is none, the flags are not what is wrong
         raise ConfigError(
-            f".lw_coder/config.toml: Docker Compose cannot read what the docker args become: {refusal}",
-            "correct that value in docker_run_args or docker_build_args",
+            f".lw_coder/config.toml: Docker Compose refuses docker_run_args or docker_build_args: {refusal}",
+            "correct that value",
         )
 
 

@@ -268,7 +268,7 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
         running = _still_running({_PROJECT_LABEL: project, **labels})
         if not running:
             return status
-        warn("docker's client ended before the session did; back to the session")
+        warn("the docker client exited, but the session is still running; reconnecting to it")
         status = _attach(running)
     return status
 

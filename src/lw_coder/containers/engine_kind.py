@@ -12,8 +12,8 @@ from lw_coder.containers.docker_command import Question
 from lw_coder.foundation.report import warn
 from lw_coder.settings.docker_flags import RunOptions
 
-_OTHER_USER = "a session's user is another one on the host, who cannot write the worktree"
-_SNAP = "install Docker Engine's own packages (docs.docker.com/engine/install) in the snap's place"
+_OTHER_USER = "a session runs as a different user on the host, which cannot write to the worktree"
+_SNAP = "replace the snap with Docker Engine's own packages (docs.docker.com/engine/install)"
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ def describe(info: Mapping[str, Any], client: str, options: RunOptions) -> list[
     kinds = []
     if "rootless" in traits:
         kinds.append(
-            Kind(f"Docker is rootless: {_OTHER_USER}", "use the system's: docker context use default")
+            Kind(f"Docker is rootless: {_OTHER_USER}", "use the system's engine: docker context use default")
         )
     if "userns" in traits:
         kinds.append(_userns(options))
     if "selinux" in traits:
         kinds.append(_selinux(options))
     if "/snap/" in client or str(info.get("DockerRootDir")).startswith("/var/snap/"):
-        told = "Docker is a snap: it sees no hidden folders, nor files outside of your home"
+        told = "Docker is a snap: it cannot see hidden folders or files outside your home folder"
         kinds.append(Kind(told, _SNAP, hinders_builds=True))
     if any("io.containerd.snapshotter" in str(one) for one in _list(info, "DriverStatus")):
         kinds.append(
-            Kind("images are in containerd's store: runs from before it was chosen have no image there")
+            Kind("images are in containerd's store: runs from before the change to it cannot be replayed")
         )
     return kinds
 
@@ -87,7 +87,7 @@ def _list(info: Mapping[str, Any], key: str) -> Sequence[Any]:
 
 def _userns(options: RunOptions) -> Kind:
     if options.keys.get("userns_mode") == "host":
-        return Kind("Docker remaps users (userns-remap), and sessions have --userns host")
+        return Kind("Docker remaps users (userns-remap); sessions use --userns host")
     return Kind(
         f"Docker remaps users (userns-remap): {_OTHER_USER}", 'add "--userns", "host" to docker_run_args'
     )
@@ -95,8 +95,8 @@ def _userns(options: RunOptions) -> Kind:
 
 def _selinux(options: RunOptions) -> Kind:
     if not {"label=disable", "label:disable"}.isdisjoint(options.keys.get("security_opt", ())):
-        return Kind("Docker uses SELinux, and sessions have --security-opt label=disable")
+        return Kind("Docker uses SELinux; sessions use --security-opt label=disable")
     return Kind(
-        "Docker uses SELinux: a session may not read the files that it mounts",
+        "Docker uses SELinux: a session may be unable to read its mounts",
         'add "--security-opt", "label=disable" to docker_run_args',
     )

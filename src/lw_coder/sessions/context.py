@@ -90,7 +90,7 @@ def report_context(context: SessionContext) -> None:
     for line in config.warnings():
         warn(line)
     if names := steering(os.environ):
-        warn(f"{', '.join(map(printable, names))}: set in this shell, and not handed to docker")
+        warn(f"{', '.join(map(printable, names))}: set in this shell, but not passed to docker")
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
         warn("allow_hosts: sessions use their own proxy, which does not use yours")
     say(f"Agent: {context.login.value}")

@@ -115,7 +115,7 @@ def _label(text: str) -> tuple[str, str]:
 def _option(text: str) -> tuple[str, str]:
     name, value = _required_pair(text)
     if name.startswith("x-") or name.isspace():
-        raise _FlagValueError(f"names {name!a}, which Compose leaves out", "write another name")
+        raise _FlagValueError(f"names {name!a}, which Compose ignores", "write another name")
     return name, value
 
 
@@ -453,7 +453,7 @@ def _carried(text: str, value: Any) -> Any:
     if "\0" in text:
         raise _FlagValueError("holds a NUL character", "remove it")
     if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # not a number is not either
-        raise _FlagValueError("has a number that is too large", "write one of at most 64 bits")
+        raise _FlagValueError("has a number that does not fit into 64 bits", "write a smaller number")
     return value
 
 

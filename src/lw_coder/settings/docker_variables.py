@@ -1,7 +1,7 @@
-"""The variables of a person's shell that docker's clients read: which of them lw_coder hands on.
+"""The variables of a person's shell that docker's clients read: which of them lw_coder passes on.
 
-One table for builds, sessions and questions alike. What chooses an engine, or says who asks it, is handed on.
-What changes what is built or run is not: a session is what its Compose files say, whatever shell started it.
+One table for builds, sessions and queries. Variables that choose an engine, or hold its credentials, are
+passed on. Those that change what is built or run are not: a session's Compose files alone decide that.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Use(Enum):
     """What becomes of a variable when docker is called."""
 
     KEPT = "kept"
-    DROPPED = "dropped"  # and told to the person
-    IGNORED = "dropped without a word"  # it only changes what a client prints, or how fast it is
+    DROPPED = "dropped"  # with a warning
+    IGNORED = "dropped silently"  # it only changes what a client prints, or how fast it is
 
 
 @dataclass(frozen=True)
@@ -48,64 +48,64 @@ RULES = (
     Rule(
         ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION"),
         Use.KEPT,
-        "choose the engine, and how it is spoken to",
+        "choose the engine and its API version",
     ),
     Rule(
         ("DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CUSTOM_HEADERS"),
         Use.KEPT,
-        "say who asks the engine, and whether it is the right one",
+        "credentials for the engine",
     ),
     Rule(("DOCKER_AUTH_CONFIG",), Use.KEPT, "credentials for registries"),
     Rule(
         ("DOCKER_CONTENT_TRUST*", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"),
         Use.KEPT,
-        "rules of yours about what may be pulled, which must not be weakened",
+        "your rules about what may be pulled",
     ),
-    Rule(("BUILDX_CONFIG",), Use.KEPT, "a folder for buildx's own files; the builder is named by lw_coder"),
+    Rule(("BUILDX_CONFIG",), Use.KEPT, "buildx's own folder; lw_coder names the builder itself"),
     Rule(
         ("DOCKER_BUILDKIT", "COMPOSE_DOCKER_CLI_BUILD"),
         Use.DROPPED,
-        "the classic builder does not read the ignore file, and would put .env into the image",
+        "the classic builder ignores the ignore file, and would copy .env into the image",
     ),
     Rule(
         ("COMPOSE_BAKE", "BUILDX_BUILDER", "BUILDKIT_HOST", "BUILDX_NO_DEFAULT_LOAD"),
         Use.DROPPED,
-        "choose another builder, which may not see the base image, or may keep its result to itself",
+        "choose another builder, which may not have the base image, or may not load its result",
     ),
     Rule(
         ("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"),
         Use.DROPPED,
-        "the variables come from env_file and the shell alone",
+        "variables come from env_file and the shell only",
     ),
     Rule(
         ("COMPOSE_PROJECT_NAME", "COMPOSE_REMOVE_ORPHANS", "COMPOSE_IGNORE_ORPHANS", "COMPOSE_COMPATIBILITY"),
         Use.DROPPED,
-        "each run is a project of its own; in a shared one it would remove what another run uses",
+        "each run is its own project; in a shared one it would remove what another run uses",
     ),
     Rule(
         ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROFILES", "COMPOSE_CONVERT_WINDOWS_PATHS"),
         Use.DROPPED,
-        "the Compose files are the run's own",
+        "each run has its own Compose files",
     ),
     Rule(
         ("DOCKER_DEFAULT_PLATFORM",),
         Use.DROPPED,
-        "write --platform into docker_build_args and docker_run_args, where a replay finds it too",
+        "use --platform in docker_build_args and docker_run_args, which replays use too",
     ),
     Rule(
         ("BUILDX_NO_DEFAULT_ATTESTATIONS", "BUILDX_NO_DEFAULT_OCI_ARTIFACT"),
         Use.DROPPED,
-        "make another image of the same files",
+        "make a different image from the same files",
     ),
     Rule(
         ("SOURCE_DATE_EPOCH",),
         Use.IGNORED,
-        "likewise; a build gets it that has it as a --build-arg",
+        "likewise; a build that has it as a --build-arg gets it",
     ),
     Rule(
         ("COMPOSE_ANSI", "COMPOSE_MENU", "COMPOSE_PROGRESS", "COMPOSE_STATUS_STDOUT", "BUILDKIT_COLORS"),
         Use.IGNORED,
-        "change what a client prints, which lw_coder reads or keeps as a log",
+        "change what a client prints, which lw_coder reads or logs",
     ),
     Rule(
         ("BUILDKIT_PROGRESS", "BUILDKIT_TTY_LOG_LINES", "DOCKER_CLI_HINTS", "DOCKER_CLI_HOOKS"),
@@ -115,27 +115,27 @@ RULES = (
     Rule(
         ("DOCKER_HIDE_LEGACY_COMMANDS", "DOCKER_COMPLETION_*", "DOCKER_CLI_DISABLE_*"),
         Use.IGNORED,
-        "change what a client prints for a person who types",
+        "change what a client prints",
     ),
     Rule(
         ("DOCKER_CLI_PLUGIN_*", "DOCKER_CLI_EXPERIMENTAL"),
         Use.IGNORED,
-        "set by docker for its plugins, where lw_coder itself runs below one",
+        "docker sets them for its plugins",
     ),
     Rule(
         ("COMPOSE_PARALLEL_LIMIT", "BUILDX_GIT_*", "BUILDX_CPU_PROFILE", "BUILDX_MEM_PROFILE"),
         Use.IGNORED,
-        "there is one image at a time to build, and nobody asks it for the branch or a profile",
+        "lw_coder builds one image at a time, without the branch's name or a profile",
     ),
     Rule(
         ("OTEL_*", "DOCKER_CLI_OTEL_*"),
         Use.IGNORED,
-        "a collector of traces that is away would hold up each call; a session gets those that it forwards",
+        "an unreachable collector of traces would delay every call; a session gets those that it forwards",
     ),
     Rule(
         ("COMPOSE_*", "BUILDX_*", "BUILDKIT_*", "BAKE_*", "DOCKER_*"),
         Use.DROPPED,
-        "what is not in this table is not handed on",
+        "variables that are not in this table are not passed on",
     ),
 )
 
@@ -167,7 +167,7 @@ def steers(name: str) -> bool:
 
 
 def steering(process: Mapping[str, str]) -> tuple[str, ...]:
-    """List the variables of an environment that would change what is built or run, and are not handed on."""
+    """List the variables of an environment that would change what is built or run, and are not passed on."""
     return tuple(sorted(filter(steers, process)))
 
 

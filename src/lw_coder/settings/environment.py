@@ -91,7 +91,7 @@ def load_environment(
 
 
 def refuse_steering(names: Iterable[str], process: Mapping[str, str]) -> None:
-    """Refuse to forward a variable of the shell that would steer docker itself.
+    """Refuse to forward a variable of the shell that would change what docker does.
 
     Raises:
         EnvironmentFileError: there is one; docker does not get it, and the session would not either.
@@ -99,7 +99,7 @@ def refuse_steering(names: Iterable[str], process: Mapping[str, str]) -> None:
     for name in names:
         if name in process and steers(name):
             raise EnvironmentFileError(
-                f".lw_coder/config.toml: {name}: steers docker itself, so it is not handed on from the shell",
+                f".lw_coder/config.toml: {name}: changes what docker does, so the shell's is not passed on",
                 f'write its value: "--env", "{name}=..." in docker_run_args',
             )
 
@@ -116,14 +116,14 @@ def build_variables(
 
     Raises:
         EnvironmentFileError: one of them is nowhere, and a build would take an empty text for it without a
-            word; or it would steer docker itself.
+            word; or it would change what docker does.
     """
     for name in names:
         if name not in environment.known:
             raise _nowhere(name, environment.env_file.name if environment.env_file else DEFAULT_ENV_FILE)
         if steers(name) or (name not in process and steers_from_file(name)):
             raise EnvironmentFileError(
-                f"{_BUILD_ARGS}: {name}: steers docker itself, so no build takes it from the environment",
+                f"{_BUILD_ARGS}: {name}: changes what docker does, so no build takes it from the environment",
                 "give the build argument, or the secret's variable, another name",
             )
     return {name: environment.known[name] for name in names}
@@ -131,7 +131,7 @@ def build_variables(
 
 def _nowhere(name: str, where: str) -> EnvironmentFileError:
     return EnvironmentFileError(
-        f"{_BUILD_ARGS}: {name}: is not set, neither in {where} nor in the environment",
+        f"{_BUILD_ARGS}: {name}: is set neither in {where} nor in the environment",
         f"put {name}=... into {where}, or remove it from docker_build_args",
     )
 

@@ -151,7 +151,7 @@ def test_the_person_is_told_and_the_replay_line_unsets(person: Person) -> None:
     person.extra = {"COMPOSE_ENV_FILES": "/nowhere", "DOCKER_BUILDKIT": "0", "COMPOSE_MENU": "1"}
     status, text = person.runs_to_the_end("code", PLAN_ID)
     assert (status, f"The key is {KEY}." in text) == (0, True)
-    assert "COMPOSE_ENV_FILES, DOCKER_BUILDKIT: set in this shell, and not handed to docker" in text
+    assert "COMPOSE_ENV_FILES, DOCKER_BUILDKIT: set in this shell, but not passed to docker" in text
     line = next(one for one in text.splitlines() if one.startswith("Replay:")).removeprefix("Replay:").split()
     assert line[:5] == ["env", "-u", "COMPOSE_ENV_FILES", "-u", "DOCKER_BUILDKIT"]
     with person.types(*line) as terminal:
@@ -226,7 +226,7 @@ def test_a_build_gets_what_only_the_env_file_has(sample: SampleRepository, perso
     (sample.root / ".lw_coder/code.Dockerfile").write_text(DOCKERFILE + SHOW, encoding="ascii")
     with (sample.root / ".env").open("a", encoding="ascii") as file:
         file.write("COLOUR='light $blue'\nNPM_TOKEN='n$pm'\n")
-    what = "docker_build_args: PIP_TOKEN: is not set, neither in .env"
+    what = "docker_build_args: PIP_TOKEN: is set neither in .env"
     refused(person, sample, what, "put PIP_TOKEN=... into")
     assert person.runs_to_the_end("doctor")[0] == 1
 
@@ -256,7 +256,7 @@ def test_what_would_steer_docker_is_no_build_variable(
     with (sample.root / ".env").open("a", encoding="ascii") as file:
         file.write(f"{line}\n")
     person.extra = shell
-    refused(person, sample, "steers docker itself", "another name")
+    refused(person, sample, "changes what docker does", "another name")
 
 
 def test_what_would_steer_docker_is_not_forwarded_from_the_shell(
@@ -265,4 +265,4 @@ def test_what_would_steer_docker_is_not_forwarded_from_the_shell(
     config = '[code]\nforward_env = ["OPENROUTER_*", "COMPOSE_PROFILES"]\n'
     (sample.root / ".lw_coder/config.toml").write_text(config, encoding="ascii")
     person.extra = {"COMPOSE_PROFILES": "build"}
-    refused(person, sample, "COMPOSE_PROFILES: steers docker itself", "write its value")
+    refused(person, sample, "COMPOSE_PROFILES: changes what docker does", "write its value")

@@ -59,7 +59,7 @@ def test_a_session_outlives_its_client(person: Person) -> None:
         before = execution.container
         for client in _clients(execution.run):
             os.kill(client, signal.SIGKILL)
-        terminal.wait_for("back to the session", timeout=60)
+        terminal.wait_for("reconnecting to it", timeout=60)
         assert execution.container == before
         _types_until_heard(execution)
         terminal.type("x")
