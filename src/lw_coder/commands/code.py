@@ -102,7 +102,9 @@ def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     context = load_context(repository, load_config(repository.root))
-    build_files = images.read_build_files(repository.root, context.environment.env_file)
+    build_files = images.read_build_files(
+        repository.root, context.environment.env_file, context.config.build_options
+    )
     variables = build_variables(context.environment, context.config.build_options.variables, os.environ)
     base = probe.base_image
     # A current base image was built by Compose: it will build again, and what it builds tells its version.

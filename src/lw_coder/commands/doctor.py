@@ -139,7 +139,9 @@ def _examine_environment(
     )
     env_file = environment.env_file if environment else None
     seen.look(
-        "code.Dockerfile", lambda: images.read_build_files(root, env_file), lambda _: str(images.DOCKERFILE)
+        "code.Dockerfile",
+        lambda: images.read_build_files(root, env_file, config.build_options),
+        lambda _: str(images.DOCKERFILE),
     )
     seen.look(
         "certificates",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from lw_coder.containers import docker_command, engine
@@ -15,7 +17,7 @@ from lw_coder.containers.docker_command import LocalImage
 from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
 from lw_coder.foundation.errors import ConfigError, EngineError
-from lw_coder.foundation.report import say
+from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions
@@ -41,6 +43,12 @@ _NEVER_IN_AN_IMAGE = (
     ".lw_coder/worktrees",
     ".lw_coder/temp-worktrees",
 )
+
+
+_MARKS = re.compile(r"[\\*?\[\]!#]")  # what an ignore file does not take for itself
+# Frontends from before 1.1 read no ignore file beside the Dockerfile.
+_SYNTAX = re.compile(r"(?:#|//)\s*syntax\s*=\s*(\S+)\s*", re.IGNORECASE)
+_OLD_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?:(?:v?1\.0\b|experimental\b).*")
 
 
 @dataclass(frozen=True)
@@ -203,27 +211,43 @@ def _current(base: LocalImage | None) -> str | None:
     return base.id if base and is_current(base) else None
 
 
-def read_build_files(root: Path, env_file: Path | None) -> RepoBuildFiles:
+def read_build_files(
+    root: Path, env_file: Path | None, options: BuildOptions | None = None
+) -> RepoBuildFiles:
     """Read what the repository's image is built from.
 
     Args:
         root: the repository's root.
         env_file: the session's env file, which must never reach the build.
+        options: docker_build_args, which can name the Dockerfile's syntax.
 
     Raises:
-        ConfigError: the Dockerfile is missing or unreadable.
+        ConfigError: the Dockerfile is missing or unreadable, or its syntax is one that reads no ignore file.
     """
     dockerfile = _read(root / DOCKERFILE, DOCKERFILE)
+    _require_syntax(dockerfile, (options or BuildOptions()).keys.get("args", {}))
     ignore = _read(root / IGNORE_FILE, IGNORE_FILE) if (root / IGNORE_FILE).exists() else ""
     never = [*_NEVER_IN_AN_IMAGE, *(_inside(root, env_file) if env_file else [])]
     return RepoBuildFiles(dockerfile, "\n".join([ignore, *never, ""]).lstrip("\n"))
 
 
+def _require_syntax(dockerfile: str, args: Mapping[str, str | None]) -> None:
+    lines = dockerfile.lstrip("\ufeff").split("\n")
+    head = takewhile(lambda line: line.startswith(("#", "//")), lines)
+    named = next((found[1] for line in head if (found := _SYNTAX.fullmatch(line))), "")
+    syntax = args.get("BUILDKIT_SYNTAX") or named
+    if _OLD_SYNTAX.fullmatch(syntax):
+        raise ConfigError(
+            f"{DOCKERFILE}: its syntax {printable(syntax)} reads no ignore file: .env would be in the image",
+            "remove the line, or use docker/dockerfile:1",
+        )
+
+
 def _inside(root: Path, path: Path) -> list[str]:
-    """Name a file of the repository, and the one that it leads to if it is a link."""
+    """Write the pattern of a file of the repository, and of the one that it leads to if it is a link."""
     places = ((path, root), (path.resolve(), root.resolve()))
     names = [str(place.relative_to(top)) for place, top in places if place.is_relative_to(top)]
-    return list(dict.fromkeys(names))
+    return [_MARKS.sub(r"\\\g<0>", name) for name in dict.fromkeys(names)]
 
 
 def _read(path: Path, name: Path) -> str:

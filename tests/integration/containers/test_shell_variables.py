@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -85,6 +86,15 @@ def test_no_image_holds_an_env_file_whatever_the_shell_says(sample: SampleReposi
 
 def _own_architecture() -> str:
     return docker("version", "--format", "{{.Server.Arch}}")
+
+
+@pytest.mark.parametrize("name", ["keys/[prod]*.txt", "!keys?.txt", "#keys.txt", "back\\slash"])
+def test_no_image_holds_an_env_file_of_any_name(sample: SampleRepository, person: Person, name: str) -> None:
+    """What is a mark in an ignore file is a part of a name here."""
+    (sample.root / name).parent.mkdir(exist_ok=True)
+    shutil.copy(sample.root / ".env", sample.root / name)
+    (sample.root / ".lw_coder/config.toml").write_text(f"[code]\nenv_file = '{name}'\n", encoding="ascii")
+    assert secrets_in(built_image(person, sample)) == ""
 
 
 def test_the_builder_is_the_engines_own(sample: SampleRepository, person: Person) -> None:
