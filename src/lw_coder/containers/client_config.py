@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -40,6 +38,8 @@ def keys_freed(process: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _can_see_it() -> bool:
+    import shutil
+
     return sys.platform == "linux" and "/snap/" not in str(shutil.which("docker"))
 
 
@@ -48,6 +48,9 @@ def _changed_copy(process: Mapping[str, str], made: ExitStack) -> str:
 
     That file can hold credentials, so that no copy of it is written.
     """
+    import shutil
+    import tempfile
+
     memory = os.memfd_create("docker-config")
     made.callback(os.close, memory)
     os.write(memory, json.dumps({**client_config(process), "detachKeys": DETACH_KEYS}).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render
@@ -28,6 +27,8 @@ def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
         ConfigError: it cannot; otherwise the person would learn that when the prompts are paid for.
         EngineError: there is no Compose, or the temporary folder cannot be written.
     """
+    import tempfile
+
     if not (run.keys or build.keys):
         return
     try:

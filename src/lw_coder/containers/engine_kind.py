@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +36,8 @@ def find_kinds(options: RunOptions) -> list[Kind]:
     Args:
         options: docker_run_args, which may hold the remedy already.
     """
+    import shutil
+
     answer = Question("info", "--format", "{{json .}}").answer()
     return describe(json.loads(answer), str(shutil.which("docker")), options) if answer else []
 

@@ -7,7 +7,6 @@ passed on. Those that change what is built or run are not: a session's Compose f
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -139,6 +138,8 @@ RULES = (
     ),
 )
 
+_BEGINNINGS = tuple({name.partition("_")[0] for rule in RULES for name in rule.names})
+
 # Go's own (GODEBUG, GOMAXPROCS, ...), proxies, certificates, HOME and PATH are in no rule: they are how a
 # client runs and reaches an engine.
 _SET = {
@@ -157,6 +158,10 @@ _UNLESS_SET = {
 
 def rule_for(name: str) -> Rule | None:
     """Return the rule that decides about a variable; None for what docker's clients do not read."""
+    if not name.startswith(
+        _BEGINNINGS
+    ):  # as nearly all: patterns are slow, and asked for at each call of docker
+        return None
     return next((rule for rule in RULES if rule.covers(name)), None)
 
 
@@ -229,6 +234,8 @@ def client_call(process: Mapping[str, str], environment: Mapping[str, str]) -> l
 
     Only names, and values of lw_coder's own, stand in them.
     """
+    import shutil
+
     removed = [word for name in process if name not in environment for word in ("-u", name)]
     added = [f"{name}={value}" for name, value in environment.items() if process.get(name) != value]
     if not shutil.which("docker"):

@@ -39,6 +39,9 @@ _NEVER_BY_PATTERN = (
     "LD_*",
     "DOCKER_*",
     "COMPOSE_*",
+    "BUILDX_*",
+    "BUILDKIT_*",
+    "BAKE_*",
 )
 
 _BUILD_ARGS = ".lw_coder/config.toml: docker_build_args"
