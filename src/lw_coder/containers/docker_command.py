@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.report import printable, say
 from lw_coder.settings.docker_variables import client_environment
 
 COMPOSE_FILE = "compose.yml"
@@ -24,6 +24,12 @@ BUILD_PROFILE = "build"
 
 _VERDICT = "failed to solve: "  # BuildKit's
 _LONGEST_REASON = 300
+# What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
+_REMOVED_MEANWHILE = (
+    "failed to get digest sha256:",
+    "failed to get destination image",
+    "No such image: sha256:",
+)
 
 
 @dataclass(frozen=True)
@@ -154,21 +160,29 @@ def build_image(
     Raises:
         EngineError: the build failed; the message is the build's own last word. Or the log cannot be written.
     """
+    reason = _build_once(folder, project, service, log, variables or {})
+    if reason and any(word in reason for word in _REMOVED_MEANWHILE):
+        say(f"Image: building {service} once more: an image was removed during the build")
+        reason = _build_once(folder, project, service, log, variables or {})
+    if reason:
+        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+
+
+def _build_once(folder: Path, project: str, service: str, log: Path, variables: Mapping[str, str]) -> str:
+    """Build, and return why it failed; nothing where it did not."""
     lines: list[str] = []
     try:
         # By the line: a person may follow the log.
         with (
             log.open("a", encoding="utf-8", buffering=1) as file,
-            _build(folder, project, service, variables or {}) as build,
+            _build(folder, project, service, variables) as build,
         ):
             for line in build.stdout or ():
                 lines.append(line)
                 file.write(line)
     except OSError as error:
         raise disk_error(log, error) from error
-    if build.returncode != 0:
-        reason = printable(_last_word(lines))
-        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+    return printable(_last_word(lines)) if build.returncode else ""
 
 
 def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -9,6 +9,7 @@ from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import played
+from tests.support.patience import PATIENCE
 from tests.support.sample_repository import SampleRepository
 from tests.support.shell_agent import shell_agent
 
@@ -23,7 +24,7 @@ def findings(person: Person) -> tuple[int, dict[str, dict[str, str]]]:
 
 def _typed(person: Person, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=person.cwd, env=person.env, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=person.cwd, env=person.env, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 

@@ -1,4 +1,7 @@
-"""A language model that fails: the whole command ends within 120 s, in one line, as if it had not begun.
+"""A language model that fails: the command ends in one line, as if it had not begun.
+
+That this takes less than two minutes follows from the deadline of one question, which silence meets here, and
+which a unit test compares with them.
 
 All the cases run at once, each with a model, a repository and a home of its own: silence alone takes
 as long as all of them together.
@@ -7,7 +10,6 @@ as long as all of them together.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,7 +27,6 @@ from tests.support.sample_repository import PLAN_ID, SampleRepository, make_samp
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, ScriptedModel
 from tests.support.snapshot import changes, snapshot
 
-LIMIT = 120
 AT_ONCE = 4
 SECRET = "sk-or-weather-4f1d9c"
 
@@ -95,7 +96,6 @@ class Outcome:
 
     status: int
     lines: list[str]
-    seconds: float
     changes: list[str]
     leaks: tuple[str, ...]
 
@@ -111,14 +111,13 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 
 
 @pytest.mark.parametrize("weather", [*WEATHERS[1:], WEATHERS[0]], ids=[*NAMES[1:], NAMES[0]])
-def test_the_command_ends_soon_in_one_line_with_everything_as_it_was(
+def test_the_command_ends_in_one_line_with_everything_as_it_was(
     weather: Weather, outcomes: dict[str, Future[Outcome]]
 ) -> None:
     outcome = outcomes[weather.name].result()
     assert_refused(outcome.lines, [weather.says, "anthropic/claude-sonnet-4.5"], weather.remedy)
     assert outcome.status == 1
     assert outcome.changes == []
-    assert outcome.seconds < LIMIT
     assert not [line for line in outcome.lines if SECRET in line]
     assert outcome.leaks == ()
 
@@ -144,10 +143,9 @@ def _model(weather: Weather) -> Iterator[str]:
 
 
 def _observe(sample: SampleRepository, person: Person) -> Outcome:
-    before, began = snapshot(sample.root), time.monotonic()
+    before = snapshot(sample.root)
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
-        status = terminal.wait(LIMIT + 30)
-    seconds = time.monotonic() - began
+        status = terminal.wait()
     left = files(sample.root, person.home, besides=[sample.root / ".env"])
     leaks = Search(SECRET).parts("what it left", left).finds
-    return Outcome(status, shown_lines(terminal), seconds, changes(before, snapshot(sample.root)), leaks)
+    return Outcome(status, shown_lines(terminal), changes(before, snapshot(sample.root)), leaks)
