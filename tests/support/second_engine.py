@@ -23,7 +23,9 @@ _ACCOUNTS = {
 
 @contextmanager
 def second_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()) -> Iterator[str]:
-    """Start an engine without networks, in a mount namespace of its own; yield its DOCKER_HOST.
+    """Start an engine without networks, in namespaces of its own; yield its DOCKER_HOST.
+
+    Without a network namespace of its own, `--bridge=none` would have it delete the machine's docker0.
 
     Args:
         folder: an empty one for all that is its own; sockets want a short path.
@@ -41,7 +43,10 @@ def second_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] 
     script = f"{_mount_accounts(folder)}\nexec {shlex.join(command)}"
     with (folder / "log").open("wb") as log:
         engine = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-e", "-c", script], stdout=log, stderr=log, start_new_session=True
+            ["unshare", "--mount", "--net", "sh", "-e", "-c", script],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
             _wait_for(host, engine, folder / "log")

@@ -66,7 +66,7 @@ def test_an_engine_that_remaps_users(
     with second_engine(short_folder, {}, ["--userns-remap=default"]) as host:
         equip(host, exported, sample, person)
         status, text = person.runs_to_the_end("code", PLAN_ID)
-        assert status == 4
+        assert status == 4, text
         assert "Docker remaps users (userns-remap)" in text
         assert 'add "--userns", "host" to docker_run_args' in " ".join(text.split())
         status, text = person.runs_to_the_end("doctor")
