@@ -1,4 +1,4 @@
-"""What every command reports at the end of a session, and what it exits with."""
+"""What every command reports at the end of a session, and its exit code."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def report_session(result: SessionResult, imported: ImportResult, options: RunOptions) -> None:
-    """Say how a session ended, and what is to be known of its commits.
+    """Report how a session ended, and the notes on its commits.
 
     Args:
         result: how it ended.
         imported: its commits.
-        options: docker_run_args, for what can be its failure's reason.
+        options: docker_run_args.
     """
     for note in imported.notes:
         warn(note)
@@ -40,10 +40,10 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
 
 
 def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCode:
-    """Decide what the command exits with, once everything is told.
+    """Choose the command's exit code, after everything has been reported.
 
     Raises:
-        RunError: the session's commits could not be brought imported.
+        RunError: the session's commits could not be imported.
         SystemExit: a signal ended the session.
     """
     if imported.problem:
@@ -57,9 +57,9 @@ def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCo
 
 
 def replay_command(root: Path, run: Run) -> str:
-    """Write the command that replays a run from the repository's root, in a shell such as this one.
+    """Return the command that replays a run from the repository's root, in a shell such as this one.
 
-    docker takes this shell's variables there; those that lw_coder does not hand on are unset.
+    docker reads this shell's variables itself; the command unsets those that lw_coder does not pass on.
     """
     unset = " ".join(f"-u {shlex.quote(name)}" for name in steering(os.environ))
     compose = f"docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid"
@@ -67,5 +67,5 @@ def replay_command(root: Path, run: Run) -> str:
 
 
 def shell_path(root: Path, path: Path) -> str:
-    """Write a path as it is typed from the repository's root; an absolute one if it lies outside of that."""
+    """Quote a path for a shell in the repository's root; absolute if it is outside of it."""
     return shlex.quote(str(path.relative_to(root) if path.is_relative_to(root) else path))

@@ -1,7 +1,7 @@
-"""The private git folder of a run: the container's `/repo-git`, so that it never writes the host's `.git`.
+"""The private git folder of a run, the container's `/repo-git`, so that it never writes the host's `.git`.
 
-It has a bare repository's layout, one worktree of the host's worktree's name, all of the repository's
-branches, tags and remote-tracking refs, and none of its objects: those are borrowed, read-only.
+It has the layout of a bare repository, one worktree with the same name as the host's, all branches, tags and
+remote-tracking refs of the repository, and none of its objects: those are mounted read-only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_ALTERNATES_DEPTH = 5  # git's own
 
 
 class GitMount(NamedTuple):
-    """A bind mount that the container's git needs: an existing host path, and where it appears."""
+    """A bind mount that the container's git needs: an existing host path, and its path in the container."""
 
     source: Path
     target: str
@@ -40,15 +40,15 @@ class GitMount(NamedTuple):
 
 @dataclass(frozen=True)
 class PrivateGit:
-    """The private git folder of one run, and what it held at first.
+    """The private git folder of one run, and its initial state.
 
     Attributes:
         run_folder: the run's folder; `git/` in it is the one that the container writes.
         worktree_name: name below `worktrees/`, here as in the repository.
-        branch: short name of the worktree's branch, or None where its HEAD was detached.
-        head: object id that was checked out at first.
+        branch: short name of the worktree's branch, or None if its HEAD was detached.
+        head: id of the commit that was checked out initially.
         object_dirs: the repository's object folders: its own, then those that it borrows from.
-        refs: full name and object id of each ref at first.
+        refs: full name and object id of each initial ref.
     """
 
     run_folder: Path
@@ -60,7 +60,7 @@ class PrivateGit:
 
     @property
     def folder(self) -> Path:
-        """The folder that is mounted writable; after the session its content is hostile."""
+        """The folder that is mounted writable; after the session its contents are hostile."""
         return self.run_folder / "git"
 
     @property
@@ -69,7 +69,7 @@ class PrivateGit:
         return self.run_folder / "pointer"
 
     def mounts(self) -> tuple[GitMount, ...]:
-        """List what to mount, outer folders before what lies over parts of them."""
+        """List the mounts, outer folders before those that cover parts of them."""
         mounts = [
             GitMount(self.folder, CONTAINER_GIT, read_only=False),
             GitMount(self.pointer, CONTAINER_POINTER, read_only=True),
@@ -80,7 +80,7 @@ class PrivateGit:
         for source, target in zip(self.object_dirs, _targets(self.object_dirs), strict=True):
             mounts.append(GitMount(source, target, read_only=True))
             if (source / "info/alternates").exists():
-                # It names host paths, which git would complain of at every command.
+                # It contains host paths, and git would print an error about them at every command.
                 hidden = self.run_folder / "no-alternates"
                 mounts.append(GitMount(hidden, f"{target}/info/alternates", read_only=True))
         return tuple(mounts)
@@ -93,9 +93,9 @@ def create_private_git(
 
     Args:
         repository: where the refs and objects are.
-        worktree: the tree that the session works in.
+        worktree: the session's worktree.
         run_folder: an existing folder; it may be renamed afterwards, see `open_private_git`.
-        identity: who commits inside, or None: then git inside asks for it.
+        identity: the committer in the container, or None: then git there asks for it.
 
     Raises:
         GitError: git failed, or the repository borrows objects in a way that cannot be mounted.
@@ -138,7 +138,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
-    """List an objects folder and all that it borrows from (`clone --shared`, `--reference`), each once.
+    """List an objects folder and all its alternates (`clone --shared`, `--reference`), each once.
 
     Raises:
         GitError: its alternates file is quoted or nested deeper than git allows.
@@ -174,7 +174,7 @@ def _initialise(repository: Repository, session: PrivateGit, identity: Identity 
 
 
 def _write_refs(repository: Repository, session: PrivateGit) -> None:
-    # One packed file: update-ref would write a file for each, and refuse all if an object is absent.
+    # One packed-refs file: update-ref would write a file for each ref, and fail if an object is missing.
     lines = [f"{sha} {name}\n" for name, sha in session.refs.items()]
     (session.folder / "packed-refs").write_bytes(os.fsencode("".join(lines)))
     (session.folder / "HEAD").write_text(_head(session), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Runs whose lw_coder was killed: their commits are imported before anybody works on them again."""
+"""Runs whose lw_coder was killed: their commits are imported before the next session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def unfinished_runs(repository: Repository, plan_id: str) -> list[Run]:
-    """List a plan's runs whose lw_coder was killed; for who holds the plan's lock."""
+    """List a plan's runs whose lw_coder was killed; the caller holds the plan's lock."""
     return [run for run in list_runs(repository.root, plan_id) if _is_unended(run)]
 
 
@@ -32,15 +32,15 @@ def _is_unended(run: Run) -> bool:
 
 
 def import_unfinished_runs(repository: Repository, identity: str, plan_id: str) -> None:
-    """Bring home what killed commands left of a plan's runs, before it is worked on again.
+    """Import the commits of a plan's runs whose lw_coder was killed, before the next session.
 
     Args:
         repository: the person's.
         identity: the repository's, in the labels of its containers.
-        plan_id: the plan, whose lock is held.
+        plan_id: the plan; the caller holds its lock.
 
     Raises:
-        SessionError: there is such a run, and a replay is at work on the plan.
+        SessionError: there is such a run, and a replay of the plan is running.
     """
     runs = unfinished_runs(repository, plan_id)
     if runs:
@@ -50,7 +50,7 @@ def import_unfinished_runs(repository: Repository, identity: str, plan_id: str) 
 
 
 def import_unfinished_run(repository: Repository, run: Run) -> None:
-    """Bring one such run home and complete its record; what cannot be is a warning, and tried again."""
+    """Import one such run and complete its record; a failure is a warning, and is retried next time."""
     try:
         worktree = plan_worktree(repository, run.plan_id)
         imported = import_commits(repository, worktree, open_private_git(run.folder), run.identity)

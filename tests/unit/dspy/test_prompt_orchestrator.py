@@ -251,7 +251,7 @@ def test_a_bad_answer_in_the_cache_does_not_fail_the_next_run(tmp_path: Path) ->
     assert (replayed.cache_hit, none) == (True, 0)
 
 
-# Model weather
+# Model errors
 
 
 WEATHER = {

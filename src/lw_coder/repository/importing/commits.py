@@ -1,6 +1,6 @@
-"""Bring home what a session committed. Its git folder and its worktree are taken to be hostile.
+"""Import the commits of a session. Its git folder and its worktree are treated as hostile.
 
-No git of the host ever runs in that folder: its refs are parsed, its objects come by way of a quarantine.
+git on the host never runs in that folder: its refs are parsed, its objects are imported through a quarantine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
     Repository,
     is_ancestor,
@@ -17,7 +18,6 @@ from lw_coder.repository.git import (
     missing_objects,
     ref_value,
     run_git,
-    shown,
     stream_git,
 )
 from lw_coder.repository.importing.nested_repositories import (
@@ -36,37 +36,37 @@ if TYPE_CHECKING:
 
 REFS_PREFIX = "refs/lw_coder"
 NO_GIT_THERE = "do not run git there, it would use the agent's config; inspect them in a replay"
-MAX_CHANGED_FILES = 500_000  # between the branch and what it would move to
+MAX_CHANGED_FILES = 500_000  # between the branch and its new tip
 
-_LONGEST_NAME = 200  # characters shown of what an agent named
+_LONGEST_NAME = 200  # characters of an agent's name that are shown
 _GITLINK = "160000"
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of a session's commits.
+    """The result of importing a session's commits.
 
     Attributes:
-        refs: full names below `refs/lw_coder/<run>/` that the repository has now.
-        commits: how many commits the session put on the worktree's branch.
-        tip: object id of the last of them, or None if there are none.
-        moved: whether the branch itself has them now.
-        planted: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
+        refs: full names of the run's refs, `refs/lw_coder/<run>/...`, in the repository.
+        commits: how many commits the session added to the worktree's branch.
+        tip: id of the last of them, or None if there are none.
+        moved: whether the branch has them now.
+        nested: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
         notes: one line each for the person, escaped.
-        problem: why nothing could be brought imported, in one line, or None; the run's folder keeps it all.
+        problem: why nothing could be imported, in one line, or None; everything stays in the run's folder.
     """
 
     refs: tuple[str, ...] = ()
     commits: int = 0
     tip: str | None = None
     moved: bool = False
-    planted: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str | None = None
 
 
 class Gitlink(NamedTuple):
-    """A submodule that a session's commits lead elsewhere: its path, and whether it was none before."""
+    """A submodule that a session's commits changed: its path, and whether it is new."""
 
     path: str
     is_new: bool
@@ -78,29 +78,29 @@ def import_commits(
     """Import every new ref of a session as `refs/lw_coder/<run_name>/...`, then move the worktree's branch.
 
     Branches arrive as `heads/...`, tags as `tags/...`, stashes as `stash/0` (the newest) and on, a detached
-    HEAD as `detached`. The branch moves only forward. The worktree's index follows it, unless something is
-    planted there; its files are never touched. Bringing home again changes nothing.
+    HEAD as `detached`. The branch is only fast-forwarded. The worktree's index is updated, unless there are
+    nested repositories; its files are never changed. Importing again changes nothing.
 
     Args:
         repository: the person's.
-        worktree: what the session worked in, or None if that is gone: then the refs alone come imported.
-        session: the run's private git folder; no container works on it any more.
-        run_name: `<plan_id>/<timestamp>`, or another name that can be part of a ref.
+        worktree: the session's worktree, or None if it was removed: then only the refs are imported.
+        session: the run's private git folder; no container uses it any more.
+        run_name: `<plan_id>/<timestamp>`, or another name that is valid in a ref.
 
     Raises:
-        GitError: the repository itself, or the run's name, cannot be used. What is wrong with the session's
-            folder is no exception but `problem`.
+        GitError: the repository itself, or the run's name, cannot be used. A problem with the session's
+            folder is not raised, but returned as `problem`.
     """
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
-        raise GitError(f"{shown(run_name)}: is not valid in a ref name", "rename the run")
+        raise GitError(f"{printable(run_name)}: is not valid in a ref name", "rename the run")
     with memory_limited():
-        return _brought_home(repository, worktree, session, run_name)
+        return _import(repository, worktree, session, run_name)
 
 
-def _brought_home(
+def _import(
     repository: Repository, worktree: Worktree | None, session: PrivateGit, run_name: str
 ) -> ImportResult:
-    imported = ImportResult() if worktree is None else _looked_over(worktree)
+    imported = ImportResult() if worktree is None else _inspect_worktree(worktree)
     try:
         new = read_new_refs(session)
         refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
@@ -123,7 +123,7 @@ def _why(error: GitError | OSError | MemoryError) -> str:
 
 
 def pending(repository: Repository, session: PrivateGit) -> bool:
-    """Tell whether a run's git folder has commits that the repository lacks, or cannot be read."""
+    """Return whether a run's git folder has commits that the repository lacks, or cannot be read."""
     try:
         return bool(missing_objects(repository, list(read_new_refs(session).values.values())))
     except (GitError, OSError):
@@ -137,7 +137,7 @@ def _advance(
     old = ref_value(repository, ref)
     notes: tuple[str, ...] = ()
     try:
-        if old not in {None, tip} and _is_home_already(repository, start, tip, str(old)):
+        if old not in {None, tip} and _is_already_imported(repository, start, tip, str(old)):
             return replace(imported, tip=tip, moved=True)
         reason = _why_not_move(repository, worktree, old, tip)
         links = tuple(_gitlinks(repository, str(old), tip)) if reason is None else ()
@@ -146,7 +146,7 @@ def _advance(
         imported = replace(imported, commits=int(count.stdout), tip=tip)
         if reason is None and old != tip:
             notes = _submodule_notes(links)
-            # From the worktree's git folder, so that its HEAD's reflog tells of it too.
+            # From the worktree's git folder, so that its HEAD's reflog records it too.
             message = f"lw_coder: {run_name}"
             run_git("update-ref", "-m", message, ref, tip, str(old), place=worktree.place)
     except (GitError, MemoryError) as error:
@@ -155,12 +155,12 @@ def _advance(
         kept = f"{REFS_PREFIX}/{run_name}/heads/{worktree.branch}"
         note = f"branch {worktree.branch} was not moved: {reason}; the session's commits are at {kept}"
         return replace(imported, notes=(*imported.notes, note))
-    notes += () if imported.planted else _reset_index(worktree)
+    notes += () if imported.nested else _reset_index(worktree)
     return replace(imported, moved=True, notes=imported.notes + notes)
 
 
-def _is_home_already(repository: Repository, start: str, tip: str, old: str) -> bool:
-    """Tell whether the branch has gone past the session's end, and the session past its own start."""
+def _is_already_imported(repository: Repository, start: str, tip: str, old: str) -> bool:
+    """Return whether the branch already contains the session's tip, and that tip its starting commit."""
     return is_ancestor(repository, tip, old) and is_ancestor(repository, start, tip)
 
 
@@ -193,16 +193,16 @@ def _submodule_notes(links: Sequence[Gitlink]) -> tuple[str, ...]:
 
 
 def _named(paths: Sequence[str]) -> str:
-    return ", ".join(shown(path)[:_LONGEST_NAME] for path in paths[:3])
+    return ", ".join(printable(path)[:_LONGEST_NAME] for path in paths[:3])
 
 
 def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
-    """Yield each submodule that leads to another commit in the tip, and whether it was none before.
+    """Yield each submodule that has another commit in the tip, and whether it is new.
 
     Raises:
-        GitError: the tip changes more files than anyone does, or git failed.
+        GitError: the tip changes too many files, or git failed.
     """
-    # Else the person's .gitmodules could say that changes of a submodule are not to be told.
+    # Otherwise .gitmodules could hide changes of a submodule.
     options = ("-r", "--raw", "-z", "--no-renames", "--ignore-submodules=none")
     fields = stream_git("diff-tree", *options, old, tip, place=repository.place)
     for count, modes in enumerate(fields):
@@ -216,25 +216,25 @@ def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
 
 
 def _reset_index(worktree: Worktree) -> tuple[str, ...]:
-    """Have the index follow the branch; what keeps it from that, such as an open editor's lock, is a note."""
-    # `reset --mixed` and `read-tree --reset` compare files whose times are near the index's, and so run the
-    # filters that the agent's .gitattributes ask for. A fresh index from the tree looks at no file at all.
+    """Update the index to the branch; if that fails, for example because of a lock, return a note."""
+    # `reset --mixed` and `read-tree --reset` compare files whose times are close to the index's, and run the
+    # filters that the agent's .gitattributes name. Reading the tree into a new index reads no file at all.
     try:
         run_git("read-tree", "HEAD", place=worktree.place)
     except GitError as error:
-        command = f"git -C {shlex.quote(shown(str(worktree.path)))} reset"
+        command = f"git -C {shlex.quote(printable(str(worktree.path)))} reset"
         return (f"the index was not updated: {error.message}; type: {command}",)
     return ()
 
 
-def _looked_over(worktree: Worktree) -> ImportResult:
+def _inspect_worktree(worktree: Worktree) -> ImportResult:
     top = () if worktree.has_own_pointer() else (".git",)
     try:
-        planted = top + find_nested_repositories(worktree.path)
-    except MemoryError:  # names without end
-        planted = (".",)
-    notes = (nested_repositories_note(worktree.path, planted, "; then type: git reset"),) if planted else ()
-    return ImportResult(planted=tuple(map(shown, planted)), notes=notes)
+        nested = top + find_nested_repositories(worktree.path)
+    except MemoryError:  # endless names
+        nested = (".",)
+    notes = (nested_repositories_note(worktree.path, nested, "; then type: git reset"),) if nested else ()
+    return ImportResult(nested=tuple(map(printable, nested)), notes=notes)
 
 
 def _ignored_notes(new: NewRefs) -> tuple[str, ...]:
