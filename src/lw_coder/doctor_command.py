@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from lw_coder.droid_session import choose_login
 from lw_coder.engine import check_env_file, connect, require_isolation
 from lw_coder.environment import SessionEnvironment, load_environment
 from lw_coder.errors import ExitCode, LwCoderError
+from lw_coder.half_made import is_half_made
 from lw_coder.image_names import BASE_TAG, repo_hash
 from lw_coder.leftovers import Leftovers, find_leftovers
 from lw_coder.plan_file import TASKS_FOLDER
@@ -106,6 +108,7 @@ def examine(start: Path, approach: Approach) -> Sequence[Finding]:
                 lambda _: "Compose reads it as lw_coder does",
             )
         seen.look("runs", lambda: _not_home(repository), _runs_told)
+        seen.look("worktrees", lambda: _half_made(repository), _half_made_told)
         seen.look("planted", lambda: _planted(repository), _planted_told)
     if repository and engine:
         seen.look("leftovers", lambda: _leftovers(repository), _leftovers_told)
@@ -171,6 +174,20 @@ def _runs_told(runs: Sequence[Run]) -> str | Finding:
     names = ", ".join(run.identity for run in runs)
     remedy = " && ".join(f"lw_coder runs import {run.identity}" for run in runs)
     return Finding("runs", f"{names}: commits that are not in the repository", remedy)
+
+
+def _half_made(repository: git.Repository) -> list[str]:
+    folder = (repository.root / WORKTREES_FOLDER).resolve()
+    names = (path.name for path in sorted(folder.glob("*")) if path.is_dir() and not path.is_symlink())
+    return [name for name in names if is_half_made(repository, folder / name)]
+
+
+def _half_made_told(names: Sequence[str]) -> str | Finding:
+    if not names:
+        return "every worktree was finished"
+    remedy = " && ".join(f"lw_coder code {shlex.quote(name)}" for name in names)
+    told = f"{', '.join(names)}: git was stopped while it made the worktree; the next start makes it again"
+    return Finding("worktrees", told, remedy)
 
 
 def _planted(repository: git.Repository) -> list[str]:

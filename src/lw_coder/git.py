@@ -50,10 +50,15 @@ class Place:
     Attributes:
         cwd: the folder to start git in.
         git_dir: GIT_DIR, or None to let git search upward from cwd.
+        work_tree: GIT_WORK_TREE, or None.
+        alone: whether the settings in git_dir are the only ones: no program that the person's or the
+            machine's configuration names (a filter, a file system monitor) can run then.
     """
 
     cwd: Path
     git_dir: Path | None = None
+    work_tree: Path | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,12 @@ class Repository:
 
 
 def run_git(
-    *args: str, place: Place, config: tuple[str, ...] = (), stdin: str | None = None, check: bool = True
+    *args: str,
+    place: Place,
+    config: tuple[str, ...] = (),
+    stdin: str | None = None,
+    check: bool = True,
+    keeps_open: tuple[int, ...] = (),
 ) -> GitResult:
     """Run git and wait for it.
 
@@ -93,6 +103,7 @@ def run_git(
         config: settings for this call, each `key=value`.
         stdin: text for its standard input, or None for an empty one.
         check: whether an exit code other than 0 is an error.
+        keeps_open: file descriptors that git, and whatever it starts, gets as well.
 
     Raises:
         GitError: git is not installed, the folder is absent, or (with check) git failed.
@@ -105,6 +116,7 @@ def run_git(
             input=os.fsencode(stdin or ""),
             capture_output=True,
             check=False,
+            pass_fds=keeps_open,
             process_group=0,  # a Ctrl+C at the terminal is for this process to handle
         )
     except OSError as error:
@@ -406,6 +418,10 @@ def _environment(place: Place) -> dict[str, str]:
     kept |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     if place.git_dir is not None:
         kept["GIT_DIR"] = str(place.git_dir)
+    if place.work_tree is not None:
+        kept["GIT_WORK_TREE"] = str(place.work_tree)
+    if place.alone:
+        kept |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     return kept
 
 
