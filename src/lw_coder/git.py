@@ -404,13 +404,19 @@ def init_bare(folder: Path, object_format: str) -> None:
 
 
 def config_text(settings: Mapping[str, str]) -> str:
-    """Write settings, each `section.key` without a subsection, as a file of git's configuration has them."""
+    """Write settings, each `section.key` or `section.subsection.key`, as a file of git's configuration."""
     lines = []
     for name, value in settings.items():
-        section, key = name.split(".")
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        lines.append(f'[{section}]\n\t{key} = "{quoted}"\n')
+        section, _, rest = name.partition(".")
+        subsection, _, key = rest.rpartition(".")
+        head = f'{section} "{_escaped(subsection)}"' if subsection else section
+        quoted = _escaped(value).replace("\n", "\\n")
+        lines.append(f'[{head}]\n\t{key} = "{quoted}"\n')
     return "".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _environment(place: Place) -> dict[str, str]:

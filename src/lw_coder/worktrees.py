@@ -47,7 +47,8 @@ WORKTREES_FOLDER = Path(".lw_coder/worktrees")
 TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
 BRANCH_PREFIX = "lw/task/"
 
-_UNFINISHED = {  # what git keeps in a worktree's git folder meanwhile, and how it is ended
+_LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: what, and the run
+UNFINISHED = {  # what git keeps in a worktree's git folder meanwhile, and how it is ended
     "rebase-apply/applying": ("git am", "am --continue", "am --abort"),
     "rebase-apply": ("rebase", "rebase --continue", "rebase --abort"),
     "rebase-merge": ("rebase", "rebase --continue", "rebase --abort"),
@@ -113,7 +114,9 @@ def _tip(repository: Repository, plan_id: str) -> str | None:
     return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
 
 
-def _ensured(repository: Repository, plan: PlanMetadata, tip: str | None, where: str) -> Worktree:
+def _ensured(
+    repository: Repository, plan: PlanMetadata, tip: str | None, where: str, *, yes: bool = False
+) -> Worktree:
     branch = BRANCH_PREFIX + plan.plan_id
     path = (repository.root / WORKTREES_FOLDER).resolve() / plan.plan_id
     _require_branch_name(plan.plan_id, branch)
@@ -126,7 +129,7 @@ def _ensured(repository: Repository, plan: PlanMetadata, tip: str | None, where:
         mend_record(repository, path)
     record = _record_at(repository, path, branch, is_half_made=half_made)
     if os.path.lexists(path) and not half_made:
-        _require_own_worktree(repository, path, branch, record)
+        _require_own_worktree(repository, path, branch, record, yes=yes)
         return _worktree_at(repository, path, branch, tip)
     head = tip or plan.git_sha
     with writers_lock(repository.root, plan.plan_id) as lock:
@@ -155,7 +158,7 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 
 @contextmanager
 def ensured_worktree(
-    repository: Repository, plan: PlanMetadata, where: str = "git_sha"
+    repository: Repository, plan: PlanMetadata, where: str = "git_sha", *, yes: bool = False
 ) -> Iterator[Worktree]:
     """Yield the plan's worktree; if the block fails, what was made for it goes, and nothing else.
 
@@ -165,6 +168,7 @@ def ensured_worktree(
         repository: the person's.
         plan: whose git_sha is a commit of it, as `require_commit` has it.
         where: the file and the field that git_sha comes from, for a message about it.
+        yes: start also where an earlier session left a merge or the like unfinished.
 
     Raises:
         GitError: as `ensure_worktree`.
@@ -175,7 +179,7 @@ def ensured_worktree(
     had_folder = os.path.lexists(path) and not is_half_made(repository, path)
     tip = _tip(repository, plan.plan_id)
     try:
-        worktree = _ensured(repository, plan, tip, where)
+        worktree = _ensured(repository, plan, tip, where, yes=yes)
         try:
             yield worktree
         except BaseException:
@@ -355,7 +359,9 @@ def _parse_record(lines: list[str]) -> _Record:
     return _Record(path, values.get("branch"), "locked" in values, not path.is_dir())
 
 
-def _require_own_worktree(repository: Repository, path: Path, branch: str, record: _Record | None) -> None:
+def _require_own_worktree(
+    repository: Repository, path: Path, branch: str, record: _Record | None, *, yes: bool
+) -> None:
     if record is None:
         raise GitError(
             f"{path}: is in the way: it is no worktree of this repository",
@@ -368,6 +374,7 @@ def _require_own_worktree(repository: Repository, path: Path, branch: str, recor
             f"look into it, then type: git worktree repair {quoted(path)}",
         )
     require_nothing_unfinished(path, git_dir)
+    _require_nothing_left_unfinished(path, git_dir, yes=yes)
     if record.branch != f"refs/heads/{branch}":
         found = (record.branch or "no branch").removeprefix("refs/heads/")
         raise GitError(
@@ -381,11 +388,35 @@ def require_nothing_unfinished(path: Path, git_dir: Path) -> None:
     Raises:
         GitError: it is; the remedy says what to type.
     """
-    for name, (what, goes_on, gives_up) in _UNFINISHED.items():
+    for name, (what, goes_on, gives_up) in UNFINISHED.items():
         if os.path.lexists(git_dir / name):
             git = f"git -C {quoted(path)}"
             remedy = f"type: {git} {goes_on}" + (f", or: {git} {gives_up}" if gives_up != goes_on else "")
             raise GitError(f"{path}: is in the middle of a {what}", remedy)
+
+
+def note_unfinished(worktree: Worktree, what: str | None, run_name: str) -> None:
+    """Write down that a session left a merge or the like unfinished, or, with None, that it did not."""
+    note = worktree.git_dir / _LEFT_UNFINISHED
+    if what is None:
+        note.unlink(missing_ok=True)
+    else:
+        note.write_text(f"{what}\n{run_name}\n", encoding="ascii")
+
+
+def _require_nothing_left_unfinished(path: Path, git_dir: Path, *, yes: bool) -> None:
+    note = git_dir / _LEFT_UNFINISHED
+    if not note.is_file():
+        return
+    if yes:
+        note.unlink()
+        return
+    what, run_name = note.read_text(encoding="ascii").split("\n")[:2]
+    raise GitError(
+        f"{path}: the session {run_name} left a {what} unfinished",
+        f"finish it in a replay (lw_coder runs show {run_name}) and type: lw_coder runs import {run_name}; or"
+        f" go on without it: lw_coder code --yes {path.name}",
+    )
 
 
 def _add_plan_worktree(
