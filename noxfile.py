@@ -105,7 +105,7 @@ def build(session: nox.Session) -> None:
     session.run(
         "uv", "pip", "install", "--quiet", "--python", python, "--constraint", CONSTRAINTS, str(wheel)
     )
-    files = ("tests/integration/test_code_command.py", "tests/integration/test_plan_command.py")
+    files = ("tests/integration/commands/test_code.py", "tests/integration/commands/test_plan.py")
     one_of_each = ("-k", "is_carried_out or becomes_a_valid_plan")
     session.run(
         "pytest", *files, *one_of_each, *session.posargs, env={"LW_CODER": str(folder / "venv/bin/lw_coder")}

@@ -15,9 +15,9 @@ TAG = f"lw_coder-bench-base:{os.getpid()}"
 
 _CHECK = """
 import time
-from lw_coder.docker_command import ask_image
-from lw_coder.image_names import BASE_TAG
-from lw_coder.images import is_current
+from lw_coder.containers.docker_command import ask_image
+from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.images import is_current
 began = time.perf_counter()
 assert is_current(ask_image(BASE_TAG).image())
 print(time.perf_counter() - began)

@@ -31,29 +31,31 @@ began = time.perf_counter()
 print(time.perf_counter() - began)
 """
 _VALIDATE = _CALLED.format(
-    imports="import yaml\nfrom lw_coder.plan_file import load_plan",
+    imports="import yaml\nfrom lw_coder.plans.plan_file import load_plan",
     call=f"load_plan(root, {PLAN_ID!r})",
 )
 _PRUNE = _CALLED.format(
-    imports="from lw_coder import git, run_record, runs_manager\n"
+    imports="from lw_coder.repository import git\nfrom lw_coder.runs import run_folders\n"
+    "from lw_coder.runs.pruning import prune\n"
     "repository = git.find_repository(Path(sys.argv[1]))\n"
-    "keep = runs_manager.list_runs(repository.root)[-1]",
-    call="assert run_record.prune(repository, keep) == []",
+    "keep = run_folders.list_runs(repository.root)[-1]",
+    call="assert prune(repository, keep) == []",
 )
 _FILES = """
 import subprocess, sys, time
 from pathlib import Path
-from lw_coder import git, runs_manager
-from lw_coder.homecoming import bring_home
-from lw_coder.plan_file import load_plan
-from lw_coder.session_git import create_session_git
-from lw_coder.worktrees import ensure_worktree
+from lw_coder.repository import git
+from lw_coder.runs import run_folders
+from lw_coder.repository.importing.commits import import_commits
+from lw_coder.plans.plan_file import load_plan
+from lw_coder.repository.private_git import create_private_git
+from lw_coder.repository.worktrees import ensure_worktree
 repository = git.find_repository(Path(sys.argv[1]))
 plan = load_plan(repository.root, sys.argv[2])
 worktree = ensure_worktree(repository, plan.metadata)
-run = runs_manager.open_run(repository.root, plan.metadata.plan_id)
+run = run_folders.open_run(repository.root, plan.metadata.plan_id)
 began = time.perf_counter()
-session = create_session_git(repository, worktree, run.folder, git.identity(repository))
+session = create_private_git(repository, worktree, run.folder, git.identity(repository))
 made = time.perf_counter() - began
 inside = ["git", "--git-dir", str(session.folder), "-c", "user.name=A", "-c", "user.email=a@example.com"]
 branch = f"refs/heads/{worktree.branch}"
@@ -61,7 +63,7 @@ typed = [*inside, "commit-tree", "-p", branch, "-m", "More", branch + "^{tree}"]
 commit = subprocess.run(typed, check=True, capture_output=True, text=True).stdout.strip()
 subprocess.run([*inside, "update-ref", branch, commit], check=True)
 began = time.perf_counter()
-assert bring_home(repository, worktree, session, run.identity).moved
+assert import_commits(repository, worktree, session, run.identity).moved
 print(made, time.perf_counter() - began)
 """
 

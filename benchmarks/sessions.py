@@ -15,7 +15,7 @@ from statistics import median
 import pexpect
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import LW_CODER, PYTHON, Timed, Workplace, finish, workplace
+from benchmarks.workplace import LW_CODER, PYTHON, SessionSetup, Timed, finish, workplace
 from tests.support.sample_repository import PLAN_ID
 
 DEVCONTAINER = "BENCH_DEVCONTAINER"  # names the peer's command, where nox has installed it
@@ -51,7 +51,7 @@ def _beside(name: str, ours: Sequence[Timed], others: Sequence[Timed], what: str
     yield Figure(f"{name}, return", "ratio", total[0], total[1], what)
 
 
-def _devcontainer(place: Workplace) -> tuple[str, ...]:
+def _devcontainer(place: SessionSetup) -> tuple[str, ...]:
     """Describe an equal container, and return the command that starts the stub in a fresh one.
 
     It builds nothing, and mounts the worktree alone: less than ours does.
@@ -77,7 +77,7 @@ def _devcontainer(place: Workplace) -> tuple[str, ...]:
     return ("/bin/sh", "-c", f"{up} && exec {command} exec {where} start-session")
 
 
-def _remove_devcontainer(place: Workplace) -> None:
+def _remove_devcontainer(place: SessionSetup) -> None:
     label = f"label=devcontainer.local_folder={place.root}"
     found = subprocess.run(
         ["docker", "ps", "--all", "--quiet", "--filter", label], check=True, capture_output=True, text=True
@@ -127,7 +127,7 @@ def at_once(times: int) -> Iterator[Figure]:
             yield Figure(f"{count} at once", "ratio", mine, bare, "as many compose build, run")
 
 
-def _together(place: Workplace, commands: Sequence[Sequence[str]]) -> float:
+def _together(place: SessionSetup, commands: Sequence[Sequence[str]]) -> float:
     began = time.perf_counter()
     children = [place.starts(command) for command in commands]
     for child in children:
@@ -160,7 +160,7 @@ class Held:
     client: float
 
 
-def _held_during_a_session(place: Workplace) -> Held:
+def _held_during_a_session(place: SessionSetup) -> Held:
     child = place.starts((LW_CODER, "code", PLAN_ID))
     child.expect(b"FIRST:")
     family = list(_family(child.pid or 0))
@@ -177,7 +177,7 @@ def _held_during_a_session(place: Workplace) -> Held:
     return held
 
 
-def _containers(place: Workplace) -> list[str]:
+def _containers(place: SessionSetup) -> list[str]:
     mounts = f"volume={place.root}/.lw_coder/worktrees/{PLAN_ID}"
     listed = subprocess.run(
         ["docker", "ps", "--quiet", "--filter", mounts], check=True, capture_output=True, text=True

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import LW_CODER, PYTHON, Workplace, seconds, workplace
+from benchmarks.workplace import LW_CODER, PYTHON, SessionSetup, seconds, workplace
 from tests.support.sample_repository import PLAN_ID
 
 BARE = (PYTHON, "-c", "pass")
@@ -44,7 +44,7 @@ def _require(start: tuple[tuple[str, ...], Mapping[str, str]], cwd: Path, word: 
         raise RuntimeError(f"{command}: printed {done.stdout[:500]!r}")
 
 
-def _store_runs(place: Workplace) -> None:
+def _store_runs(place: SessionSetup) -> None:
     run = place.newest_run()
     for number in range(STORED_RUNS):
         name = f"20250{number // 500 + 1}{number // 24 % 20 + 1:02}T{number % 24:02}{number % 60:02}00Z"

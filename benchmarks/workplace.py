@@ -41,7 +41,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class SessionSetup:
     """A sample repository with a home of its own."""
 
     sample: SampleRepository
@@ -117,12 +117,12 @@ def finish(child: pexpect.spawn[bytes]) -> None:
 
 
 @contextmanager
-def workplace(thinking: float = 0.0) -> Iterator[Workplace]:
+def workplace(thinking: float = 0.0) -> Iterator[SessionSetup]:
     """Make one, with a model that thinks for so many seconds; nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="lw_coder-bench-"))
     try:
         with ScriptedModel(shell_agent([], thinking=thinking), host=bridge_address()) as model:
-            place = Workplace(make_sample_repository(folder / "repository"), folder / "home")
+            place = SessionSetup(make_sample_repository(folder / "repository"), folder / "home")
             (place.home / "tmp").mkdir(parents=True)
             place.sample.write_env(model.base_url)
             place.set_dockerfile()
@@ -134,7 +134,7 @@ def workplace(thinking: float = 0.0) -> Iterator[Workplace]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_images(place: Workplace) -> None:
+def _remove_images(place: SessionSetup) -> None:
     """Remove what the runs name: the image's name, and each image that a changed layer made."""
     texts = [path.read_text(encoding="utf-8") for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")]
     named = {line.split()[-1] for text in texts for line in text.splitlines() if "image: " in line}

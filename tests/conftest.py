@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lw_coder.runs_manager import remove_tree
+from lw_coder.runs.run_folders import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lw_coder import __version__
-from lw_coder.errors import ExitCode, IdeaError, LwCoderError
-from lw_coder.report import is_utf8, printable
+from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
+from lw_coder.foundation.report import is_utf8, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from lw_coder.docker_command import Approach
+    from lw_coder.containers.docker_command import EngineProbe
 
 
 def _complete_plan(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    from lw_coder.completion import complete_plan
+    from lw_coder.commands.completion import complete_plan
 
     return complete_plan(context, parameter, typed)
 
 
 def _complete_run(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    from lw_coder.completion import complete_run
+    from lw_coder.commands.completion import complete_run
 
     return complete_run(context, parameter, typed)
 
@@ -56,7 +56,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width(
 def cli(context: click.Context, *, debug: bool) -> None:
     """Carry out Markdown plans with a coding agent, in a container that leaves a replayable spec."""
     if debug:
-        from lw_coder.traces import trace_shown
+        from lw_coder.foundation.traces import trace_shown
 
         context.with_resource(trace_shown())
 
@@ -69,10 +69,10 @@ def code(plan: str) -> int:
     Prompts are written for it, the images are built, and droid works in the plan's own worktree
     with you at the terminal. Leave with Ctrl+C twice; its commits are then on lw/task/<plan_id>.
     """
-    approach = _approach(asks_compose=False)
-    from lw_coder.code_command import run_code_command
+    probe = _probe(asks_compose=False)
+    from lw_coder.commands.code import run_code_command
 
-    return run_code_command(plan, _here(), approach)
+    return run_code_command(plan, _here(), probe)
 
 
 @cli.command()
@@ -97,10 +97,10 @@ def plan(file: str | None, text: str | None) -> int:
         raise click.UsageError("give a FILE or --text, not both")
     if text is not None and not is_utf8(text):
         raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
-    approach = _approach(asks_compose=True)
-    from lw_coder.plan_command import run_plan_command
+    probe = _probe(asks_compose=True)
+    from lw_coder.commands.plan import run_plan_command
 
-    return run_plan_command(file, text, _here(), approach)
+    return run_plan_command(file, text, _here(), probe)
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -113,10 +113,10 @@ def doctor(*, as_json: bool) -> int:
 
     Changes nothing. What is wrong is said with what to do, and the exit code is then 1.
     """
-    approach = _approach(asks_compose=True)
-    from lw_coder.doctor_command import doctor_command
+    probe = _probe(asks_compose=True)
+    from lw_coder.commands.doctor import doctor_command
 
-    return doctor_command(_here(), approach, as_json=as_json)
+    return doctor_command(_here(), probe, as_json=as_json)
 
 
 @cli.group()
@@ -129,7 +129,7 @@ def runs() -> None:
 @AS_JSON
 def list_(plan_id: str | None, *, as_json: bool) -> int:
     """List the runs, of PLAN_ID or of all plans, oldest first."""
-    from lw_coder.runs_command import list_command
+    from lw_coder.commands.runs import list_command
 
     return list_command(_here(), plan_id, as_json=as_json)
 
@@ -139,7 +139,7 @@ def list_(plan_id: str | None, *, as_json: bool) -> int:
 @AS_JSON
 def show(run: str, *, as_json: bool) -> int:
     """Show RUN: <plan_id>/<time>, its time alone, or a plan's id for its newest."""
-    from lw_coder.runs_command import show_command
+    from lw_coder.commands.runs import show_command
 
     return show_command(_here(), run, as_json=as_json)
 
@@ -148,7 +148,7 @@ def show(run: str, *, as_json: bool) -> int:
 @click.argument("run", shell_complete=_complete_run)
 def import_(run: str) -> int:
     """Bring home what was committed in RUN: when a replay has ended, or after a crash."""
-    from lw_coder.runs_command import import_command
+    from lw_coder.commands.runs import import_command
 
     return import_command(_here(), run)
 
@@ -157,7 +157,7 @@ def import_(run: str) -> int:
 @click.argument("plan_id", required=False, shell_complete=_complete_run)
 def export(plan_id: str | None) -> int:
     """Print each run's inputs, outputs and outcome as JSON Lines, for an optimiser such as GEPA."""
-    from lw_coder.runs_command import export_command
+    from lw_coder.commands.runs import export_command
 
     return export_command(_here(), plan_id)
 
@@ -192,7 +192,7 @@ def _exit_code() -> int:
 
 
 def _report_bug(error: Exception) -> int:
-    from lw_coder.state import write_crash_log
+    from lw_coder.foundation.state import write_crash_log
 
     try:
         proof = f"with {write_crash_log(error)}"
@@ -202,11 +202,11 @@ def _report_bug(error: Exception) -> int:
     return ExitCode.BUG
 
 
-def _approach(*, asks_compose: bool) -> Approach:
+def _probe(*, asks_compose: bool) -> EngineProbe:
     """Ask docker first of all: it answers while a command's module is imported."""
-    from lw_coder.docker_command import Approach
+    from lw_coder.containers.docker_command import EngineProbe
 
-    return Approach(asks_compose=asks_compose)
+    return EngineProbe(asks_compose=asks_compose)
 
 
 def _here() -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lw_coder.image_names import repo_hash, repo_tag
+from lw_coder.containers.image_names import repo_hash, repo_tag
 from tests.integration.execution import Execution
 from tests.integration.own_repository import (
     ONLOOKER_WORDS,
@@ -41,7 +41,7 @@ SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is stil
 # These change what all tests on an engine share: the name of the base image.
 ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_users")
 # One process runs each of these files: its tests look at what one costly fixture did.
-WHOLE = ("test_docker_flags", "test_escape", "test_model_weather", "test_own_image")
+WHOLE = ("test_docker_flags", "test_escape", "test_model_errors", "test_own_image")
 # These look at the session that test_own_image looks at.
 IN_OWN_SESSION = ("test_dspy_caching_active", "test_pytest_executable_available")
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.git import find_repository, root_commit
-from lw_coder.image_names import repo_hash, repo_tag
+from lw_coder.containers.image_names import repo_hash, repo_tag
+from lw_coder.repository.git import find_repository, root_commit
 from tests.support.engine import containers, docker
 
 if TYPE_CHECKING:

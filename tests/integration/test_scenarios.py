@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from pytest_bdd import given, scenario, scenarios, then, when
 
-from lw_coder.environment import DEFAULT_MODEL
-from lw_coder.git import find_repository, require_commit
-from lw_coder.image_names import BASE_LABEL, BASE_TAG
-from lw_coder.images import base_fingerprint
-from lw_coder.plan_file import read_plan
-from lw_coder.state import prompt_cache_folder
-from lw_coder.worktrees import Worktree, create_temp_worktree, ensure_worktree
+from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG
+from lw_coder.containers.images import base_fingerprint
+from lw_coder.foundation.state import prompt_cache_folder
+from lw_coder.plans.plan_file import read_plan
+from lw_coder.repository.git import find_repository, require_commit
+from lw_coder.repository.worktrees import Worktree, create_temp_worktree, ensure_worktree
+from lw_coder.settings.environment import DEFAULT_MODEL
 from tests.integration.conftest import LW_CODER, SUMMARY, Execute, Person
 from tests.integration.execution import Execution, run_folders
 from tests.support.engine import docker
@@ -36,7 +36,7 @@ MARKER = "/made-by-the-changed-dockerfile"
 QUICK = timedelta(
     seconds=30
 )  # a build from nothing takes more than a minute, one from the cache about one second
-CACHE_TEST = "test_prompt_cache.py::test_the_sample_plans_prompts_come_from_the_shipped_cache"
+CACHE_TEST = "dspy/test_prompt_cache.py::test_the_sample_plans_prompts_come_from_the_shipped_cache"
 
 pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
 

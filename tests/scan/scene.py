@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lw_coder.docker_command import COMPOSE_FILE
-from lw_coder.droid_session import PROXY_LABEL
-from lw_coder.environment import PROXY_NAMES
-from lw_coder.errors import ExitCode
-from lw_coder.git import find_repository, root_commit
-from lw_coder.image_names import repo_hash
+from lw_coder.containers.docker_command import COMPOSE_FILE
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.containers.labels import PROXY_LABEL
+from lw_coder.foundation.errors import ExitCode
+from lw_coder.repository.git import find_repository, root_commit
+from lw_coder.settings.environment import PROXY_NAMES
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, a_person, sessions_in
 from tests.scan.searches import (
     CommandLines,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lw_coder.git import Identity, Repository, find_repository
-from lw_coder.homecoming import Homecoming, bring_home, pending
-from lw_coder.plan_file import PlanMetadata
-from lw_coder.session_git import CONTAINER_GIT, SessionGit, create_session_git
-from lw_coder.worktrees import Worktree, ensure_worktree
+from lw_coder.plans.plan_file import PlanMetadata
+from lw_coder.repository.git import Identity, Repository, find_repository
+from lw_coder.repository.importing.commits import ImportResult, import_commits, pending
+from lw_coder.repository.private_git import CONTAINER_GIT, PrivateGit, create_private_git
+from lw_coder.repository.worktrees import Worktree, ensure_worktree
 from tests.support.git_repository import GitRepository, agent_git
 
 RUN = "sample-plan/20250102T030405Z"
@@ -26,7 +26,7 @@ class Session:
     made: GitRepository
     repository: Repository
     worktree: Worktree
-    git: SessionGit
+    git: PrivateGit
     agent: GitRepository
 
     @property
@@ -34,9 +34,9 @@ class Session:
         """Git as the person types it in the worktree."""
         return GitRepository(self.worktree.path, self.made.env)
 
-    def end(self, run: str = RUN, *, yes: bool = False) -> Homecoming:
+    def end(self, run: str = RUN, *, yes: bool = False) -> ImportResult:
         """Import what the agent did."""
-        return bring_home(self.repository, self.worktree, self.git, run, yes=yes)
+        return import_commits(self.repository, self.worktree, self.git, run, yes=yes)
 
     def pending(self) -> bool:
         """Tell whether there is something to import."""
@@ -53,11 +53,11 @@ def start(made: GitRepository, run_folder: Path, sha: str | None = None) -> Sess
 def begin(made: GitRepository, repository: Repository, worktree: Worktree, run_folder: Path) -> Session:
     """Begin a session in a worktree."""
     run_folder.mkdir()
-    git = create_session_git(repository, worktree, run_folder, AGENT)
+    git = create_private_git(repository, worktree, run_folder, AGENT)
     return Session(made, repository, worktree, git, _agents_git(git, worktree, run_folder))
 
 
-def _agents_git(git: SessionGit, worktree: Worktree, run_folder: Path) -> GitRepository:
+def _agents_git(git: PrivateGit, worktree: Worktree, run_folder: Path) -> GitRepository:
     """Return git that knows nothing of this machine's configuration, and finds what is below /repo-git."""
     played = agent_git(git.folder, git.worktree_name, worktree.path)
     home = {"HOME": str(run_folder), "XDG_CONFIG_HOME": "", "GIT_CONFIG_GLOBAL": "/dev/null"}

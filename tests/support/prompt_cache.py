@@ -83,9 +83,9 @@ def _require_version(shipped: set[str]) -> None:
 
 def _fill(sample: SampleRepository, cache: Path) -> None:
     from lw_coder.dspy.prompt_orchestrator import generate_prompts
-    from lw_coder.environment import DEFAULT_MODEL
-    from lw_coder.model_access import ModelAccess
-    from lw_coder.plan_file import find_plan, read_plan
+    from lw_coder.plans.plan_file import find_plan, read_plan
+    from lw_coder.settings.environment import DEFAULT_MODEL
+    from lw_coder.settings.model_access import ModelAccess
 
     texts = sample_prompts(sample.sha)
 

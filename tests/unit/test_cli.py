@@ -13,7 +13,7 @@ import pytest
 
 from lw_coder import __version__
 from lw_coder.cli import cli
-from lw_coder.errors import ExitCode
+from lw_coder.foundation.errors import ExitCode
 
 SLOW = ("dspy", "litellm", "python_on_whales", "pydantic", "msgspec", "yaml", "rich", "dotenv", "filelock")
 _MAIN = "from lw_coder.cli import cli, main\n"
@@ -63,7 +63,7 @@ def test_nothing_slow_is_imported_to_help(words: list[str]) -> None:
     assert not set(SLOW) & set(loaded)
 
 
-@pytest.mark.parametrize("module", ["code_command", "plan_command"])
+@pytest.mark.parametrize("module", ["commands.code", "commands.plan"])
 def test_what_a_build_waits_for_is_quick_to_import(module: str) -> None:
     loaded = set(python(f"import sys, lw_coder.{module}; print(*sys.modules)").stdout.split())
     assert "msgspec" in loaded
@@ -98,7 +98,7 @@ def test_no_terminal() -> None:
 
 
 def test_an_expected_error_is_one_line() -> None:
-    result = failing("from lw_coder.errors import RunError; raise RunError('what', 'remedy')")
+    result = failing("from lw_coder.foundation.errors import RunError; raise RunError('what', 'remedy')")
     assert (result.returncode, result.stderr) == (ExitCode.ERROR, "error: what; remedy\n")
 
 
@@ -119,7 +119,9 @@ def test_a_bug_is_told_without_its_text(home: Path) -> None:
 
 def test_debug_shows_where_an_error_arose_without_its_text(home: Path) -> None:
     raised = "x = 'sk-' + 'secret'; raise {}(x, 'remedy') from KeyError(x)"
-    expected = failing(raised.format("__import__('lw_coder.errors').errors.RunError"), "--debug")
+    expected = failing(
+        raised.format("__import__('lw_coder.foundation.errors').foundation.errors.RunError"), "--debug"
+    )
     bug = failing(raised.format("ValueError"), "--debug")
     for result, kind in ((expected, "RunError"), (bug, "ValueError")):
         trace, _, last = result.stderr.rstrip().rpartition("\n")
@@ -179,7 +181,7 @@ def test_the_installed_command() -> None:
 
 def test_a_name_cannot_steer_the_terminal() -> None:
     name = r"'\x1b]0;owned\x07'"
-    result = failing(f"from lw_coder.errors import RunError; raise RunError({name}, {name})")
+    result = failing(f"from lw_coder.foundation.errors import RunError; raise RunError({name}, {name})")
     assert result.stderr == "error: \\x1b]0;owned\\x07; \\x1b]0;owned\\x07\n"
 
 

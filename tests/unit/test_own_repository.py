@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.config_loader import load_config
-from lw_coder.git import find_repository, require_commit
-from lw_coder.images import read_build_files
-from lw_coder.plan_file import TASKS_FOLDER, read_plan, require_unique_id
+from lw_coder.containers.images import read_build_files
+from lw_coder.plans.plan_file import TASKS_FOLDER, read_plan, require_unique_id
+from lw_coder.repository.git import find_repository, require_commit
+from lw_coder.settings.config import load_config
 
 ROOT = Path(__file__).parents[2]
 PLANS = sorted((ROOT / TASKS_FOLDER).glob("*.md"))

@@ -6,7 +6,7 @@ import dspy
 from pydantic import BaseModel, ConfigDict, Field
 
 # DSPy evaluates the annotation when the class is made.
-from lw_coder.plan_file import PlanMetadata
+from lw_coder.plans.plan_file import PlanMetadata
 
 
 class FeedbackSection(BaseModel):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from dspy.utils import exceptions as lm_errors
 
-from lw_coder.errors import PromptError
+from lw_coder.foundation.errors import PromptError
 
 if TYPE_CHECKING:
-    from lw_coder.model_access import ModelAccess
+    from lw_coder.settings.model_access import ModelAccess
 
 _Text = tuple[str, str]
 

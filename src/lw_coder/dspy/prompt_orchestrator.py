@@ -23,12 +23,12 @@ from lw_coder.dspy import model_errors
 from lw_coder.dspy.answer_cache import AnswerCache, open_cache
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
 from lw_coder.dspy.code_prompt_signature import CodePromptProgram
-from lw_coder.errors import PromptError
-from lw_coder.model_access import GeneratedPrompts
+from lw_coder.dspy.generated_prompts import GeneratedPrompts
+from lw_coder.foundation.errors import PromptError
 
 if TYPE_CHECKING:
-    from lw_coder.model_access import ModelAccess
-    from lw_coder.plan_file import PlanMetadata
+    from lw_coder.plans.plan_file import PlanMetadata
+    from lw_coder.settings.model_access import ModelAccess
 
 ATTEMPTS = 3  # one question, and two more after unusable answers
 RETRIES = 2  # of one question, after transient failures

@@ -1,0 +1,211 @@
+"""`lw_coder code`: one straight line from a plan to its commits. Each step is a module of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder.commands.session_report import exit_code, report_session, shell_path
+from lw_coder.containers import engine, images
+from lw_coder.containers.docker_command import COMPOSE_FILE
+from lw_coder.containers.image_names import repo_tag
+from lw_coder.foundation.background import Background
+from lw_coder.foundation.locks import plan_lock
+from lw_coder.foundation.report import say, waiting
+from lw_coder.foundation.signals import interrupts_held
+from lw_coder.plans.plan_file import PlanFile, load_plan
+from lw_coder.prompts import prompt_files
+from lw_coder.prompts.generation import generate_prompts
+from lw_coder.repository import git
+from lw_coder.repository.importing.commits import REFS_PREFIX, ImportResult, import_commits
+from lw_coder.repository.private_git import create_private_git
+from lw_coder.repository.worktrees import ensured_worktree
+from lw_coder.runs import run_folders, run_record
+from lw_coder.runs.pruning import prune
+from lw_coder.sessions.cleanup import stop_abandoned_sessions
+from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
+from lw_coder.sessions.session import run_session
+from lw_coder.sessions.setup import SessionSetup, write_build_files, write_compose_files, write_settings
+from lw_coder.sessions.spec import session_spec
+from lw_coder.sessions.terminal import require_terminal
+from lw_coder.sessions.unfinished import import_unfinished_runs
+from lw_coder.settings.config import load_config
+
+if TYPE_CHECKING:
+    from lw_coder.containers.compose_files import ImageBuild
+    from lw_coder.containers.docker_command import EngineProbe, LocalImage
+    from lw_coder.containers.images import Built
+    from lw_coder.dspy.generated_prompts import GeneratedPrompts
+    from lw_coder.foundation.errors import ExitCode
+    from lw_coder.runs.run_folders import Run
+    from lw_coder.runs.session_result import SessionResult
+
+_MOST_SHOWN = 5  # refs
+_BRIEF = 0.3  # seconds; to show a longer wait, rich is imported
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done and with what: all that was checked before anything is made.
+
+    Attributes:
+        plan: what is carried out.
+        build_files: what the repository's image is built from.
+        context: what the session works with.
+        engine: what runs it.
+        base: what the base image's name meant at the start.
+    """
+
+    plan: PlanFile
+    build_files: images.RepoBuildFiles
+    context: SessionContext
+    engine: engine.Engine
+    base: LocalImage | None
+
+    @property
+    def plan_id(self) -> str:
+        """The plan's name."""
+        return self.plan.metadata.plan_id
+
+
+def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
+    """Carry out a plan in an interactive session.
+
+    Args:
+        name: path of a plan file, or the id of a plan in the repository's tasks folder.
+        start: a folder in the repository.
+        probe: what docker was asked at the start.
+
+    Raises:
+        LwCoderError: an expected failure: before the session, everything is then as it was;
+            after it, its commits could not be imported.
+        SystemExit: a signal ended the session; its commits are imported all the same.
+    """
+    require_terminal()
+    job = load_job(name, start, probe)
+    with plan_lock(job.context.repository.root, job.plan_id):
+        setup = prepare(job)
+        with interrupts_held():
+            result, imported = carry_out(setup)
+    report_end(job, setup, result, imported)
+    return exit_code(setup.run, result, imported)
+
+
+def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
+    """Check everything that is cheap and can be wrong; make nothing."""
+    repository = git.find_repository(start)
+    plan = load_plan(repository.root, name)
+    git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
+    context = load_context(repository, load_config(repository.root))
+    build_files = images.read_build_files(repository.root, context.environment.env_file)
+    base = probe.base_image
+    # A current base image was built by Compose: it will build again, and what it builds tells its version.
+    found = require_engine(probe, context, build_tells=images.is_current(base))
+    report_context(context)
+    return Job(plan, build_files, context, found, base)
+
+
+def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
+    """Have the agent work, with the person at the terminal, and import what it committed."""
+    result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
+    imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
+    run_record.complete(setup.run, result, imported)
+    return result, imported
+
+
+def prepare(job: Job) -> SessionSetup:
+    """Make the worktree, the run's folder, the images and the prompts; all of it, or nothing."""
+    context, repository = job.context, job.context.repository
+    run_folders.remove_partial_runs(repository.root, job.plan_id)
+    import_unfinished_runs(repository, context.identity, job.plan_id)
+    with (
+        ensured_worktree(repository, job.plan.metadata, f"{job.plan.path}: git_sha") as worktree,
+        run_folders.removed_on_failure(run_folders.open_run(repository.root, job.plan_id)) as run,
+    ):
+        write_build_spec(job, run)
+        # Everything else is done while the images are built: neither needs the other.
+        with Background(
+            lambda: images.build_images(run.folder, context.identity, job.base), awaits_client=True
+        ) as building:
+            engine.load_client()
+            has_proxies = context.config.allow_hosts is not None
+            stop_abandoned_sessions(context.identity, job.plan_id, has_proxies=has_proxies)
+            private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+            setup = SessionSetup(context, run, worktree, private_git)
+            write_settings(setup)
+            prompts = write_prompts(job, run, building)
+            built = built_images(building, repo_tag(context.identity))
+        seal(job, setup, prompts, built)
+    for line in prune(repository, keep=run):
+        say(line)
+    return setup.as_sealed()
+
+
+def built_images(building: Background[Built], tag: str) -> Built:
+    """Wait for the images; a wait that the person would notice is shown."""
+    if building.ends_within(_BRIEF):
+        return building.result()
+    with waiting(f"Building the image {tag} ..."):
+        return building.result()
+
+
+def write_build_spec(job: Job, run: Run) -> None:
+    """Write what the images are built from."""
+    run_folders.write_file(run.folder, images.DOCKERFILE.name, job.build_files.dockerfile)
+    run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", job.build_files.ignore)
+    write_build_files(job.context, run.folder, _builds(job.context, run.folder))
+
+
+def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
+    tag = repo_tag(context.identity)
+    repo = images.repo_build(context.repository.root, folder, tag, context.config.build_options)
+    return {"base": images.base_build(), "repo": repo}
+
+
+def write_prompts(job: Job, run: Run, building: Background[Built]) -> GeneratedPrompts:
+    """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
+    context, plan = job.context, job.plan.metadata
+    named = context.config.prompt_program
+    program = context.repository.root / named if named else None
+    prompts = generate_prompts(plan, context.environment.model, program, building)
+    for path, text in prompt_files.run_files(plan, prompts).items():
+        run_folders.write_file(run.folder, path, text)
+    return prompts
+
+
+def seal(job: Job, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
+    """Complete the run's folder and give it its final name."""
+    final, context = setup.as_sealed(), setup.context
+    session, builds = session_spec(final, setup.run.plan_id), _builds(context, final.run.folder)
+    write_compose_files(final, session, builds, built.images, into=setup.run.folder)
+    login, forwarded = context.login.name, context.environment.names
+    used = replace(job.engine, compose_version=built.compose_version)
+    record = run_record.begin(job.plan, prompts, built.images, used, login=login, forwarded=forwarded)
+    run_folders.write_record(setup.run, record)
+    run_folders.seal_run(setup.run)
+
+
+def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
+    """Say what there is now, and what can be typed next."""
+    report_session(result, imported)
+    root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
+    if not imported.problem:
+        say(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
+    report_other_refs(run, imported, str(branch))
+    say(f"Worktree: {shell_path(root, setup.worktree.path)}")
+    say(f"Run:      {shell_path(root, run.folder)}")
+    if imported.moved:
+        say(f"Review:   git log -p {job.plan.metadata.git_sha[:12]}..{branch}")
+        say(f"Merge:    git merge {branch}")
+    say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
+
+
+def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:
+    """Name the refs of a session, except the plan's own branch."""
+    own = f"{REFS_PREFIX}/{run.identity}/heads/{branch}"
+    others = [ref for ref in imported.refs if ref != own]
+    for ref in others[:_MOST_SHOWN]:
+        say(f"Also:     {ref}")
+    if more := len(others[_MOST_SHOWN:]):
+        say(f"Also:     {more} more; git for-each-ref refs/lw_coder/{run.identity}")

@@ -1,0 +1,42 @@
+"""What a shell completes: ids of plans and of runs, read from folder names and front matter, without git."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem
+
+from lw_coder.plans.plan_file import TASKS_FOLDER, plan_ids
+from lw_coder.runs.run_folders import RUNS_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import click
+
+
+def complete_plan(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete the id of a plan; where none begins so, a path."""
+    folder = _above(TASKS_FOLDER)
+    ids = plan_ids(folder) if folder.is_dir() else set()
+    return _starting_with(typed, ids) or [CompletionItem(typed, type="file")]
+
+
+def complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete the plan's id of a run, which means its newest one."""
+    folder = _above(RUNS_FOLDER)
+    return _starting_with(typed, [entry.name for entry in os.scandir(folder)] if folder.is_dir() else [])
+
+
+def _starting_with(typed: str, names: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(typed) and name[:1] != "."]
+
+
+def _above(relative: Path) -> Path:
+    """Find a folder of the repository that the shell stands in, or below."""
+    here = Path.cwd()
+    return next(
+        (top / relative for top in (here, *here.parents) if (top / relative).is_dir()), here / relative
+    )

@@ -1,0 +1,240 @@
+"""`lw_coder doctor`: is all there that a session needs, and what was left lying about? It changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from lw_coder.commands.runs import has_pending
+from lw_coder.containers import images
+from lw_coder.containers.docker_command import EngineProbe
+from lw_coder.containers.engine import check_env_file, connect, require_isolation
+from lw_coder.containers.image_names import BASE_TAG, repo_hash
+from lw_coder.foundation.errors import ExitCode, LwCoderError
+from lw_coder.foundation.report import printable
+from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.repository import git
+from lw_coder.repository.half_made import is_half_made
+from lw_coder.repository.importing.nested_repositories import (
+    find_nested_repositories,
+    find_repositories_in,
+    nested_repositories_note,
+)
+from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
+from lw_coder.runs.run_folders import Run, list_runs
+from lw_coder.sessions.leftovers import Leftovers, find_leftovers
+from lw_coder.sessions.login import choose_login
+from lw_coder.settings.config import CodeConfig, load_config
+from lw_coder.settings.environment import SessionEnvironment, load_environment
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was seen of one thing.
+
+    Attributes:
+        subject: what was looked at.
+        told: what is there, or what is wrong with it.
+        remedy: what to do about it; nothing where all is well.
+    """
+
+    subject: str
+    told: str
+    remedy: str = ""
+
+
+class Examination:
+    """Takes down what is found, and goes on after what is wrong."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def look(self, subject: str, find: Callable[[], T], tell: Callable[[T], str | Finding]) -> T | None:
+        """Look at one thing; None if something is wrong with it, which is taken down too."""
+        try:
+            found = find()
+            told = tell(found)
+        except LwCoderError as error:
+            self.findings.append(Finding(subject, error.message, error.remedy))
+            return None
+        self.findings.append(told if isinstance(told, Finding) else Finding(subject, told))
+        return found
+
+
+def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCode:
+    """Look at everything that a session needs, and say for each what there is, or what to do.
+
+    Args:
+        start: a folder in the repository.
+        probe: what docker was asked at the start.
+        as_json: print an array of findings.
+
+    Returns:
+        ERROR if there is something to do.
+    """
+    findings = examine(start, probe)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _print(findings)
+    return ExitCode.ERROR if any(finding.remedy for finding in findings) else ExitCode.OK
+
+
+def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
+    """Look at the engine, the repository and, where both are there, at what they have of one another."""
+    seen = Examination()
+    engine = seen.look(
+        "docker",
+        lambda: connect(probe),
+        lambda found: f"Engine {found.version}, Compose {found.compose_version}",
+    )
+    repository = seen.look("git", lambda: git.find_repository(start), lambda found: str(found.root))
+    if engine:
+        seen.look("base image", lambda: images.is_current(probe.base_image), _base_told)
+    if repository:
+        config = seen.look("config.toml", lambda: load_config(repository.root), _config_told)
+        if engine and config and config.allow_hosts is not None:
+            seen.look("allow_hosts", lambda: require_isolation(engine.version), lambda _: "can be kept")
+        environment = _examine_environment(seen, repository, config) if config else None
+        if engine and environment and (env_file := environment.env_file):
+            values = environment.values
+            seen.look(
+                "env file",
+                lambda: check_env_file(env_file, values),
+                lambda _: "Compose reads it as lw_coder does",
+            )
+        seen.look("runs", lambda: _not_home(repository), _runs_told)
+        seen.look("worktrees", lambda: _half_made(repository), _half_made_told)
+        seen.look("planted", lambda: _planted(repository), _planted_told)
+    if repository and engine:
+        seen.look("leftovers", lambda: _leftovers(repository), _leftovers_told)
+    return seen.findings
+
+
+def _examine_environment(
+    seen: Examination, repository: git.Repository, config: CodeConfig
+) -> SessionEnvironment | None:
+    root = repository.root
+    environment = seen.look(
+        "variables",
+        lambda: load_environment(root, config.env_file, config.forward_env, os.environ),
+        _variables_told,
+    )
+    env_file = environment.env_file if environment else None
+    seen.look(
+        "code.Dockerfile", lambda: images.read_build_files(root, env_file), lambda _: str(images.DOCKERFILE)
+    )
+    seen.look(
+        "certificates", lambda: config.find_ca_bundle(root, os.environ), lambda path: str(path or "the usual")
+    )
+    if environment:
+        values = environment.values
+        seen.look("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+    if env_file:
+        seen.look(
+            "env file",
+            lambda: git.is_ignored(repository, env_file),
+            lambda yes: _ignored_told(env_file, is_ignored=yes),
+        )
+    return environment
+
+
+def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found
+    state = "current" if is_current else "missing or out of date; the next run builds it"
+    return f"{BASE_TAG} is {state}"
+
+
+def _config_told(config: CodeConfig) -> str:
+    return "; ".join(["can be read", *config.warnings()])
+
+
+def _variables_told(environment: SessionEnvironment) -> str:
+    model = environment.model
+    return f"{model.model} at {model.base_url}; a session gets {', '.join(environment.names) or 'none'}"
+
+
+def _ignored_told(env_file: Path, *, is_ignored: bool) -> str | Finding:
+    if is_ignored:
+        return f"{env_file.name} stays out of git"
+    remedy = f"add {env_file.name} to .gitignore; where it is tracked: git rm --cached, and change the keys"
+    return Finding("env file", f"{env_file}: git does not ignore it, and would commit its keys", remedy)
+
+
+def _not_home(repository: git.Repository) -> list[Run]:
+    return [run for run in list_runs(repository.root) if has_pending(repository, run)]
+
+
+def _runs_told(runs: Sequence[Run]) -> str | Finding:
+    if not runs:
+        return "all commits of sessions are in the repository"
+    names = ", ".join(run.identity for run in runs)
+    remedy = " && ".join(f"lw_coder runs import {run.identity}" for run in runs)
+    return Finding("runs", f"{names}: commits that are not in the repository", remedy)
+
+
+def _half_made(repository: git.Repository) -> list[str]:
+    folder = (repository.root / WORKTREES_FOLDER).resolve()
+    names = (path.name for path in sorted(folder.glob("*")) if path.is_dir() and not path.is_symlink())
+    return [name for name in names if is_half_made(repository, folder / name)]
+
+
+def _half_made_told(names: Sequence[str]) -> str | Finding:
+    if not names:
+        return "every worktree was finished"
+    remedy = " && ".join(f"lw_coder code {shlex.quote(name)}" for name in names)
+    told = f"{', '.join(names)}: git was stopped while it made the worktree; the next start makes it again"
+    return Finding("worktrees", told, remedy)
+
+
+def _planted(repository: git.Repository) -> list[str]:
+    """Look for repositories where agents write, but for bare ones that the person's own commit has there."""
+    tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
+    found = {tasks: find_repositories_in(tasks)} if tasks.is_dir() else {}
+    for folder in sorted(path for path in worktrees.glob("*") if path.is_dir() and not path.is_symlink()):
+        worktree = plan_worktree(repository, folder.name)
+        top = () if worktree is None or worktree.has_own_pointer() else (".git",)
+        nested = find_nested_repositories(folder)
+        # No commit holds a `.git`: what is left out is a bare repository's HEAD, as in a test's data.
+        own = git.committed_files(repository, "HEAD") if nested else {}
+        found[folder] = (*top, *(name for name in nested if name not in own))
+    return [nested_repositories_note(place, names) for place, names in found.items() if names]
+
+
+def _planted_told(notes: Sequence[str]) -> str | Finding:
+    if not notes:
+        return "no repositories among the plans, nor in their worktrees"
+    return Finding("planted", "; ".join(notes), "look at each without git, and remove it")
+
+
+def _leftovers(repository: git.Repository) -> Leftovers:
+    return find_leftovers(repo_hash(git.root_commit(repository), repository.common_dir))
+
+
+def _leftovers_told(left: Leftovers) -> str | Finding:
+    if not left:
+        return "no session has left a container or a network"
+    parts = (
+        (len(left.sessions), "ended container(s) that hold the variables' values"),
+        (len(left.proxies), "idle proxy container(s)"),
+        (len(left.networks), "unused network(s)"),
+    )
+    told = ", ".join(f"{count} {what}" for count, what in parts if count)
+    return Finding("leftovers", f"{told}, of replays or of an lw_coder that was killed", left.removal)
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        mark = click.style("wrong", fg="red") if finding.remedy else click.style("ok   ", fg="green")
+        click.echo(f"{mark}  {finding.subject.ljust(width)}  {printable(finding.told)}")
+        if finding.remedy:
+            click.echo(f"{' ' * (width + 9)}-> {printable(finding.remedy)}")

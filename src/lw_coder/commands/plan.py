@@ -1,0 +1,271 @@
+"""`lw_coder plan`: one straight line from an idea to plans, in a worktree that is gone afterwards.
+
+The session writes straight into the person's tasks folder: no end of it, however sudden, loses a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lw_coder.commands.plan_report import (
+    report_end,
+    report_nested_repositories,
+    report_stray_plans,
+    report_tasks,
+    validate_plans,
+)
+from lw_coder.commands.session_report import exit_code
+from lw_coder.containers import images
+from lw_coder.containers.docker_command import EngineProbe
+from lw_coder.containers.engine import Engine
+from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.labels import PLAN_RUNS, owner_label, owner_of
+from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.foundation.errors import ExitCode, GitError, IdeaError
+from lw_coder.foundation.report import printable, say, waiting, warn
+from lw_coder.foundation.signals import interrupts_held
+from lw_coder.foundation.state import log_folder
+from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.plans.stray_plans import keep_stray_plans
+from lw_coder.plans.tasks_snapshot import ORIGINALS, TasksSnapshot, find_changes, take_snapshot
+from lw_coder.prompts import prompt_files
+from lw_coder.repository import git
+from lw_coder.repository.importing.commits import import_commits
+from lw_coder.repository.private_git import create_private_git, open_private_git
+from lw_coder.repository.worktrees import (
+    TEMP_WORKTREES_FOLDER,
+    Worktree,
+    remove_stale_temp_worktrees,
+    temp_worktree_names,
+    temporary_worktree,
+)
+from lw_coder.runs import run_folders, run_record
+from lw_coder.runs.pruning import prune
+from lw_coder.sessions.cleanup import remove_leftovers
+from lw_coder.sessions.container_paths import WORKSPACE
+from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
+from lw_coder.sessions.session import run_session
+from lw_coder.sessions.setup import SessionSetup, write_compose_files, write_settings
+from lw_coder.sessions.spec import session_spec
+from lw_coder.sessions.terminal import require_terminal
+from lw_coder.sessions.unfinished import import_unfinished_run, unfinished_runs
+from lw_coder.settings.config import load_config_or_defaults
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be planned and on what: all that was checked before anything is made.
+
+    Attributes:
+        idea: the person's words, or None where the agent is to ask.
+        git_sha: the commit that the session sees and its plans start from.
+        context: what the session works with.
+        engine: what runs it.
+    """
+
+    idea: str | None
+    git_sha: str
+    context: SessionContext
+    engine: Engine
+
+
+def run_plan_command(file: str | None, text: str | None, start: Path, probe: EngineProbe) -> ExitCode:
+    """Turn an idea into plans in an interactive session.
+
+    A plan that breaks a rule is kept and told of with its remedy; it does not change the exit code, for the
+    session itself did what it was asked to.
+
+    Args:
+        file: path of a text with the idea, or None.
+        text: the idea itself, or None; with neither, the agent asks for it.
+        start: a folder in the repository.
+        probe: what docker was asked at the start.
+
+    Raises:
+        LwCoderError: an expected failure: before the session, everything is then as it was;
+            after it, its commits could not be imported.
+        SystemExit: a signal ended the session; what came of it is kept, as ever.
+    """
+    require_terminal()
+    job = load_job(read_idea(file, text), start, probe)
+    repository = job.context.repository
+    tidy_up(job.context)
+    with temporary_worktree(repository, job.git_sha) as worktree:
+        setup, originals = prepare(job, worktree)
+        with interrupts_held():
+            result = run_session(setup.run.folder, plan_session(setup))
+            imported = import_commits(repository, None, setup.git, setup.run.identity)
+            stray = keep_stray_plans(
+                worktree.path, git.committed_files(repository, worktree.head), setup.run.folder
+            )
+            changes = find_changes(tasks_folder(setup), originals)
+            plans = validate_plans(repository, changes)
+            paths = [str(plan.path.relative_to(repository.root)) for plan in plans]
+            run_record.complete(setup.run, result, imported, paths)
+        report_end(setup, result, imported)
+        report_nested_repositories(tasks_folder(setup))
+        report_tasks(setup, changes, plans)
+        report_stray_plans(repository, setup.run, stray)
+    return exit_code(setup.run, result, imported)
+
+
+def read_idea(file: str | None, text: str | None) -> str | None:
+    """Read what is to be planned.
+
+    Raises:
+        IdeaError: the file cannot be read, or there is nothing in it.
+    """
+    if file is None and text is None:
+        return None
+    idea = _read_idea_file(Path(file)) if file is not None else text
+    if not idea or not idea.strip():
+        raise IdeaError(f"{file or '--text'}: is empty", "write what is to be planned")
+    return idea
+
+
+def _read_idea_file(path: Path) -> str:
+    name = printable(str(path))
+    if not path.is_file():
+        problem = "is not a file" if path.exists() else "there is no such file"
+        raise IdeaError(f"{name}: {problem}", "name a text file, or give the idea itself with --text")
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise IdeaError(f"{name}: is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        raise IdeaError(f"{name}: cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def load_job(idea: str | None, start: Path, probe: EngineProbe) -> Job:
+    """Check everything that is cheap and can be wrong; make nothing."""
+    repository = git.find_repository(start)
+    git_sha = git.head_commit(repository)
+    context = load_context(repository, load_config_or_defaults(repository.root))
+    engine = require_engine(probe, context)
+    report_context(context)
+    if git.has_changes(repository, besides=TASKS_FOLDER):
+        warn(f"the session sees commit {git_sha[:12]}, without your uncommitted changes")
+    return Job(idea, git_sha, context, engine)
+
+
+def tidy_up(context: SessionContext) -> None:
+    """Import the commits of killed sessions, and remove their worktrees and containers."""
+    repository = context.repository
+
+    def keep_and_stop(name: str) -> None:
+        remove_leftovers(owner_label(context.identity, owner_of(name)))
+        keep_plans_of_killed(repository, name)
+
+    for name in remove_stale_temp_worktrees(repository, keep_and_stop):
+        say(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
+        report_nested_repositories(repository.root / TASKS_FOLDER)
+    in_use = temp_worktree_names(repository)
+    for run in unfinished_runs(repository, PLAN_RUNS):
+        if _worktree_of(run) not in in_use:
+            import_unfinished_run(repository, run)
+    if not temp_worktree_names(repository):  # each `plan` has one before it has a run
+        run_folders.remove_partial_runs(repository.root, PLAN_RUNS)
+
+
+def keep_plans_of_killed(repository: git.Repository, name: str) -> None:
+    """Keep the plans that a killed session left in its worktree, in its run's folder."""
+    worktree = repository.root / TEMP_WORKTREES_FOLDER / name
+    for run in unfinished_runs(repository, PLAN_RUNS):
+        if _worktree_of(run) == name:
+            try:
+                committed = git.committed_files(repository, open_private_git(run.folder).head)
+            except GitError as error:
+                warn(f"earlier run {run.identity}: {error.message}; all of its Markdown files are kept")
+                committed = {}
+            report_stray_plans(repository, run, keep_stray_plans(worktree, committed, run.folder))
+
+
+def _worktree_of(run: run_folders.Run) -> str | None:
+    try:
+        return open_private_git(run.folder).worktree_name
+    except GitError:
+        return None
+
+
+def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
+    """Make the run's folder and the image; all of it, or nothing."""
+    repository = job.context.repository
+    with (
+        _tasks_folder(repository.root),
+        run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
+    ):
+        private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+        setup = SessionSetup(job.context, run, worktree, private_git)
+        write_spec(job, setup)
+        with waiting(f"Preparing the image {BASE_TAG} ..."):
+            base = images.build_base(run.folder, log_folder() / "build-base.log")
+        originals = seal(job, setup, base)
+    for line in prune(repository, keep=run):
+        say(line)
+    return setup.as_sealed(), originals
+
+
+@contextmanager
+def _tasks_folder(root: Path) -> Iterator[None]:
+    """Have a tasks folder; if the block fails, one that was made for it, and is empty, goes again."""
+    folder = root / TASKS_FOLDER
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def write_spec(job: Job, setup: SessionSetup) -> None:
+    """Write what a container is made from, and make the folders that its mounts lie over."""
+    (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
+    write_settings(setup)
+    for path, text in prompt_files.plan_run_files(job.git_sha, job.idea).items():
+        run_folders.write_file(setup.run.folder, path, text)
+    write_services(setup, BASE_TAG, setup.run.folder)
+
+
+def write_services(setup: SessionSetup, image: str, into: Path) -> None:
+    """Write the run's Compose files, with this image for the session."""
+    used = images.Images(base=image, repo=image)
+    write_compose_files(setup, plan_session(setup), {"base": images.base_build()}, used, into)
+
+
+def seal(job: Job, setup: SessionSetup, base: str) -> TasksSnapshot:
+    """Complete the run's folder, the person's plans in it, and give it its final name."""
+    final, context = setup.as_sealed(), job.context
+    write_services(final, base, setup.run.folder)
+    record = run_record.begin_plan(
+        job.git_sha,
+        context.environment.model.model,
+        base,
+        job.engine,
+        login=context.login.name,
+        forwarded=context.environment.names,
+    )
+    run_folders.write_record(setup.run, record)
+    kept = take_snapshot(tasks_folder(setup), setup.run.folder / ORIGINALS)
+    run_folders.seal_run(setup.run)
+    return TasksSnapshot(final.run.folder / ORIGINALS, kept.states)
+
+
+def plan_session(setup: SessionSetup) -> SessionSpec:
+    """Describe the session's container: plans are what it may write.
+
+    Agents also put plans where they see others: in the worktree, which is thrown away. So the tasks
+    folder lies over its namesake there.
+    """
+    tasks = Mount(tasks_folder(setup), f"{WORKSPACE}/{TASKS_FOLDER}", read_only=False)
+    return session_spec(setup, owner_of(setup.worktree.path.name), tasks, tasks_read_only=False)
+
+
+def tasks_folder(setup: SessionSetup) -> Path:
+    """Return the folder of the repository's plans."""
+    return setup.context.repository.root / TASKS_FOLDER

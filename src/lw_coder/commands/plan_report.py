@@ -1,0 +1,129 @@
+"""What a session of `lw_coder plan` did: its plans, validated, and everything else that it left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lw_coder.commands.session_report import report_session, shell_path
+from lw_coder.foundation.errors import GitError, PlanError
+from lw_coder.foundation.report import printable, say, warn
+from lw_coder.plans.plan_file import TASKS_FOLDER, read_plan, require_unique_id
+from lw_coder.plans.stray_plans import KEPT, StrayPlans
+from lw_coder.plans.tasks_snapshot import ORIGINALS, Changes
+from lw_coder.repository import git
+from lw_coder.repository.importing.commits import ImportResult
+from lw_coder.repository.importing.nested_repositories import (
+    find_repositories_in,
+    nested_repositories_note,
+)
+from lw_coder.runs.run_folders import Run
+from lw_coder.runs.session_result import SessionResult
+from lw_coder.sessions.setup import SessionSetup
+
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """A plan that the session wrote or changed.
+
+    Attributes:
+        path: where it stands.
+        name: what `lw_coder code` knows it by, or None for one that is broken.
+        problem: what is wrong with it and the remedy, in one line, or None.
+    """
+
+    path: Path
+    name: str | None = None
+    problem: str | None = None
+
+
+def validate_plans(repository: git.Repository, changes: Changes) -> list[Written]:
+    """Validate every plan that the session wrote or changed, at most MOST_SHOWN of them."""
+    touched = [name for name in (*changes.new, *changes.changed) if name not in changes.odd]
+    names = [name for name in touched if name.endswith(".md")]
+    if len(names) > MOST_SHOWN:
+        warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and not looked at")
+    return [_validate(repository, repository.root / TASKS_FOLDER / name) for name in names[:MOST_SHOWN]]
+
+
+def _validate(repository: git.Repository, path: Path) -> Written:
+    try:
+        plan = read_plan(path)
+        require_unique_id(repository.root, plan)
+        git.require_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
+        git.require_no_sessions_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
+    except (PlanError, GitError) as error:
+        where = str(path.relative_to(repository.root))
+        message = error.message.replace(str(path), where)
+        told = message if message.startswith(where) else f"{where}: {message}"
+        return Written(path, problem=f"{told}; {error.remedy}")
+    in_top = path.parent == repository.root / TASKS_FOLDER
+    return Written(path, plan.metadata.plan_id if in_top else shell_path(repository.root, path))
+
+
+def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
+    """Say how the session ended, and what it left beside plans."""
+    report_session(result, imported)
+    for ref in imported.refs[:MOST_SHOWN]:
+        say(f"Commits:  {printable(ref)}")
+    say(f"Run:      {shell_path(setup.context.repository.root, setup.run.folder)}")
+
+
+def report_nested_repositories(tasks: Path) -> None:
+    """Warn of repositories among the plans, where git would do as their configuration says."""
+    if found := find_repositories_in(tasks):
+        warn(nested_repositories_note(tasks, found))
+
+
+def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) -> None:
+    """Say what changed in the tasks folder, what is dangerous first, and what can be typed next."""
+    for name in _first(changes.odd, "names that are no plain files"):
+        warn(f"{_shown(TASKS_FOLDER / name)}: is no plain file; look where it leads, and remove it")
+    for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
+        _report_touched(setup, name, "removed" if name in changes.removed else "changed")
+    for name in _first([name for name in changes.new if not name.endswith(".md")], "new files"):
+        say(f"File:     {_shown(TASKS_FOLDER / name)}")
+    if not changes.is_complete:
+        warn(f"{TASKS_FOLDER}: the session left more in it than is looked at; look through it yourself")
+    for plan in plans:
+        _report_plan(setup, plan)
+    if not plans:
+        say("Plan:     none was written")
+
+
+def _first(names: Sequence[str], what: str) -> Sequence[str]:
+    """Return as many as are shown; say how many more there are."""
+    if len(names) > MOST_SHOWN:
+        warn(f"{len(names) - MOST_SHOWN} more {what} are in {TASKS_FOLDER}")
+    return names[:MOST_SHOWN]
+
+
+def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) -> None:
+    """Say what was kept of the plans that the session wrote beside the tasks folder."""
+    for name in stray.kept[:MOST_SHOWN]:
+        kept = (run.folder / KEPT / name).relative_to(repository.root)
+        warn(f"{_shown(Path(name))}: written outside of {TASKS_FOLDER}; it is kept as {_shown(kept)}")
+    more = len(stray.kept[MOST_SHOWN:]) + stray.lost
+    if more:
+        warn(f"{more} more Markdown files were written there; {stray.lost} of them could not be kept")
+
+
+def _report_touched(setup: SessionSetup, name: str, what: str) -> None:
+    root, copy = setup.context.repository.root, setup.run.folder / ORIGINALS / name
+    kept = f"as it was: {_shown(copy.relative_to(root))}" if copy.is_file() else "it was too large for a copy"
+    warn(f"{_shown(TASKS_FOLDER / name)} was {what} during the session; {kept}")
+
+
+def _report_plan(setup: SessionSetup, plan: Written) -> None:
+    if plan.problem:
+        warn(printable(plan.problem))
+        return
+    say(f"Plan:     {printable(shell_path(setup.context.repository.root, plan.path))}")
+    say(f"Next:     lw_coder code {printable(str(plan.name))}")
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))

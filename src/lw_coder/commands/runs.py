@@ -1,0 +1,160 @@
+"""`lw_coder runs`: look at the runs of a repository, bring one home again, export what was learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.containers.labels import PLAN_RUNS, owner_of
+from lw_coder.foundation.errors import EngineError, ExitCode, RunError
+from lw_coder.foundation.locks import plan_lock
+from lw_coder.foundation.report import printable, say, warn
+from lw_coder.repository.git import Repository, find_repository, root_commit
+from lw_coder.repository.importing.commits import import_commits, pending
+from lw_coder.repository.private_git import PrivateGit, open_private_git
+from lw_coder.repository.worktrees import plan_worktree
+from lw_coder.runs.run_folders import Run, list_runs, read_record
+from lw_coder.sessions.cleanup import require_idle
+
+_COLUMNS = ("run", "model", "status", "commits")
+
+
+def list_command(start: Path, plan_id: str | None, *, as_json: bool) -> ExitCode:
+    """Print the runs, oldest first, as a table or as a JSON array."""
+    rows = [_row(run) for run in list_runs(find_repository(start).root, plan_id)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif rows:
+        _print_table([_COLUMNS, *(tuple(_shown(row[name]) for name in _COLUMNS) for row in rows)])
+    else:
+        say("There are no runs yet.")
+    return ExitCode.OK
+
+
+def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
+    """Print one run: its record, or where everything is and how it is replayed.
+
+    Raises:
+        RunError: there is no such run, or its record is damaged.
+    """
+    repository = find_repository(start)
+    run = find_run(repository.root, name)
+    record = read_record(run)
+    if as_json:
+        click.echo(json.dumps(record, indent=2))
+        return ExitCode.OK
+    folder = run.folder.relative_to(repository.root)
+    for label, value in (*_row(run).items(), ("prompts", folder / "prompts"), ("droids", folder / "droids")):
+        click.echo(f"{label + ':':9} {_shown(value)}")
+    if record.get("kind") != "plan":  # its worktree was a temporary one
+        click.echo(f"{'replay:':9} docker compose -f {folder}/compose.yml run --rm droid")
+    if has_pending(repository, run):
+        warn(f"it has commits that are not in the repository; lw_coder runs import {run.identity}")
+    return ExitCode.OK
+
+
+def import_command(start: Path, name: str) -> ExitCode:
+    """Bring home what is committed in a run's private git folder: after a replay, or a crash.
+
+    Raises:
+        RunError: there is no such run, or a session is at work on its plan.
+        SessionError: a replay is, or a session of `plan`, or one whose lw_coder was killed.
+    """
+    repository = find_repository(start)
+    run = find_run(repository.root, name)
+    with plan_lock(repository.root, run.plan_id):
+        session = open_private_git(run.folder)
+        with suppress(EngineError):  # where no engine answers, commits can come home all the same
+            require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))
+        worktree = plan_worktree(repository, run.plan_id)
+        imported = import_commits(repository, worktree, session, run.identity)
+    for note in imported.notes:
+        warn(note)
+    if imported.problem:
+        raise RunError(f"{run.identity}: {imported.problem}", "replay the run, and correct it in there")
+    for ref in imported.refs:
+        say(f"Here now: {printable(ref)}")
+    if not imported.refs:
+        say("There is nothing new in it.")
+    return ExitCode.OK
+
+
+def _owner(run: Run, session: PrivateGit) -> str:
+    """Return what the containers of a run are found again by."""
+    return owner_of(session.worktree_name) if run.plan_id == PLAN_RUNS else run.plan_id
+
+
+def export_command(start: Path, plan_id: str | None) -> ExitCode:
+    """Print what each run taught, as JSON Lines: the signature's inputs and outputs, and the outcome."""
+    for run in list_runs(find_repository(start).root, plan_id):
+        for line in _exported(run):
+            click.echo(json.dumps(line, sort_keys=True))
+    return ExitCode.OK
+
+
+def find_run(root: Path, name: str) -> Run:
+    """Find a run by `<plan_id>/<time>`, by its time alone, or by a plan's id for its newest.
+
+    Raises:
+        RunError: no run is meant, or more than one.
+    """
+    plan_id, _, time = name.strip("/").rpartition("/")
+    runs = list_runs(root)
+    found = [run for run in runs if run.name == time and plan_id in {"", run.plan_id}]
+    newest = [run for run in runs if run.plan_id == name][-1:]
+    if len(found) > 1:
+        raise RunError(
+            f"{name}: more than one run is of that time", "put the plan's id and a slash before it"
+        )
+    if not found and not newest:
+        raise RunError(f"{printable(name)}: there is no such run", "`lw_coder runs list` shows their names")
+    return (found or newest)[0]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    try:
+        record = read_record(run)
+    except RunError:
+        return {"run": run.identity, "model": None, "status": "damaged", "commits": None}
+    ended = record.get("ended") or {}
+    status = ended.get("status", "not ended")
+    return {
+        "run": run.identity,
+        "model": record.get("model"),
+        "status": status,
+        "commits": ended.get("commits"),
+    }
+
+
+def _exported(run: Run) -> Iterator[dict[str, Any]]:
+    try:
+        record = read_record(run)
+    except RunError as error:
+        warn(error.message)
+        return
+    signature = record.get("signature")
+    if signature is None:  # a run of `lw_coder plan` asks for no prompts
+        return
+    kept = ("model", "cache_hit", "attempts", "program_state", "versions", "ended")
+    yield {"run": run.identity, **signature, **{name: record.get(name) for name in kept}}
+
+
+def has_pending(repository: Repository, run: Run) -> bool:
+    """Tell whether something was committed in a run that the repository lacks."""
+    return (run.folder / "git").is_dir() and pending(repository, open_private_git(run.folder))
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else printable(str(value))

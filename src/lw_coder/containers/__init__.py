@@ -1,0 +1,1 @@
+"""Docker: its clients, images, and the Compose files of a run."""

@@ -1,0 +1,291 @@
+"""Render a run's compose.yml and services.yml from the skeletons in compose/. Pure: nothing is run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
+from lw_coder.containers.proxy import FILTER_FILE, render_filter
+from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.foundation.shipped import shipped_folder
+from lw_coder.settings.docker_flags import BuildOptions, RunOptions
+
+CA_SECRET = "ca_bundle"  # noqa: S105 - the id under which a Dockerfile mounts the certificates
+
+_NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
+
+Yaml = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    """How an image is built.
+
+    Attributes:
+        tag: what it is called.
+        context: the folder whose files the build can use.
+        dockerfile: the Dockerfile; the ignore file beside it counts.
+        args: build arguments; None takes the value from the environment.
+        labels: labels of the image.
+        options: what the repository's docker_build_args add.
+    """
+
+    tag: str
+    context: Path
+    dockerfile: Path
+    args: Mapping[str, str | None]
+    labels: Mapping[str, str]
+    options: BuildOptions
+
+
+@dataclass(frozen=True)
+class ComposeSpec:
+    """Everything that a run's two Compose files say.
+
+    Attributes:
+        folder: where they stand; paths inside the repository are written relative to it.
+        root: the repository's root.
+        session: the droid service; None where the images are still to be built, and nothing else is.
+        run_options: what the repository's docker_run_args add to it.
+        builds: the base and repo services' builds, by service.
+        env_file: the session's env file, if there is one.
+        ca_bundle: certificates for the builds, if any.
+        image: id of the droid service's image.
+        proxy_image: id of the proxy's.
+    """
+
+    folder: Path
+    root: Path
+    session: SessionSpec | None
+    run_options: RunOptions
+    builds: Mapping[str, ImageBuild]
+    env_file: Path | None
+    ca_bundle: Path | None
+    image: str = ""
+    proxy_image: str = ""
+
+
+def render(spec: ComposeSpec) -> dict[str, str]:
+    """Return the text of each Compose file by its name, and of what the proxy mounts."""
+    texts = {
+        COMPOSE_FILE: _dump(_top(spec), COMPOSE_FILE),
+        SERVICES_FILE: _dump(_services(spec), SERVICES_FILE),
+    }
+    allowed = spec.session.allowed if spec.session else None
+    return texts if allowed is None else {**texts, FILTER_FILE: render_filter(allowed)}
+
+
+def _top(spec: ComposeSpec) -> Yaml:
+    include: Yaml = {"path": SERVICES_FILE}
+    if spec.env_file:
+        include["env_file"] = _path(spec, spec.env_file)
+    name = {"name": spec.session.project} if spec.session else {}
+    return {**_skeleton(COMPOSE_FILE), **name, "include": [include]}
+
+
+def _services(spec: ComposeSpec) -> Yaml:
+    skeleton = _skeleton(SERVICES_FILE)
+    services = skeleton["services"]
+    for name in ("base", "repo"):
+        if name in spec.builds:
+            services[name].update(_build_service(spec, spec.builds[name]))
+        else:
+            del services[name]
+    if spec.session:
+        droid = _merged({**services["droid"], **_droid(spec, spec.session)}, _run_keys(spec))
+        services["droid"] = {**droid, "environment": _as_list(droid["environment"])}
+        _confine(spec, spec.session, skeleton)
+        skeleton.update(_named_volumes(spec))
+    else:
+        del services["droid"], services["proxy"], skeleton["networks"]
+    secrets = _secrets(spec)
+    return {**skeleton, **({"secrets": secrets} if secrets else {})}
+
+
+def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
+    """Leave the session one way out, the proxy; or, where any host may be reached, leave the proxy out."""
+    services = file["services"]
+    if session.allowed is None:
+        del services["proxy"], file["networks"]
+        return
+    del services["droid"]["network_mode"]
+    services["droid"] |= {"networks": ["inside"], "depends_on": {"proxy": {"condition": "service_healthy"}}}
+    # Names are looked up where the way out is.
+    names = {key: spec.run_options.keys[key] for key in _NAME_KEYS if key in spec.run_options.keys}
+    mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
+    labels, image = session.proxy_labels, spec.proxy_image
+    own = {"image": image, "user": session.user, "labels": labels, "volumes": [_bind(spec, mount)]}
+    services["proxy"] |= {**own, **names}
+    for network in file["networks"].values():
+        network["labels"] = labels
+
+
+def _build_service(spec: ComposeSpec, build: ImageBuild) -> Yaml:
+    keys: Yaml = {
+        "context": _path(spec, build.context),
+        "dockerfile": os.path.relpath(build.dockerfile, build.context),
+        "args": dict(build.args),
+        "labels": dict(build.labels),
+        "secrets": [CA_SECRET] if spec.ca_bundle else [],
+    }
+    filled = {key: value for key, value in keys.items() if value}
+    return {"image": build.tag, "build": _merged(filled, _build_keys(spec, build.options))}
+
+
+def _build_keys(spec: ComposeSpec, options: BuildOptions) -> Yaml:
+    keys = dict(options.keys)
+    if "additional_contexts" in keys:
+        contexts = keys["additional_contexts"].items()
+        keys["additional_contexts"] = {name: _person_context(spec, place) for name, place in contexts}
+    return keys
+
+
+def _person_context(spec: ComposeSpec, place: str) -> str:
+    is_folder = ":" not in place and not place.startswith("git@")
+    return _path(spec, spec.root / place) if is_folder else place
+
+
+def _droid(spec: ComposeSpec, session: SessionSpec) -> Yaml:
+    environment: Yaml = {name: None for name in session.forwarded if name not in session.fixed}
+    return {
+        "image": spec.image,
+        "user": session.user,
+        "labels": dict(session.labels),
+        "environment": {**environment, **session.fixed},
+        "volumes": [_bind(spec, mount) for mount in session.mounts],
+    }
+
+
+def _as_list(environment: Yaml) -> list[str]:
+    """Write variables as a list: a bare name there gets the include's value, a null in a mapping does not."""
+    return [name if value is None else f"{name}={value}" for name, value in environment.items()]
+
+
+def _bind(spec: ComposeSpec, mount: Mount) -> Yaml:
+    return {
+        "type": "bind",
+        "source": _path(spec, mount.source),
+        "target": mount.target,
+        "read_only": mount.read_only,
+        "bind": {"create_host_path": False},
+    }
+
+
+def _run_keys(spec: ComposeSpec) -> Yaml:
+    keys = dict(spec.run_options.keys)
+    if "volumes" in keys:
+        keys["volumes"] = [_person_volume(spec, volume) for volume in keys["volumes"]]
+    if "env_file" in keys:
+        keys["env_file"] = [
+            {**entry, "path": _path(spec, spec.root / entry["path"])} for entry in keys["env_file"]
+        ]
+    if "security_opt" in keys:
+        keys["security_opt"] = [_person_security(spec, option) for option in keys["security_opt"]]
+    if "mem_limit" in keys and "memswap_limit" not in keys:
+        keys["memswap_limit"] = keys["mem_limit"]  # the skeleton's limit could be below the new one
+    if "start_interval" in keys.get("healthcheck", {}):
+        # Compose refuses the one without the other; 0s is docker's default.
+        keys["healthcheck"] = {"start_period": "0s", **keys["healthcheck"]}
+    return keys
+
+
+def _person_security(spec: ComposeSpec, option: str) -> str:
+    name, equals, profile = option.partition("=")
+    if name != "seccomp" or not equals or profile in {"unconfined", "builtin"}:
+        return option
+    return f"{name}={_path(spec, spec.root / profile)}"
+
+
+def _person_volume(spec: ComposeSpec, volume: Any) -> Any:
+    """Read a relative source as docker does: from where the command is typed, the root."""
+    if isinstance(volume, str):
+        source, colon, rest = volume.partition(":")
+        return f"{_path(spec, spec.root / source)}:{rest}" if colon and source.startswith(".") else volume
+    if volume["type"] == "bind":
+        return {**volume, "source": _path(spec, spec.root / volume["source"])}
+    return volume
+
+
+def named_volumes(options: RunOptions) -> list[str]:
+    """List the named volumes that docker_run_args mount."""
+    return [name for volume in options.keys.get("volumes", []) if (name := _volume_name(volume))]
+
+
+def _volume_name(volume: Any) -> str | None:
+    if isinstance(volume, dict):
+        return volume.get("source") if volume["type"] == "volume" else None
+    source, colon, _ = volume.partition(":")
+    return source if colon and source[:1] not in {"/", ".", "~"} else None
+
+
+def _named_volumes(spec: ComposeSpec) -> Yaml:
+    names = named_volumes(spec.run_options)
+    return {"volumes": {name: {"external": True} for name in names}} if names else {}
+
+
+def _secrets(spec: ComposeSpec) -> Yaml:
+    secrets: Yaml = {CA_SECRET: {"file": _path(spec, spec.ca_bundle)}} if spec.ca_bundle else {}
+    for build in spec.builds.values():
+        for name, source in build.options.secrets.items():
+            secrets[name] = (
+                {"file": _path(spec, spec.root / source["file"])} if "file" in source else dict(source)
+            )
+    return secrets
+
+
+def _merged(base: Yaml, extra: Mapping[str, Any]) -> Yaml:
+    """Put `extra` over `base`: lists grow, mappings merge, all else is replaced."""
+    merged = dict(base)
+    for key, value in extra.items():
+        old = merged.get(key)
+        if isinstance(old, list) and isinstance(value, list):
+            merged[key] = old + [item for item in value if item not in old]
+        elif isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merged(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _path(spec: ComposeSpec, path: Path) -> str:
+    """Write a path so that the repository can be moved; outside of it, paths are absolute."""
+    if not path.is_relative_to(spec.root):
+        return str(path)
+    relative = os.path.relpath(path, spec.folder)
+    return relative if relative.startswith("..") else f"./{relative}"
+
+
+def _literal(value: Any) -> Any:
+    """Double each dollar, which Compose would read as the start of a variable."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    return value
+
+
+def _skeleton(name: str) -> Yaml:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where there is one, is far quicker
+    text = (shipped_folder("compose") / name).read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - either of the two is a safe one
+
+
+def _dump(values: Yaml, name: str) -> str:
+    import yaml
+
+    comment = _leading_comment((shipped_folder("compose") / name).read_text(encoding="utf-8"))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return comment + yaml.dump(_literal(values), Dumper=dumper, sort_keys=False, width=1000)
+
+
+def _leading_comment(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])

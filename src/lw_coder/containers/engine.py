@@ -1,0 +1,431 @@
+"""The Docker engine, through python-on-whales: the only module that imports it.
+
+An exception of python-on-whales repeats command lines and output, either of which can hold a
+secret; none of its text leaves this module but through `_reason`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lw_coder.containers.docker_command import (
+    BUILD_PROFILE,
+    COMPOSE_FILE,
+    EngineProbe,
+    LocalImage,
+    ask_image,
+    disk_error,
+    quick_environment,
+)
+from lw_coder.foundation.errors import EngineError, EnvironmentFileError
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+MIN_COMPOSE = (2, 30)  # env_file with a format, gpus; include with an env_file of its own is older
+MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
+
+_COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPOSE))} or later"
+_START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and try again"
+_GROUP_REMEDY = "join the docker group (`sudo usermod -aG docker $USER`), log in again and try again"
+_PLAIN_LINE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=-]*")
+_DOTENV_LINE = re.compile(r"line (\d+)")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answered.
+
+    Attributes:
+        version: the server's version.
+        compose_version: the Compose plugin's version; None where what it builds is yet to tell.
+    """
+
+    version: str
+    compose_version: str | None
+
+
+def load_client() -> None:
+    """Import python-on-whales, at a moment when something else is waited for: it takes longest of all.
+
+    It describes all that docker can say in models of pydantic's, of which a session needs none. So each is
+    completed when it is used; until then pydantic looks for no plugins either, in all that is installed. What
+    else is here imports python-on-whales where it is needed, for whoever has not called this.
+    """
+    import pydantic
+
+    usual = pydantic.BaseModel.model_config
+    pydantic.BaseModel.model_config = {**usual, "defer_build": True}
+    try:
+        import python_on_whales  # noqa: F401
+    finally:
+        pydantic.BaseModel.model_config = usual
+
+
+def connect(probe: EngineProbe, *, build_tells: bool = False) -> Engine:
+    """Wait for what docker answered; where it did not, python-on-whales asks again, and says why.
+
+    Args:
+        probe: what it was asked.
+        build_tells: whether what Compose will build tells its version, so that it is not asked.
+
+    Raises:
+        EngineError: no client, no daemon, no Compose plugin, or one that is too old.
+    """
+    version = probe.server_version() or _server_version()
+    if build_tells:
+        return Engine(version, None)
+    compose = probe.compose_version()
+    return Engine(version, require_compose(compose) if compose else installed_compose())
+
+
+def _server_version() -> str:
+    from python_on_whales import docker
+
+    with _asked():
+        server = docker.version().server
+    if server is None or server.version is None:
+        raise EngineError("the Docker engine does not answer", _START_REMEDY)
+    return str(server.version)
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    from python_on_whales import ClientNotFoundError
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        yield
+    except ClientNotFoundError:
+        raise EngineError(
+            "docker: there is no such command", "install Docker Engine with Compose v2"
+        ) from None
+    except DockerException as error:
+        raise _no_answer(_reason(error)) from None
+
+
+def _no_answer(reason: str) -> EngineError:
+    is_refused = "permission denied" in reason.lower()
+    remedy = _GROUP_REMEDY if is_refused else _START_REMEDY
+    return EngineError(f"the Docker engine does not answer: {reason}", remedy)
+
+
+def installed_compose() -> str:
+    """Ask for the Compose plugin's version.
+
+    Raises:
+        EngineError: there is none, or one that is too old.
+    """
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        return require_compose(str(docker.compose.version()))
+    except DockerException:
+        raise EngineError("docker compose: the plugin is missing", _COMPOSE_REMEDY) from None
+
+
+def require_compose(text: str) -> str:
+    """Return the version in what `docker compose version`, or COMPOSE_LABEL, tells.
+
+    Raises:
+        EngineError: it is older than MIN_COMPOSE, or is none.
+    """
+    match = re.search(r"(\d+)\.(\d+)[^\s,]*", text)
+    if match is None or (int(match[1]), int(match[2])) < MIN_COMPOSE:
+        raise EngineError(
+            f"docker compose: {match[0] if match else 'its version'} is too old", _COMPOSE_REMEDY
+        )
+    return match[0]
+
+
+def require_isolation(version: str) -> None:
+    """See that an engine of this version can keep a network from the host itself.
+
+    Raises:
+        EngineError: it is too old.
+    """
+    match = re.match(r"\d+", version)
+    if match is None or int(match[0]) < MIN_ISOLATING:
+        raise EngineError(
+            f".lw_coder/config.toml: allow_hosts: Docker Engine {version} cannot keep a network from "
+            "the host",
+            f"install {MIN_ISOLATING} or later, or remove allow_hosts from .lw_coder/config.toml",
+        )
+
+
+def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
+    """See that Compose, which a replay is typed for, reads the env file as we do.
+
+    Args:
+        env_file: the session's env file.
+        values: the variables that the session gets, as we read them.
+
+    Raises:
+        EnvironmentFileError: Compose refuses the file, or reads another value; it names the line or
+            the variable, never the value.
+        EngineError: the temporary folder cannot be written.
+    """
+    import tempfile
+
+    try:
+        if is_plain(env_file.read_text(encoding="utf-8")):
+            return  # and two starts of a docker client are saved
+        read = _read_by_compose(env_file, values)
+    except OSError as error:
+        raise disk_error(Path(tempfile.gettempdir()), error) from error
+    _compare(env_file, values, read)
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether an env file leaves nothing to interpret: each line a comment, or NAME=value, once.
+
+    Of such a value, without quotes, blanks, dollars, hashes and backslashes, there is one reading.
+    """
+    lines = [line for line in text.split("\n") if line and not line.startswith("#")]
+    names = {line.partition("=")[0] for line in lines}
+    return len(names) == len(lines) and all(map(_PLAIN_LINE.fullmatch, lines))
+
+
+def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, str | None]:
+    import tempfile
+
+    import yaml
+    from python_on_whales.exceptions import DockerException
+
+    with tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
+        services = {"services": {"droid": {"image": "none", "environment": sorted(values)}}}
+        include = {"include": [{"path": "services.yml", "env_file": str(env_file)}]}
+        Path(folder, "services.yml").write_text(yaml.safe_dump(services), encoding="utf-8")
+        Path(folder, "compose.yml").write_text(yaml.safe_dump(include), encoding="utf-8")
+        try:
+            config = _client(Path(folder), "lw_coder-check").compose.config(return_json=True)
+        except DockerException as error:
+            installed_compose()  # where there is none, the file is not what is wrong
+            raise _env_file_error(env_file, error.stderr or "") from None
+    return config["services"]["droid"].get("environment") or {}
+
+
+def _env_file_error(env_file: Path, stderr: str) -> EnvironmentFileError:
+    line = _DOTENV_LINE.search(stderr)  # the text behind it repeats the file's contents
+    where = f", line {line[1]}" if line else ""
+    return EnvironmentFileError(
+        f"{env_file.name}{where}: Docker Compose cannot read it",
+        "write each line as NAME=value or NAME='value'",
+    )
+
+
+def _compare(env_file: Path, values: Mapping[str, str], read: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        # `config` doubles each dollar, so that its output can be read again.
+        if (read.get(name) or "").replace("$$", "$") != value:
+            raise EnvironmentFileError(
+                f"{env_file.name}: {name}: Docker Compose reads another value than is meant",
+                f"put it between single quotes: {name}='...'",
+            )
+
+
+def find_image(tag: str) -> LocalImage | None:
+    """Look at a local image once, so that its id and its labels belong together; None if it is not there.
+
+    Raises:
+        EngineError: no client, or no daemon.
+    """
+    return ask_image(tag).image() or _find_image(tag)
+
+
+def _find_image(tag: str) -> LocalImage | None:
+    from python_on_whales import docker
+    from python_on_whales.exceptions import NoSuchImage
+
+    with _asked():
+        try:
+            found = docker.image.inspect(tag)
+        except NoSuchImage:
+            return None
+    return LocalImage(found.id, found.config.labels or {})
+
+
+def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
+    """Run the droid service at the person's terminal and return its exit status.
+
+    Where the container could not be started, Compose has said why at the terminal, and the status is its own.
+    """
+    from python_on_whales.exceptions import DockerException
+
+    compose = _client(folder, project).compose
+    try:
+        with _environment(quick_environment(folder)):  # python-on-whales gives its client no other
+            # service_ports: `run` leaves a service's ports unpublished otherwise.
+            compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+    except DockerException as error:
+        return error.return_code
+    return 0
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have these in this process's environment, beside what is there already."""
+    added = variables.keys() - os.environ.keys()
+    os.environ.update({name: variables[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LocalContainer:
+    """A container as it was when it was looked at.
+
+    Attributes:
+        id: 64 hex digits.
+        labels: all that it has.
+        is_running: whether its process is at work, or paused.
+    """
+
+    id: str
+    labels: Labels
+    is_running: bool
+
+
+@dataclass(frozen=True)
+class LocalNetwork:
+    """A network: its id, 64 hex digits, and all its labels."""
+
+    id: str
+    labels: Labels
+
+
+def containers_with(labels: Mapping[str, str | None], *, only_running: bool = False) -> list[LocalContainer]:
+    """Find the containers that have all these labels, ended ones included.
+
+    Args:
+        labels: values by name; None stands for any value.
+        only_running: leave out those that have ended.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales import docker
+    from python_on_whales.exceptions import NoSuchContainer
+
+    with _asked():
+        listed = docker.container.list(all=not only_running, filters=_label_filters(labels))
+    found: list[LocalContainer] = []
+    for one in listed:
+        with _asked(), suppress(NoSuchContainer):  # it can be removed meanwhile
+            found.append(LocalContainer(one.id, one.config.labels or {}, bool(one.state.running)))
+    return found
+
+
+def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
+    """Find the networks that have all these labels; None stands for any value.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales import docker
+
+    with _asked():
+        listed = docker.network.list(filters=_label_filters(labels))
+        return [LocalNetwork(one.id, one.labels) for one in listed]
+
+
+def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["label"], str]]:
+    return [("label", name if value is None else f"{name}={value}") for name, value in labels.items()]
+
+
+def remove_containers(containers: Sequence[LocalContainer]) -> None:
+    """Stop and remove containers; one that is gone already is no error."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    for one in containers:
+        try:
+            docker.container.remove(one.id, force=True, volumes=True)
+        except DockerException:
+            continue
+
+
+def remove_containers_with(labels: Mapping[str, str | None]) -> None:
+    """Stop and remove all containers that have these labels, and check that they are gone.
+
+    Raises:
+        EngineError: the engine does not answer, or one is still there.
+    """
+    for pause in (0.0, 0.2, 1.0, 3.0):  # seconds; what is being removed already cannot be removed
+        time.sleep(pause)
+        found = containers_with(labels)
+        if not found:
+            return
+        remove_containers(found)
+    if found := containers_with(labels):
+        short = found[0].id[:12]
+        raise EngineError(f"container {short} is not removed", f"type: docker rm --force {short}")
+
+
+def container_log(container: str) -> str:
+    """Return what a container printed; nothing if it has gone meanwhile."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        log = docker.container.logs(container, stream=True)  # as bytes: not all that an agent sends is text
+        return log if isinstance(log, str) else "".join(line.decode(errors="replace") for _, line in log)
+    except DockerException:
+        return ""
+
+
+def remove_networks(networks: Sequence[LocalNetwork]) -> None:
+    """Remove networks; one that is gone already, or that something else has joined, is no error."""
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    for one in networks:
+        try:
+            docker.network.remove(one.id)
+        except DockerException:
+            continue
+
+
+def ensure_volume(name: str) -> None:
+    """Make a named volume, as `docker run` does, if it is not there.
+
+    Raises:
+        EngineError: it cannot be made.
+    """
+    from python_on_whales import docker
+    from python_on_whales.exceptions import DockerException
+
+    try:
+        if not docker.volume.exists(name):
+            docker.volume.create(name)
+    except DockerException as error:
+        raise EngineError(
+            f"the volume {name} could not be made: {_reason(error)}", "correct docker_run_args"
+        ) from None
+
+
+def _client(folder: Path, project: str) -> DockerClient:
+    from python_on_whales import DockerClient
+
+    return DockerClient(
+        compose_files=[folder / COMPOSE_FILE], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
+    )
+
+
+def _reason(error: Exception) -> str:
+    lines = (getattr(error, "stderr", None) or "").strip().splitlines()
+    return lines[0][:300] if lines else "it gave no reason"

@@ -1,0 +1,234 @@
+"""The base image and the repository's image: their names, whether they are current, their builds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lw_coder.containers import docker_command, engine
+from lw_coder.containers.compose_files import ImageBuild
+from lw_coder.containers.docker_command import LocalImage
+from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
+from lw_coder.foundation.errors import ConfigError, EngineError
+from lw_coder.foundation.report import say
+from lw_coder.foundation.shipped import shipped_folder
+from lw_coder.foundation.state import log_folder
+from lw_coder.settings.docker_flags import BuildOptions
+from lw_coder.settings.environment import PROXY_NAMES
+
+DOCKERFILE = Path(".lw_coder/code.Dockerfile")
+IGNORE_FILE = Path(".lw_coder/.dockerignore")
+
+# Compose labels an image with its project: a run's own would make another image of each build.
+_PROJECT = "lw_coder"
+
+_LOGS_KEPT = 30 * 86_400.0  # seconds
+
+# Two users of one machine take the base image's name from one another; each build is quick by then.
+_ATTEMPTS = 4
+
+# Last in the ignore file, so that nothing in the repository's own can bring them back: secrets
+# would end up in the image, and a run's folder would make every build a new one.
+_NEVER_IN_AN_IMAGE = (
+    "**/.git",
+    "**/.env*",
+    ".lw_coder/runs",
+    ".lw_coder/worktrees",
+    ".lw_coder/temp-worktrees",
+)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a run uses: their ids (`sha256:...`), or their names before they are built."""
+
+    base: str
+    repo: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left: the images, and the version of the Compose that built the repository's."""
+
+    images: Images
+    compose_version: str
+
+
+@dataclass(frozen=True)
+class RepoBuildFiles:
+    """What the repository's image is built from, as the run folder keeps it.
+
+    Attributes:
+        dockerfile: text of .lw_coder/code.Dockerfile.
+        ignore: text of .lw_coder/.dockerignore, and what is never to be in an image.
+    """
+
+    dockerfile: str
+    ignore: str
+
+
+def base_fingerprint() -> str:
+    """Return a hash of all that the base image is built from, the host's user included."""
+    digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
+    folder = shipped_folder("docker") / "droid"
+    for path in sorted(folder.iterdir()):
+        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def base_build() -> ImageBuild:
+    """Describe the base image's build."""
+    folder = shipped_folder("docker") / "droid"
+    args: dict[str, str | None] = {"UID": str(os.getuid()), "GID": str(os.getgid()), **_proxies()}
+    return ImageBuild(
+        BASE_TAG, folder, folder / "Dockerfile", args, {BASE_LABEL: base_fingerprint()}, BuildOptions()
+    )
+
+
+def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> ImageBuild:
+    """Describe the repository's image's build, from the files that the run's folder keeps."""
+    return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
+
+
+def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Built:
+    """Build the base image if it is missing or out of date, then, always, the repository's.
+
+    Args:
+        folder: the run's, which holds the Compose files.
+        identity: the repository's, from `repo_hash`.
+        base: what BASE_TAG meant a moment ago, where that is known.
+
+    Raises:
+        EngineError: a build failed, or Compose is missing or too old.
+    """
+    tag, log = repo_tag(identity), new_log(log_folder() / f"build-{identity}.log")
+    known = _current(base)
+    for _ in range(_ATTEMPTS):
+        base_id = known or _ensure_base(folder, log)
+        say(f"Image: building {tag} from {DOCKERFILE} (log: {log})")
+        _build_repo(folder, log)
+        repo = engine.find_image(tag)
+        if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
+            return Built(Images(base_id, repo.id), _compose_version(repo))
+        known = None  # others build here too: look again
+    # An image that carries another base's label has another person's home and user in it.
+    raise EngineError(
+        f"{tag}: starts from another base image than this user's {BASE_TAG}",
+        f"let {DOCKERFILE} start FROM {BASE_TAG}; if it does, others build here too: try again",
+    )
+
+
+def _build_repo(folder: Path, log: Path) -> None:
+    try:
+        docker_command.build_image(folder, _PROJECT, "repo", log)
+    except EngineError:
+        engine.installed_compose()  # where that has gone, docker complains of a flag
+        raise
+
+
+def _compose_version(built: LocalImage) -> str:
+    told = built.labels.get(COMPOSE_LABEL)
+    return engine.require_compose(told) if told else engine.installed_compose()
+
+
+def build_base(folder: Path, log: Path) -> str:
+    """Build the base image if it is missing or out of date; return its id.
+
+    Another user of this machine has a base image of their own under the same name, and can build it at any
+    moment: what is returned is looked at, and never what the name means later.
+
+    Args:
+        folder: the run's, which holds the Compose files.
+        log: gets what the build prints, with a number of this process's own in its name.
+
+    Raises:
+        EngineError: the build failed.
+    """
+    return _ensure_base(folder, new_log(log))
+
+
+def new_log(log: Path) -> Path:
+    """Name a log that no other process writes to; its namesakes go when they are as old as a run can be.
+
+    Raises:
+        EngineError: there is an old one that cannot be removed.
+    """
+    own, oldest = log.with_stem(f"{log.stem}-{os.getpid()}"), time.time() - _LOGS_KEPT
+    try:
+        for path in log.parent.glob(f"{log.stem}-*{log.suffix}"):
+            if path == own or path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        reason = f"{error.filename}: cannot be removed: {error.strerror}"
+        raise EngineError(reason, "correct its owner and permissions") from error
+    return own
+
+
+def _ensure_base(folder: Path, log: Path) -> str:
+    builds = 0
+    while (base := _current(engine.find_image(BASE_TAG))) is None:
+        if builds == _ATTEMPTS:
+            raise EngineError(f"{BASE_TAG}: others replace it time and again", "wait a moment and try again")
+        say(f"Image: building {BASE_TAG}, which is missing or out of date (log: {log})")
+        _build_base(folder, log)
+        builds += 1
+    return base
+
+
+def _build_base(folder: Path, log: Path) -> None:
+    try:
+        docker_command.build_image(folder, _PROJECT, "base", log)
+    except EngineError as error:
+        script = shipped_folder("docker") / "droid/import-base.sh"
+        remedy = f"{error.remedy}; where no registry can be reached, type: sudo sh {script}"
+        raise EngineError(error.message, remedy) from None
+
+
+def is_current(base: LocalImage | None) -> bool:
+    """Tell whether what the base image's name meant is built from what this lw_coder ships, for this user."""
+    return base is not None and base.labels.get(BASE_LABEL) == base_fingerprint()
+
+
+def _current(base: LocalImage | None) -> str | None:
+    return base.id if base and is_current(base) else None
+
+
+def read_build_files(root: Path, env_file: Path | None) -> RepoBuildFiles:
+    """Read what the repository's image is built from.
+
+    Args:
+        root: the repository's root.
+        env_file: the session's env file, which must never reach the build.
+
+    Raises:
+        ConfigError: the Dockerfile is missing or unreadable.
+    """
+    dockerfile = _read(root / DOCKERFILE, DOCKERFILE)
+    ignore = _read(root / IGNORE_FILE, IGNORE_FILE) if (root / IGNORE_FILE).exists() else ""
+    never = [*_NEVER_IN_AN_IMAGE, *(_inside(root, env_file) if env_file else [])]
+    return RepoBuildFiles(dockerfile, "\n".join([ignore, *never, ""]).lstrip("\n"))
+
+
+def _inside(root: Path, path: Path) -> list[str]:
+    """Name a file of the repository, and the one that it leads to if it is a link."""
+    places = ((path, root), (path.resolve(), root.resolve()))
+    names = [str(place.relative_to(top)) for place, top in places if place.is_relative_to(top)]
+    return list(dict.fromkeys(names))
+
+
+def _read(path: Path, name: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        remedy = f"create it; FROM {BASE_TAG} alone will do"
+        raise ConfigError(f"{name}: there is no such file", remedy) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}: cannot be read: {type(error).__name__}", "check the file") from error
+
+
+def _proxies() -> dict[str, str | None]:
+    # No value: Docker takes it from the environment, and it stands in no file.
+    return {name: None for name in PROXY_NAMES if os.environ.get(name)}

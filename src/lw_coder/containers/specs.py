@@ -1,0 +1,47 @@
+"""What a session's container is made of, as values: from these the Compose files are rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lw_coder.containers.labels import PLAN_LABEL, PROXY_LABEL, RUN_LABEL
+from lw_coder.settings.allowed_hosts import AllowedHost
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bind mount; its source must exist when the session starts."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class SessionSpec:
+    """Everything that a session's container is made of, except its image.
+
+    Attributes:
+        project: Compose's project name.
+        user: `uid:gid` inside.
+        mounts: every bind, in the order in which they are mounted.
+        forwarded: names of the variables whose values come from the env file or the process.
+        fixed: variables that have the same value in every run.
+        labels: labels of the container.
+        allowed: the only hosts that it may reach; None means any.
+    """
+
+    project: str
+    user: str
+    mounts: tuple[Mount, ...]
+    forwarded: tuple[str, ...]
+    fixed: Mapping[str, str]
+    labels: Mapping[str, str]
+    allowed: tuple[AllowedHost, ...] | None = None
+
+    @property
+    def proxy_labels(self) -> dict[str, str]:
+        """Labels of its proxy and networks, by which those are found again."""
+        return {PROXY_LABEL: self.labels[PLAN_LABEL], RUN_LABEL: self.labels[RUN_LABEL]}

@@ -1,0 +1,47 @@
+"""What the prompt-writing program returns. It imports no DSPy, so that anybody can import it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GeneratedPrompts:
+    """The signature's outputs, checked, and how they came about. All of it can become JSON.
+
+    Attributes:
+        main_prompt: guidance for the coding agent, Markdown.
+        code_review_prompt: for the subagent code-review-auditor, Markdown.
+        plan_alignment_prompt: for the subagent plan-alignment-checker, Markdown.
+        feedback_summary: the dump of FeedbackSummary: the layout of the summary shown to the person.
+        model: name of the model that was asked.
+        usage: sums of `prompt_tokens`, `completion_tokens` and `total_tokens`; empty if nothing was paid for.
+        cache_hit: no request was sent.
+        attempts: how many answers were looked at: 1 to 3, and bad ones of earlier runs in the cache.
+        program_state: the dumped state of the DSPy program: instructions and demos.
+        dspy_version: DSPy's version.
+        inputs: the signature's inputs, `{"plan": {...}}`; with the outputs they make a `dspy.Example`.
+    """
+
+    main_prompt: str
+    code_review_prompt: str
+    plan_alignment_prompt: str
+    feedback_summary: dict[str, Any]
+    model: str
+    usage: dict[str, int]
+    cache_hit: bool
+    attempts: int
+    program_state: dict[str, Any]
+    dspy_version: str
+    inputs: dict[str, Any]
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The signature's outputs by name: what run.json keeps for GEPA."""
+        return {
+            "main_prompt": self.main_prompt,
+            "code_review_prompt": self.code_review_prompt,
+            "plan_alignment_prompt": self.plan_alignment_prompt,
+            "feedback_summary": self.feedback_summary,
+        }

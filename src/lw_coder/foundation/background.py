@@ -1,0 +1,118 @@
+"""Work that goes on beside the main line, with all that it starts in a process group of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from lw_coder.foundation.errors import LwCoderError
+
+T = TypeVar("T")
+
+_PATIENCE = 10.0  # seconds that a docker client has to end by itself
+
+
+class BackgroundError(Exception):
+    """A bug in the call, or its end from outside: no kind of OSError, which a full disk is."""
+
+
+class Background(Generic[T]):
+    """A call in a child process that begins with a `with` block, and does not outlast it.
+
+    A thread would not do: the docker client that it waits for could not be ended, and would be waited for;
+    and what it imports would stay in memory for as long as the session lasts.
+
+    Args:
+        call: what is called; what it returns, or the LwCoderError that it raises, is pickled.
+        awaits_client: whether it waits for a docker client, which is given time to end by itself.
+    """
+
+    def __init__(self, call: Callable[[], T], *, awaits_client: bool = False) -> None:
+        # Forked, while there is one thread: nothing is imported again, and the child is at work at once.
+        context = multiprocessing.get_context("fork")
+        self._receiver, self._sender = context.Pipe(duplex=False)
+        work = _Work(call, self._sender, awaits_client)
+        self._process = context.Process(target=work.do, daemon=True)
+        self._outcome: tuple[Any, Exception | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self._sender.close()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._signal_all(signal.SIGTERM)
+        self._process.join(_PATIENCE)
+        self._signal_all(signal.SIGKILL)
+        self._process.join()
+
+    @property
+    def receiver(self) -> connection.Connection:
+        """What becomes readable when the call has ended."""
+        return self._receiver
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the call, that long at most; tell whether it has ended."""
+        return self._outcome is not None or self._receiver.poll(seconds)
+
+    def result(self) -> T:
+        """Wait for the call; return what it returned, or raise what it raised."""
+        if self._outcome is None:
+            try:
+                self._outcome = self._receiver.recv()
+            except EOFError:
+                raise BackgroundError(f"{self._process.name} was ended from outside") from None
+        value, error = self._outcome
+        if error is not None:
+            raise error
+        return value  # type: ignore[no-any-return]
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # The group is there while the child is; before it has made one, the signal is lost on nobody else.
+        if self._process.is_alive() and self._process.pid:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+
+def wait_for(work: Background[T], *beside: Background[Any]) -> T:
+    """Wait for a call's result; raise at once what another of them raises meanwhile."""
+    waiting: dict[Any, Background[Any]] = {each.receiver: each for each in (work, *beside)}
+    while work.receiver in waiting:
+        for ready in connection.wait(list(waiting)):
+            waiting.pop(ready).result()
+    return work.result()
+
+
+@dataclass(frozen=True)
+class _Work(Generic[T]):
+    call: Callable[[], T]
+    sender: connection.Connection
+    awaits_client: bool
+
+    def do(self) -> None:
+        os.setpgid(0, 0)
+        # The docker client ends of it, and what waits for that with it. (Ignored, it would be for both.)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, (lambda *_: None) if self.awaits_client else signal.SIG_DFL)
+        try:
+            self.sender.send((self.call(), None))
+        except LwCoderError as error:
+            self.sender.send((None, error))
+        except Exception as error:  # noqa: BLE001 - its text can hold a secret
+            self.sender.send((None, _without_text(error)))
+
+
+def _without_text(error: Exception) -> BackgroundError:
+    told = BackgroundError(type(error).__name__)
+    told.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return told

@@ -1,0 +1,120 @@
+"""Locks that end with the process that holds them: one session on a plan's worktree at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.state import lock_folder
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[bool]:
+    """Lock a file, made if absent, for the length of the block; yield False, at once, if another holds it.
+
+    flock(2) itself, for a library around it takes longer to import than the rest of a plan's checks.
+
+    Raises:
+        OSError: the file cannot be made or locked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        yield _is_taken(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
+    """Hold the plan's lock for the length of the block.
+
+    Raises:
+        RunError: another process holds it, the message says which, and since when; or it cannot be made.
+    """
+    path = _lock_path(root, plan_id)
+    holder = path.with_suffix(".json")
+    with ExitStack() as stack:
+        try:
+            is_ours = stack.enter_context(exclusive(path))
+            if is_ours:
+                _tell(holder)
+        except OSError as error:
+            raise _unusable(path, error) from error
+        if not is_ours:
+            raise RunError(
+                f"{plan_id}: a session is already at work on this plan{_told(holder)}",
+                "leave that session first, or wait for its end",
+            )
+        stack.callback(holder.unlink, missing_ok=True)
+        yield
+
+
+@contextmanager
+def writers_lock(root: Path, plan_id: str) -> Iterator[int | None]:
+    """Lock what git writes into while it makes a plan's worktree; yield the descriptor, or None if held.
+
+    A git that gets the descriptor holds the lock for as long as it runs, also when lw_coder is killed.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    path = _lock_path(root, plan_id).with_suffix(".writer")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        yield descriptor if _is_taken(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(root: Path, plan_id: str) -> bool:
+    """Tell whether some process holds the plan's lock."""
+    path = _lock_path(root, plan_id)
+    try:
+        with exclusive(path) as is_free:
+            return not is_free
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _lock_path(root: Path, plan_id: str) -> Path:
+    # Outside the repository: a refused command leaves nothing there.
+    worktree = hashlib.sha256(os.fsencode(f"{root}\0{plan_id}")).hexdigest()[:24]
+    return lock_folder() / f"{worktree}.lock"
+
+
+def _unusable(path: Path, error: OSError) -> RunError:
+    reason = error.strerror or type(error).__name__
+    return RunError(
+        f"{error.filename or path}: cannot be locked: {reason}", "correct its owner and permissions"
+    )
+
+
+def _tell(holder: Path) -> None:
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    holder.write_text(json.dumps({"pid": os.getpid(), "since": since}), encoding="ascii")
+
+
+def _told(holder: Path) -> str:
+    try:
+        known = json.loads(holder.read_text(encoding="ascii"))
+        return f" (process {known['pid']}, since {known['since']})"
+    except (OSError, ValueError, KeyError, TypeError):  # it is being written, or its disk is full
+        return ""

@@ -1,0 +1,53 @@
+"""Where lw_coder keeps what belongs to no repository: the prompt cache and the logs."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+from lw_coder.foundation.errors import StateError
+from lw_coder.foundation.traces import trace
+
+APP = "lw_coder"
+
+_FOLDER_REMEDY = "correct its owner and permissions, or set XDG_STATE_HOME to a folder of yours"
+
+
+def prompt_cache_folder() -> Path:
+    """Return the folder of DSPy's cache; it is made with the first answer."""
+    return Path(platformdirs.user_cache_dir(APP)) / "dspy"
+
+
+def log_folder() -> Path:
+    """Return the folder of the logs, made for its owner alone."""
+    return _private(Path(platformdirs.user_log_dir(APP)))
+
+
+def lock_folder() -> Path:
+    """Return the folder of the locks, made for its owner alone."""
+    return _private(Path(platformdirs.user_state_dir(APP)) / "locks")
+
+
+def _private(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StateError(f"{error.filename or folder}: cannot be made: {reason}", _FOLDER_REMEDY) from error
+    if not os.access(folder, os.W_OK | os.X_OK):  # of root, after one `sudo lw_coder`
+        raise StateError(f"{folder}: is not yours to write", _FOLDER_REMEDY)
+    return folder
+
+
+def write_crash_log(error: BaseException) -> Path:
+    """Write where an unexpected error arose.
+
+    An exception's text can hold a secret; the log has its trace.
+    """
+    path = log_folder() / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
+    path.touch(mode=0o600)
+    path.write_text(trace(error), encoding="utf-8")
+    return path

@@ -1,0 +1,1 @@
+"""Plan files, and what a planning session does to them."""

@@ -1,0 +1,1 @@
+"""From a plan to the prompt files of a run."""

@@ -1,0 +1,214 @@
+"""From generated text to the files of a run. Pure; it never imports DSPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import PurePosixPath
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from lw_coder.foundation.errors import PromptError
+
+if TYPE_CHECKING:
+    from lw_coder.dspy.generated_prompts import GeneratedPrompts
+    from lw_coder.plans.plan_file import PlanMetadata
+
+MAIN_PROMPT_FILE = "prompts/main.md"
+DROIDS_FOLDER = "droids"
+CODE_REVIEW_DROID = "code-review-auditor"
+PLAN_ALIGNMENT_DROID = "plan-alignment-checker"
+
+# droid takes an unknown tool silently and then runs without it.
+KNOWN_TOOLS = frozenset(
+    {"Read", "LS", "Grep", "Glob", "Execute", "Create", "Edit", "ApplyPatch", "WebSearch", "FetchUrl"}
+)
+
+_PACKAGE = files("lw_coder")
+_NO_IDEA = "The person has not said yet. Begin by asking what is to be planned, and wait for the answer."
+
+
+@dataclass(frozen=True)
+class Droid:
+    """A custom droid: its front matter as text and its body."""
+
+    front_matter: str
+    body: str
+
+
+def run_files(plan: PlanMetadata, prompts: GeneratedPrompts) -> dict[str, str]:
+    """Make every prompt file of a run, by its path below the run's folder.
+
+    Shipped coding droids for which no text is generated are taken as they are.
+
+    Raises:
+        PromptError: a droid file would not be one that droid can use.
+    """
+    generated = {
+        CODE_REVIEW_DROID: prompts.code_review_prompt,
+        PLAN_ALIGNMENT_DROID: prompts.plan_alignment_prompt,
+    }
+    droids = {
+        f"{DROIDS_FOLDER}/{name}.md": render_droid(name, generated.get(name, "")) for name in code_droids()
+    }
+    return {MAIN_PROMPT_FILE: render_main_prompt(plan, prompts), **droids}
+
+
+def plan_run_files(git_sha: str, idea: str | None) -> dict[str, str]:
+    """Make every prompt file of a run of the plan command, by its path below the run's folder.
+
+    Args:
+        git_sha: the commit that the plans are to start from.
+        idea: what the person wants, or None: then the agent asks.
+
+    Raises:
+        PromptError: a droid file would not be one that droid can use.
+    """
+    droids = {f"{DROIDS_FOLDER}/{name}.md": plan_droid_text(name) for name in plan_droids()}
+    frame = Template(_shipped("prompts/plan_frame.md"))
+    main = frame.substitute(
+        git_sha=git_sha,
+        idea=_enclosed("idea", idea) if idea else _NO_IDEA,
+        reviewers="\n".join(f"   - `{name}`" for name in plan_droids()),
+    )
+    return {MAIN_PROMPT_FILE: main, **droids}
+
+
+def render_main_prompt(plan: PlanMetadata, prompts: GeneratedPrompts) -> str:
+    """Put the plan, word for word, and the generated guidance into the fixed frame of duties.
+
+    Every duty stands in the frame, so that no answer of a model can lose one. Inserted text is not
+    looked through for markers, whatever it holds.
+    """
+    frame = Template(_shipped("prompts/main_frame.md"))
+    return frame.substitute(
+        plan_id=plan.plan_id,
+        git_sha=plan.git_sha,
+        notes=_bullets(plan.evaluation_notes),
+        plan=_enclosed("plan", plan.body),
+        guidance=_enclosed("guidance", prompts.main_prompt),
+        layout=_layout(prompts.feedback_summary),
+        code_review=CODE_REVIEW_DROID,
+        plan_alignment=PLAN_ALIGNMENT_DROID,
+    )
+
+
+def render_droid(name: str, body: str) -> str:
+    """Make the file of a shipped coding droid: its front matter, its ground rules, and `body`.
+
+    The ground rules (read only, verify, how to report) stay, whatever a model wrote into `body`.
+
+    Raises:
+        PromptError: the result is not a droid file of that name with known tools.
+    """
+    droid = _split(name, _shipped(f"{DROIDS_FOLDER}/{name}.md"))
+    addition = f"\n## This plan\n\n{body.strip()}\n" if body.strip() else ""
+    text = f"---\n{droid.front_matter}---\n\n{droid.body.strip()}\n{addition}"
+    validate_droid(name, text)
+    return text
+
+
+def validate_droid(name: str, text: str) -> None:
+    """Check what droid itself would take silently.
+
+    Raises:
+        PromptError: the front matter is not YAML, or name, description, model or tools are wrong.
+    """
+    front = _parse(name, _split(name, text).front_matter)
+    tools = front.get("tools")
+    if front.get("name") != name:
+        raise _broken(name, "its name is not the file's name")
+    if not all(isinstance(front.get(key), str) and front[key].strip() for key in ("description", "model")):
+        raise _broken(name, "description or model is missing")
+    if not isinstance(tools, list) or not tools or not KNOWN_TOOLS.issuperset(map(str, tools)):
+        raise _broken(name, f"its tools are not a list of {', '.join(sorted(KNOWN_TOOLS))}")
+
+
+def code_droids() -> tuple[str, ...]:
+    """Names of the shipped droids of a coding run, sorted; those of the plan command are not among them."""
+    return _droid_names(DROIDS_FOLDER)
+
+
+def plan_droids() -> tuple[str, ...]:
+    """Names of the shipped droids of the plan command, sorted."""
+    return _droid_names(f"{DROIDS_FOLDER}/plan")
+
+
+def plan_droid_text(name: str) -> str:
+    """Give the file of a droid of the plan command as it is shipped.
+
+    Raises:
+        PromptError: it is not a droid file of that name with known tools.
+    """
+    text = _shipped(f"{DROIDS_FOLDER}/plan/{name}.md")
+    validate_droid(name, text)
+    return text
+
+
+def _droid_names(folder: str) -> tuple[str, ...]:
+    names = (PurePosixPath(entry.name) for entry in _PACKAGE.joinpath(folder).iterdir() if entry.is_file())
+    return tuple(sorted(name.stem for name in names if name.suffix == ".md"))
+
+
+def _shipped(path: str) -> str:
+    return _PACKAGE.joinpath(path).read_text(encoding="utf-8")
+
+
+def _split(name: str, text: str) -> Droid:
+    opening, fence, rest = text.partition("---\n")
+    front_matter, closing, body = rest.partition("\n---\n")
+    if opening or not fence or not closing:
+        raise _broken(name, "it has no front matter")
+    return Droid(f"{front_matter}\n", body)
+
+
+def _parse(name: str, front_matter: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        front = yaml.safe_load(front_matter)
+    except yaml.YAMLError as error:
+        raise _broken(name, "its front matter is not YAML") from error
+    if not isinstance(front, dict):
+        raise _broken(name, "its front matter is not a table of keys")
+    return front
+
+
+def _broken(name: str, reason: str) -> PromptError:
+    return PromptError(f"{name}.md: is no droid file: {reason}", "reinstall lw_coder, or correct that file")
+
+
+def _enclosed(tag: str, text: str) -> str:
+    """Put text between tags that it cannot close itself."""
+    number = 1
+    unique = tag
+    while f"</{unique}>" in text:
+        number += 1
+        unique = f"{tag}-{number}"
+    return f"<{unique}>\n{text.strip()}\n</{unique}>"
+
+
+def _bullets(notes: tuple[str, ...]) -> str:
+    return "\n".join(f"- {' '.join(note.split())}" for note in notes) or "- The plan names none."
+
+
+def _layout(summary: dict[str, Any]) -> str:
+    sections = (
+        (CODE_REVIEW_DROID, summary["code_review"]),
+        (PLAN_ALIGNMENT_DROID, summary["plan_alignment"]),
+    )
+    lines = [f"Title: {summary['title']}"]
+    for droid, section in sections:
+        lines += [
+            "",
+            f"Section on `{droid}`: {section['heading']}",
+            _item("Findings", section["findings"]),
+            _item("Actions taken", section["actions_taken"]),
+            _item("Left open", section["left_open"]),
+        ]
+    return _enclosed("layout", "\n".join([*lines, "", f"Closing: {summary['closing']}"]))
+
+
+def _item(label: str, text: str) -> str:
+    """Make one list item of a text of any number of lines."""
+    return f"- {label}: " + text.strip().replace("\n", "\n  ")

@@ -1,0 +1,103 @@
+"""Whole answers in front of DSPy's cache: a plan that was asked about before costs no import of DSPy.
+
+The key covers all that DSPy's own key is made from: what is asked (plan, model, saved program, this package's
+own text) and what turns it into a request (every library that is installed, by version). Where any of it
+changed, DSPy is asked, and knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lw_coder
+from lw_coder.dspy.generated_prompts import GeneratedPrompts
+
+if TYPE_CHECKING:
+    from lw_coder.plans.plan_file import PlanMetadata
+    from lw_coder.settings.model_access import ModelAccess
+
+_FOLDER = "answers"
+_KEPT = 90 * 86_400.0  # seconds
+_TEXTS = ("main_prompt", "code_review_prompt", "plan_alignment_prompt", "model", "dspy_version")
+_TABLES = ("feedback_summary", "program_state", "inputs")
+
+
+def memo_path(cache: Path, plan: PlanMetadata, access: ModelAccess, program: Path | None) -> Path:
+    """Name the file that holds the answer to just this question.
+
+    Args:
+        cache: the folder of DSPy's cache; who removes it removes these answers with it.
+        plan: the signature's input.
+        access: how the model is asked. Its key is no part of what is asked.
+        program: a saved program, or None.
+    """
+    asked = {name: value for name, value in asdict(access).items() if name != "api_key"}
+    question = json.dumps([asdict(plan), asked], sort_keys=True, ensure_ascii=True)
+    digest = hashlib.sha256(question.encode())
+    for part in (_content(program) if program else b"", _own_text(), _libraries()):
+        digest.update(hashlib.sha256(part).digest())
+    return cache / _FOLDER / f"{digest.hexdigest()}.json"
+
+
+def recall(path: Path) -> GeneratedPrompts | None:
+    """Return an answer that was kept, as one that cost nothing; None where there is none, or half of one."""
+    try:
+        known = json.loads(path.read_bytes())
+        prompts = GeneratedPrompts(**known)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    is_whole = all(isinstance(getattr(prompts, name), str) for name in _TEXTS) and all(
+        isinstance(getattr(prompts, name), dict) for name in _TABLES
+    )
+    return replace(prompts, cache_hit=True, usage={}) if is_whole else None
+
+
+def keep(path: Path, prompts: GeneratedPrompts) -> None:
+    """Keep an answer, for its owner alone, and let very old ones go; a disk that is full is no error."""
+    values = {field.name: getattr(prompts, field.name) for field in fields(prompts)}
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                json.dump(values, file)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _forget_old(path.parent)
+
+
+def _forget_old(folder: Path) -> None:
+    oldest = time.time() - _KEPT
+    for path in folder.iterdir():
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+
+
+def _content(program: Path) -> bytes:
+    try:
+        return program.read_bytes()
+    except OSError:
+        return os.urandom(16)  # nothing was ever kept for it: DSPy is asked, and says what is wrong
+
+
+def _own_text() -> bytes:
+    """The source of all that words or checks a question: this package, whole."""
+    folder = Path(lw_coder.__file__).parent
+    return b"\0".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
+
+
+def _libraries() -> bytes:
+    """The name and version of all that can be imported, as its metadata's folders are called."""
+    places = [Path(place) for place in sys.path]
+    names = {entry.name for place in places if place.is_dir() for entry in os.scandir(place)}
+    return "\n".join(sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))).encode()

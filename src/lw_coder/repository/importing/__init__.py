@@ -1,0 +1,1 @@
+"""Take commits from a run's private git folder, which is not trusted, into the repository."""

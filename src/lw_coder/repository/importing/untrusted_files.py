@@ -1,0 +1,180 @@
+"""Read a folder that a container could write: no symbolic link is followed, nothing in it is run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from lw_coder.foundation.errors import GitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+MAX_ENTRIES = 1_000_000
+MAX_MEMORY = 2 << 30  # bytes of data, of this process and of each git that it starts
+MAX_DEPTH = 40
+
+_NEVER_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_CHUNK = 1 << 20
+_LOOK = "replay the run to look at it; git on the host would run what the folder's config says"
+
+
+class Entry(NamedTuple):
+    """A name in a folder, and whether it is itself a folder; a link to one is not."""
+
+    name: str
+    is_folder: bool
+
+
+@contextmanager
+def memory_limited() -> Iterator[None]:
+    """Have this process, and each that it starts meanwhile, fail rather than take more than MAX_MEMORY.
+
+    What an agent wrote can be small, and take more memory than there is when it is read. Here that is a
+    MemoryError, of git it is a failure. Mapped files, such as git's packs, do not count.
+    """
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (*before, MAX_MEMORY) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+@dataclass(frozen=True)
+class UntrustedFolder:
+    """A folder whose content may be hostile; its own path is the host's.
+
+    Names are relative to it, with `/` between their parts. Every part is opened by itself and without
+    following links, so that not even a container which still runs can lead a read elsewhere.
+    """
+
+    root: Path
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """Return a regular file's bytes, or None if there is none by that name.
+
+        Raises:
+            GitError: the file is longer than `limit` bytes.
+        """
+        try:
+            with self._opened(name) as handle:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    return None
+                with os.fdopen(os.dup(handle), "rb") as file:
+                    data = file.read(limit + 1)
+        except OSError:
+            return None
+        if len(data) > limit:
+            raise too_large(f"{name} is longer than {limit} bytes")
+        return data
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return what is known of a name, and nothing of a link's target; None if there is no such name."""
+        *folders, last = name.split("/")
+        try:
+            with self._folder(folders) as handle:
+                return os.stat(last, dir_fd=handle, follow_symlinks=False)
+        except OSError:
+            return None
+
+    def copy(self, name: str, target: Path, limit: int) -> int:
+        """Copy a regular file to a new one; return its size in bytes.
+
+        Raises:
+            GitError: it is not a regular file, cannot be read, or is longer than `limit` bytes.
+        """
+        try:
+            with self._opened(name) as handle:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise GitError(f"{name!a} in the run's git folder is no plain file", _LOOK)
+                return _copy_bytes(handle, target, limit)
+        except OSError as error:
+            raise _unreadable(name, error) from error
+
+    def entries(self, name: str) -> list[Entry]:
+        """List a folder of it, sorted by name; empty if there is no such folder.
+
+        Raises:
+            GitError: the folder cannot be read.
+        """
+        try:
+            with self._opened(name, os.O_DIRECTORY) as handle, os.scandir(handle) as found:
+                return sorted(Entry(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(name, error) from error
+
+    def files(self, name: str) -> Iterator[str]:
+        """Yield the names of all below a folder that is not itself a folder, links among it.
+
+        Raises:
+            GitError: there are more entries, or deeper ones, than any git folder of ours has.
+        """
+        waiting, seen = [name], 0
+        while waiting:
+            folder = waiting.pop()
+            for entry in self.entries(folder):
+                seen += 1
+                inner = f"{folder}/{entry.name}"
+                if seen > MAX_ENTRIES or inner.count("/") > MAX_DEPTH:
+                    raise too_large("it holds too many files")
+                if entry.is_folder:
+                    waiting.append(inner)
+                else:
+                    yield inner
+
+    @contextmanager
+    def _opened(self, name: str, flags: int = 0) -> Iterator[int]:
+        *folders, last = name.split("/")
+        with self._folder(folders) as folder:
+            handle = _step(folder, last, flags)
+            try:
+                yield handle
+            finally:
+                os.close(handle)
+
+    @contextmanager
+    def _folder(self, names: Sequence[str]) -> Iterator[int]:
+        handle = os.open(self.root, _NEVER_FOLLOW | os.O_DIRECTORY)
+        try:
+            for name in names:
+                inner = _step(handle, name, os.O_DIRECTORY)
+                os.close(handle)
+                handle = inner
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def too_large(why: str) -> GitError:
+    """Make the error for a git folder that no session of a person's would leave."""
+    return GitError(f"the run's git folder was not read: {why}", _LOOK)
+
+
+def _unreadable(name: str, error: OSError) -> GitError:
+    return GitError(f"{name!a} in the run's git folder cannot be read: {error.strerror}", _LOOK)
+
+
+def _step(folder: int, name: str, flags: int) -> int:
+    if name in {"", ".", ".."}:
+        raise FileNotFoundError(name)
+    return os.open(name, _NEVER_FOLLOW | flags, dir_fd=folder)
+
+
+def _copy_bytes(handle: int, target: Path, limit: int) -> int:
+    size = 0
+    with os.fdopen(os.dup(handle), "rb") as source, target.open("xb") as copy:
+        while chunk := source.read(_CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise too_large("it holds too many bytes of new objects")
+            copy.write(chunk)
+    return size

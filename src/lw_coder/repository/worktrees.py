@@ -1,0 +1,503 @@
+"""Worktrees: a plan's own, which stays, and temporary ones, which go. The two share no folder.
+
+`ensure_worktree` removes nothing, `ensured_worktree` only what it made itself. `create_temp_worktree` and
+`remove_temp_worktree` work below `.lw_coder/temp-worktrees` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.locks import exclusive, writers_lock
+from lw_coder.repository.git import (
+    Place,
+    Repository,
+    is_ancestor,
+    is_ref_name,
+    list_refs,
+    ref_value,
+    require_commit,
+    require_no_sessions_commit,
+    run_git,
+    shown,
+)
+from lw_coder.repository.half_made import (
+    admin_dir,
+    is_half_made,
+    mend_record,
+    named_path,
+    quoted,
+    remove_folder,
+    remove_half_made,
+    remove_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+WORKTREES_FOLDER = Path(".lw_coder/worktrees")
+TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
+BRANCH_PREFIX = "lw/task/"
+
+_LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: what, and the run
+UNFINISHED = {  # what git keeps in a worktree's git folder meanwhile, and how it is ended
+    "rebase-apply/applying": ("git am", "am --continue", "am --abort"),
+    "rebase-apply": ("rebase", "rebase --continue", "rebase --abort"),
+    "rebase-merge": ("rebase", "rebase --continue", "rebase --abort"),
+    "CHERRY_PICK_HEAD": ("cherry-pick", "cherry-pick --continue", "cherry-pick --abort"),
+    "REVERT_HEAD": ("revert", "revert --continue", "revert --abort"),
+    "sequencer": ("cherry-pick or revert", "cherry-pick --continue", "cherry-pick --abort"),
+    "MERGE_HEAD": ("merge", "merge --continue", "merge --abort"),
+    "BISECT_LOG": ("bisect", "bisect reset", "bisect reset"),
+}
+
+
+class PlanBase(Protocol):
+    """What a worktree is made from: a plan's id, and the commit that the plan starts from."""
+
+    @property
+    def plan_id(self) -> str:
+        """Name of the worktree's folder, and the end of its branch's name."""
+
+    @property
+    def git_sha(self) -> str:
+        """Full hex id of a commit."""
+
+
+@dataclass(frozen=True)
+class Worktree:
+    """A checked-out tree that a session works in.
+
+    Attributes:
+        path: its absolute folder.
+        branch: short name of its branch, or None where HEAD is detached.
+        git_dir: its absolute folder below the repository's `.git/worktrees`; the folder's name is the one
+            that the container's pointer file carries.
+        head: object id of the commit that is checked out.
+    """
+
+    path: Path
+    branch: str | None
+    git_dir: Path
+    head: str
+
+    @property
+    def place(self) -> Place:
+        """The worktree's git folder alone: git is neither led by the files, nor looks at them."""
+        return Place(self.git_dir, git_dir=self.git_dir)
+
+    def has_own_pointer(self) -> bool:
+        """Tell whether `.git` in the worktree is still a plain file that names `git_dir`."""
+        return _points_to(self.path, self.git_dir)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """One entry of `git worktree list`; branch is a full ref name."""
+
+    path: Path
+    branch: str | None
+    is_locked: bool
+    is_gone: bool
+
+
+def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
+    """Return the plan's worktree `.lw_coder/worktrees/<plan_id>` on branch `lw/task/<plan_id>`.
+
+    A new branch starts at the plan's git_sha. An existing one is taken if its tip is git_sha or descends from
+    it; uncommitted changes of an earlier run stay. A folder that was deleted is made again from the branch.
+
+    Raises:
+        GitError: the worktree cannot be had without touching what a person may want; nothing was changed.
+    """
+    require_commit(repository, plan.git_sha)
+    return _ensured(repository, plan, _tip(repository, plan.plan_id), "git_sha")
+
+
+def _tip(repository: Repository, plan_id: str) -> str | None:
+    return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
+
+
+def _ensured(
+    repository: Repository, plan: PlanBase, tip: str | None, where: str, *, yes: bool = False
+) -> Worktree:
+    branch = BRANCH_PREFIX + plan.plan_id
+    path = (repository.root / WORKTREES_FOLDER).resolve() / plan.plan_id
+    _require_branch_name(plan.plan_id, branch)
+    if tip is None:
+        require_no_sessions_commit(repository, plan.git_sha, where)
+    _require_room_for_branch(repository, branch, tip)
+    _require_descent(repository, branch, tip, plan.git_sha)
+    half_made = is_half_made(repository, path)
+    if half_made:
+        mend_record(repository, path)
+    record = _record_at(repository, path, branch, is_half_made=half_made)
+    if os.path.lexists(path) and not half_made:
+        _require_own_worktree(repository, path, branch, record, yes=yes)
+        return _worktree_at(repository, path, branch, tip)
+    head = tip or plan.git_sha
+    with writers_lock(repository.root, plan.plan_id) as lock:
+        if lock is None:
+            raise _still_written(path)
+        if half_made:
+            remove_half_made(repository, path, head)
+        _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
+    return _worktree_at(repository, path, branch, head)
+
+
+def _still_written(path: Path) -> GitError:
+    return GitError(
+        f"{path}: git is still making this worktree, for an lw_coder that was killed",
+        "wait until that git has ended, then try again",
+    )
+
+
+def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
+    """Return a plan's worktree as it stands, or None if there is none, or a half-made one; make nothing."""
+    path = (repository.root / WORKTREES_FOLDER).resolve() / plan_id
+    if not path.is_dir() or admin_dir(repository, path) is None or is_half_made(repository, path):
+        return None
+    return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
+
+
+@contextmanager
+def ensured_worktree(
+    repository: Repository, plan: PlanBase, where: str = "git_sha", *, yes: bool = False
+) -> Iterator[Worktree]:
+    """Yield the plan's worktree; if the block fails, what was made for it goes, and nothing else.
+
+    A file or commit that came to it meanwhile keeps it. The block ends before a session begins.
+
+    Args:
+        repository: the person's.
+        plan: whose git_sha is a commit of it, as `require_commit` has it.
+        where: the file and the field that git_sha comes from, for a message about it.
+        yes: start also where an earlier session left a merge or the like unfinished.
+
+    Raises:
+        GitError: as `ensure_worktree`.
+    """
+    parent = repository.root / WORKTREES_FOLDER
+    path = parent.resolve() / plan.plan_id
+    had_parent = os.path.lexists(parent)
+    had_folder = os.path.lexists(path) and not is_half_made(repository, path)
+    tip = _tip(repository, plan.plan_id)
+    try:
+        worktree = _ensured(repository, plan, tip, where, yes=yes)
+        try:
+            yield worktree
+        except BaseException:
+            if not had_folder:
+                _undo_plan_worktree(repository, worktree, with_branch=tip is None)
+            raise
+    except BaseException:
+        if not had_parent:
+            _remove_ignored_folder(parent)
+        raise
+
+
+def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_branch: bool) -> None:
+    # Without --force git refuses to remove what holds changes. Neither call may hide the block's own error.
+    run_git("worktree", "remove", str(worktree.path), place=repository.place, check=False)
+    if with_branch and not worktree.path.exists():
+        ref = f"refs/heads/{worktree.branch}"
+        run_git("update-ref", "-d", ref, worktree.head, place=repository.place, check=False)
+
+
+@contextmanager
+def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
+    """Check a commit out, detached, under a name of its own; hold its lock; remove it at the end.
+
+    Raises:
+        GitError: the commit is unknown, or the worktree could not be made or removed.
+    """
+    name, parent = f"plan-{secrets.token_hex(6)}", repository.root / TEMP_WORKTREES_FOLDER
+    had_parent = os.path.lexists(parent)
+    try:
+        _make_ignored_folder(parent)
+        with exclusive(_lock_path(_temp_path(repository, name))):
+            try:
+                yield create_temp_worktree(repository, sha, name)
+            finally:
+                remove_temp_worktree(repository, name)
+    except BaseException:
+        if not had_parent:
+            _remove_ignored_folder(parent)
+        raise
+
+
+def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktree:
+    """Check a commit out, detached, at `.lw_coder/temp-worktrees/<name>`.
+
+    Without the lock that `temporary_worktree` holds, `remove_stale_temp_worktrees` takes it for left over.
+
+    Raises:
+        GitError: the commit is unknown, the name is taken, or git failed.
+    """
+    path = _temp_path(repository, name)
+    require_commit(repository, sha)
+    if os.path.lexists(path):
+        raise GitError(f"{path}: is in the way", f"look into it, then type: rm -rf {quoted(path)}")
+    _make_ignored_folder(path.parent)
+    run_git("worktree", "add", "--quiet", "--force", "--detach", str(path), sha, place=repository.place)
+    return _worktree_at(repository, path, None)
+
+
+def remove_temp_worktree(repository: Repository, name: str) -> None:
+    """Remove a temporary worktree, git's record of it and its lock file; absent parts are no error.
+
+    Raises:
+        GitError: the folder could not be removed.
+    """
+    path = _temp_path(repository, name)
+    remove_folder(path)
+    remove_record(repository, path)
+    _lock_path(path).unlink(missing_ok=True)
+
+
+def remove_stale_temp_worktrees(
+    repository: Repository, before: Callable[[str], None] | None = None
+) -> tuple[str, ...]:
+    """Remove temporary worktrees that nobody holds the lock of, after a crash; return their names.
+
+    Args:
+        repository: whose.
+        before: called with a name while its lock is held, before anything of it is removed.
+
+    Raises:
+        GitError: one of them could not be removed.
+    """
+    names = temp_worktree_names(repository)
+    return tuple(name for name in names if _remove_if_free(repository, name, before))
+
+
+def temp_worktree_names(repository: Repository) -> tuple[str, ...]:
+    """Return the names of the temporary worktrees that there are, in order."""
+    folder = (repository.root / TEMP_WORKTREES_FOLDER).resolve()
+    return (
+        tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir())) if folder.is_dir() else ()
+    )
+
+
+def _remove_if_free(repository: Repository, name: str, before: Callable[[str], None] | None) -> bool:
+    with exclusive(_lock_path(_temp_path(repository, name))) as is_free:
+        if is_free:
+            if before is not None:
+                before(name)
+            remove_temp_worktree(repository, name)
+    return is_free
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _temp_path(repository: Repository, name: str) -> Path:
+    if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
+        raise GitError(f"{shown(name)}: is no name for a worktree", "use letters, digits and hyphens")
+    return (repository.root / TEMP_WORKTREES_FOLDER).resolve() / name
+
+
+def _require_branch_name(plan_id: str, branch: str) -> None:
+    if not is_ref_name(f"refs/heads/{branch}"):
+        raise GitError(
+            f"plan_id: git can make no branch of {shown(plan_id)!r}",
+            "choose a plan_id that neither begins nor ends with a dot, and does not end in .lock",
+        )
+
+
+def _require_room_for_branch(repository: Repository, branch: str, tip: str | None) -> None:
+    if tip is not None:
+        return
+    wanted = f"refs/heads/{branch}"
+    for name in list_refs(repository, "refs/heads/lw"):
+        if wanted.startswith(f"{name}/") or name.startswith(f"{wanted}/"):
+            other = name.removeprefix("refs/heads/")
+            raise GitError(
+                f"branch {branch} cannot be made beside branch {shown(other)}",
+                f"type: git branch -m {quoted(other)} <another name>",
+            )
+
+
+def _require_descent(repository: Repository, branch: str, tip: str | None, sha: str) -> None:
+    if tip is not None and not is_ancestor(repository, sha, tip):
+        raise GitError(
+            f"branch {branch} does not descend from the plan's git_sha {sha}",
+            f"correct git_sha, or put the branch aside: git branch -m {branch} {branch}-old",
+        )
+
+
+def _record_at(repository: Repository, path: Path, branch: str, *, is_half_made: bool) -> _Record | None:
+    """Find git's record of the path; refuse a locked one, and a branch that is checked out elsewhere."""
+    here = None
+    for record in _records(repository):
+        if record.path == path:
+            here = record
+        elif record.branch == f"refs/heads/{branch}":
+            raise _checked_out_elsewhere(path, branch, record)
+    if here is not None and here.is_locked and not is_half_made:
+        raise GitError(f"{path}: the worktree is locked", f"type: git worktree unlock {quoted(path)}")
+    return here
+
+
+def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError:
+    if not record.is_gone:
+        message = f"branch {branch} is checked out at {shown(str(record.path))}"
+        return GitError(
+            message, f"switch that worktree to another branch: git -C {quoted(record.path)} switch ..."
+        )
+    message = f"branch {branch} belongs to a worktree at {shown(str(record.path))}, which is gone"
+    if os.path.lexists(path):
+        return GitError(message, f"if the repository was moved, type: git worktree repair {quoted(path)}")
+    return GitError(message, "type: git worktree prune")
+
+
+def _records(repository: Repository) -> list[_Record]:
+    listed = run_git("worktree", "list", "--porcelain", place=repository.place).stdout
+    return [_parse_record(block.splitlines()) for block in listed.split("\n\n") if block.strip()]
+
+
+def _parse_record(lines: list[str]) -> _Record:
+    values = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
+    path = Path(values["worktree"])
+    return _Record(path, values.get("branch"), "locked" in values, not path.is_dir())
+
+
+def _require_own_worktree(
+    repository: Repository, path: Path, branch: str, record: _Record | None, *, yes: bool
+) -> None:
+    if record is None:
+        raise GitError(
+            f"{path}: is in the way: it is no worktree of this repository",
+            f"move it away: mv {quoted(path)} {quoted(path.with_name(path.name + '.old'))}",
+        )
+    git_dir = admin_dir(repository, path)
+    if git_dir is None or not _points_to(path, git_dir):
+        raise GitError(
+            f"{path}: the worktree is broken: its .git file does not name its git folder",
+            f"look into it, then type: git worktree repair {quoted(path)}",
+        )
+    require_nothing_unfinished(path, git_dir)
+    _require_nothing_left_unfinished(path, git_dir, yes=yes)
+    if record.branch != f"refs/heads/{branch}":
+        found = (record.branch or "no branch").removeprefix("refs/heads/")
+        raise GitError(
+            f"{path}: is on {shown(found)}, not on {branch}", f"type: git -C {quoted(path)} switch {branch}"
+        )
+
+
+def require_nothing_unfinished(path: Path, git_dir: Path) -> None:
+    """Refuse a worktree in which the person is in the middle of a merge, a rebase and the like.
+
+    Raises:
+        GitError: it is; the remedy says what to type.
+    """
+    for name, (what, goes_on, gives_up) in UNFINISHED.items():
+        if os.path.lexists(git_dir / name):
+            git = f"git -C {quoted(path)}"
+            remedy = f"type: {git} {goes_on}" + (f", or: {git} {gives_up}" if gives_up != goes_on else "")
+            raise GitError(f"{path}: is in the middle of a {what}", remedy)
+
+
+def note_unfinished(worktree: Worktree, what: str | None, run_name: str) -> None:
+    """Write down that a session left a merge or the like unfinished, or, with None, that it did not."""
+    note = worktree.git_dir / _LEFT_UNFINISHED
+    if what is None:
+        note.unlink(missing_ok=True)
+    else:
+        note.write_text(f"{what}\n{run_name}\n", encoding="ascii")
+
+
+def _require_nothing_left_unfinished(path: Path, git_dir: Path, *, yes: bool) -> None:
+    note = git_dir / _LEFT_UNFINISHED
+    if not note.is_file():
+        return
+    if yes:
+        note.unlink()
+        return
+    what, run_name = note.read_text(encoding="ascii").split("\n")[:2]
+    raise GitError(
+        f"{path}: the session {run_name} left a {what} unfinished",
+        f"finish it in a replay (lw_coder runs show {run_name}) and type: lw_coder runs import {run_name}; or"
+        f" go on without it: lw_coder code --yes {path.name}",
+    )
+
+
+def _add_plan_worktree(
+    repository: Repository, path: Path, branch: str, *, start: str | None, lock: int
+) -> None:
+    _make_ignored_folder(path.parent)
+    target = ("--no-track", "-b", branch, str(path), start) if start else (str(path), branch)
+    # --force: git may still have a record of this very path, whose folder someone deleted.
+    command = ("worktree", "add", "--quiet", "--force", *target)
+    try:
+        run_git(*command, place=repository.place, keeps_open=(lock,))
+    except BaseException:
+        # git takes back the folder, mostly, and never the branch. Nobody but git was in there yet.
+        with suppress(GitError):
+            remove_folder(path)
+            remove_record(repository, path)
+        if start:
+            run_git("update-ref", "-d", f"refs/heads/{branch}", start, place=repository.place, check=False)
+        _remove_empty_remains(repository, branch)
+        raise
+
+
+def _remove_empty_remains(repository: Repository, branch: str) -> None:
+    """Remove what git leaves where it could not write a worktree's record, a ref or a ref's log."""
+    heads = [
+        Path(kind, "heads", parent) for kind in ("refs", "logs/refs") for parent in Path(branch).parents[:-1]
+    ]
+    log = repository.common_dir / "logs/refs/heads" / branch
+    if log.is_file() and not log.stat().st_size:
+        log.unlink()
+    for folder in (Path("worktrees"), *heads):
+        with suppress(OSError):
+            (repository.common_dir / folder).rmdir()
+
+
+def _make_ignored_folder(folder: Path) -> None:
+    ignore = folder / ".gitignore"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # The person's alone: an agent can leave a setuid file, which others must not be able to reach.
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="ascii")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise GitError(
+            f"{folder}: cannot be written: {reason}", "free some space or correct its permissions"
+        ) from error
+
+
+def _remove_ignored_folder(folder: Path) -> None:
+    """Remove what `_make_ignored_folder` made, if nothing else came to be in it."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [".gitignore"]:
+            (folder / ".gitignore").unlink()
+        folder.rmdir()
+
+
+def _worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:
+    git_dir = admin_dir(repository, path)
+    if git_dir is None:
+        raise GitError(f"{path}: git has no record of this worktree", "type: git worktree list")
+    place = Place(git_dir, git_dir=git_dir)
+    return Worktree(
+        path, branch, git_dir, head or run_git("rev-parse", "--verify", "HEAD", place=place).stdout
+    )
+
+
+def _points_to(path: Path, git_dir: Path) -> bool:
+    pointer = path / ".git"
+    if pointer.is_symlink() or not pointer.is_file():
+        return False
+    return named_path(pointer, "gitdir: ") == git_dir

@@ -1,0 +1,1 @@
+"""The run folder: open, seal, list, prune; and its record, run.json."""

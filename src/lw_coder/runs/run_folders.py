@@ -1,0 +1,268 @@
+"""Run folders, `.lw_coder/runs/<plan_id>/<UTC timestamp>/`: open, seal, list and prune them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from lw_coder.foundation.errors import RunError
+
+RUNS_FOLDER = Path(".lw_coder/runs")
+RECORD = "run.json"
+KEEP = timedelta(days=30)
+
+_TIMESTAMP = "%Y%m%dT%H%M%SZ"
+_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)(?:-\d+)?")
+_PARTIAL = ".partial-"
+_DAMAGED_REMEDY = "remove the run's folder if it is damaged"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder.
+
+    Attributes:
+        plan_id: the plan that it carries out.
+        name: its UTC timestamp, with a number behind it if that second had a run already.
+        folder: where it is now: the partial folder until it is sealed.
+        made: the folders above it that were made for it, the innermost first.
+    """
+
+    plan_id: str
+    name: str
+    folder: Path
+    made: tuple[Path, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """`<plan_id>/<name>`, which is also part of the refs that it brings home."""
+        return f"{self.plan_id}/{self.name}"
+
+    @property
+    def record(self) -> Path:
+        """run.json: what the run was made of, and how it ended."""
+        return self.folder / RECORD
+
+    @property
+    def final_folder(self) -> Path:
+        """Where a sealed run is."""
+        return self.folder.with_name(self.name)
+
+    @property
+    def started(self) -> datetime:
+        """The time in the folder's name, which pruning goes by."""
+        return _time_of(self.name)
+
+
+def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
+    """Make the partial folder of a new run, as deep in the tree as it will be when it is sealed.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+    runs, parent = root / RUNS_FOLDER, root / RUNS_FOLDER / plan_id
+    made = tuple(folder for folder in (parent, runs) if not folder.exists())
+    try:
+        _make_private(runs, gitignore=True)
+        _make_private(parent)
+        name = _make_partial(parent, (now or datetime.now(UTC)).strftime(_TIMESTAMP))
+    except OSError as error:
+        _remove_if_empty(*made)
+        raise _disk_error(runs, error) from error
+    return Run(plan_id, name, parent / f"{_PARTIAL}{name}", made)
+
+
+def remove_partial_runs(root: Path, plan_id: str) -> None:
+    """Remove what killed commands left of a plan's runs; for who holds the plan's lock."""
+    for folder in _folders(root / RUNS_FOLDER / plan_id):
+        if folder.name.startswith(_PARTIAL):
+            remove_tree(folder)
+
+
+@contextmanager
+def removed_on_failure(run: Run) -> Iterator[Run]:
+    """Remove the partial folder if the block fails; a sealed run has left it by then."""
+    try:
+        yield run
+    except BaseException as error:
+        remove_tree(run.folder)
+        _remove_if_empty(*run.made)
+        if isinstance(error, OSError):
+            raise _disk_error(Path(error.filename2 or error.filename or run.folder), error) from error
+        raise
+
+
+def seal_run(run: Run) -> Run:
+    """Give a complete run its final name: from here on it is there for good, or not at all."""
+    run.folder.rename(run.final_folder)
+    return Run(run.plan_id, run.name, run.final_folder)
+
+
+def write_file(folder: Path, relative: str, text: str) -> Path:
+    """Write a file of a run atomically, readable by its owner alone.
+
+    Raises:
+        RunError: the text holds what is no text, such as a path of other bytes.
+    """
+    path, content = folder / relative, _encoded(relative, text)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # a killed process may have left it
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _encoded(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        remedy = "look for a path or a name that is not UTF-8, and rename it"
+        raise RunError(f"{name}: would hold what is not UTF-8 text", remedy) from None
+
+
+def write_record(run: Run, record: Mapping[str, Any]) -> None:
+    """Write run.json."""
+    write_file(run.folder, RECORD, json.dumps(record, indent=2, ensure_ascii=True, sort_keys=True) + "\n")
+
+
+def read_record(run: Run) -> dict[str, Any]:
+    """Read run.json.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        record = json.loads(run.record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{run.record}: cannot be read", _DAMAGED_REMEDY) from error
+    if not isinstance(record, dict):
+        raise RunError(f"{run.record}: is not a run's record", _DAMAGED_REMEDY)
+    return record
+
+
+def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:
+    """List the sealed runs, of one plan or of all, oldest first within a plan."""
+    plans = [root / RUNS_FOLDER / plan_id] if plan_id else _folders(root / RUNS_FOLDER)
+    return [
+        Run(plan.name, run.name, run) for plan in plans for run in _folders(plan) if _is_run_name(run.name)
+    ]
+
+
+def runs_to_prune(root: Path, now: datetime | None = None, keep: timedelta = KEEP) -> list[Run]:
+    """List the sealed runs that are older than `keep`, by the timestamp in their names."""
+    oldest = (now or datetime.now(UTC)) - keep
+    return [run for run in list_runs(root) if run.started < oldest]
+
+
+def remove_run(run: Run) -> None:
+    """Remove a run's folder, and its plan's folder if that was the last."""
+    # Renamed first: a half-removed run must not look like a whole one.
+    doomed = run.folder.with_name(f"{_PARTIAL}{run.name}-removed")
+    run.folder.rename(doomed)
+    remove_tree(doomed)
+    _remove_if_empty(run.folder.parent)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that an agent may have made awkward: read-only, deep, with symlinks (not followed)."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    emptied, waiting = [], [folder]
+    while waiting:
+        emptied.append(waiting.pop())
+        waiting += _emptied(emptied[-1], folder)
+    for inner in reversed(emptied):
+        with suppress(OSError):
+            inner.rmdir()
+
+
+def _emptied(folder: Path, top: Path) -> list[Path]:
+    """Remove a folder's files and move its folders up to the top: so deep ones end no path and no stack."""
+    moved: list[Path] = []
+    with suppress(OSError):
+        folder.chmod(0o700)
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                Path(entry.path).chmod(0o700)
+                moved.append(Path(entry.path).rename(top / secrets.token_hex(8)))
+            else:
+                Path(entry.path).unlink()
+    return moved
+
+
+def _make_private(folder: Path, *, gitignore: bool = False) -> None:
+    if folder.is_symlink():
+        raise RunError(f"{folder}: is a symbolic link", "put a folder in its place")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # prompts and transcripts are the person's alone, whoever made the folder
+    if gitignore and not (folder / ".gitignore").exists():
+        (folder / ".gitignore").write_text("*\n", encoding="ascii")
+
+
+def _make_partial(parent: Path, timestamp: str) -> str:
+    """Make the folder under the first name that is free, whoever else is looking for one too."""
+    name, number = timestamp, 1
+    while not _is_made(parent, name):
+        number += 1
+        name = f"{timestamp}-{number}"
+    return name
+
+
+def _is_made(parent: Path, name: str) -> bool:
+    if (parent / name).exists():
+        return False
+    try:
+        (parent / f"{_PARTIAL}{name}").mkdir(mode=0o700)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _time_of(name: str) -> datetime:
+    match = _NAME.fullmatch(name)
+    try:
+        return datetime.strptime(match["time"] if match else "", _TIMESTAMP).replace(tzinfo=UTC)
+    except ValueError:  # no such name, or no such day
+        raise RunError(f"{name}: is not the name of a run", "`lw_coder runs list` shows the names") from None
+
+
+def _is_run_name(name: str) -> bool:
+    try:
+        _time_of(name)
+    except RunError:
+        return False
+    return True
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+
+
+def _remove_if_empty(*folders: Path) -> None:
+    """Remove folders, the innermost first, that hold nothing but the .gitignore that we put there."""
+    for folder in folders:
+        if folder.is_dir() and all(path.name == ".gitignore" for path in folder.iterdir()):
+            shutil.rmtree(folder)
+
+
+def _disk_error(path: Path, error: OSError) -> RunError:
+    reason = error.strerror or type(error).__name__
+    return RunError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")

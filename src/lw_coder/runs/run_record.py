@@ -1,0 +1,131 @@
+"""run.json: what a run was made of and how it ended, for people and for a later optimisation."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lw_coder import __version__
+from lw_coder.containers.engine import Engine
+from lw_coder.containers.images import Images
+from lw_coder.dspy.generated_prompts import GeneratedPrompts
+from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.report import warn
+from lw_coder.plans.plan_file import PlanFile
+from lw_coder.repository.importing.commits import ImportResult
+from lw_coder.runs.run_folders import Run, read_record, write_record
+from lw_coder.runs.session_result import SessionResult
+
+SCHEMA = 1
+
+
+def begin(
+    plan: PlanFile,
+    prompts: GeneratedPrompts,
+    images: Images,
+    engine: Engine,
+    *,
+    login: str,
+    forwarded: Sequence[str],
+) -> dict[str, Any]:
+    """Make the record of a run that is about to start.
+
+    Args:
+        plan: what is carried out.
+        prompts: the signature's inputs and outputs, and how they came about.
+        images: the ids that the session and its replays use.
+        engine: what runs it.
+        login: how the agent is signed in.
+        forwarded: names of the variables that it gets; never their values.
+    """
+    return {
+        **_common("code", engine, login, forwarded),
+        "plan": {"plan_id": plan.metadata.plan_id, "git_sha": plan.metadata.git_sha, "file": plan.path.name},
+        "signature": {"name": "CodePromptSignature", "inputs": prompts.inputs, "outputs": prompts.outputs},
+        "program_state": prompts.program_state,
+        "model": prompts.model,
+        "usage": prompts.usage,
+        "cache_hit": prompts.cache_hit,
+        "attempts": prompts.attempts,
+        "images": asdict(images),
+        "versions": {**_versions(engine), "dspy": prompts.dspy_version},
+    }
+
+
+def begin_plan(
+    git_sha: str, model: str, base: str, engine: Engine, *, login: str, forwarded: Sequence[str]
+) -> dict[str, Any]:
+    """Make the record of a session that is about to write plans.
+
+    Args:
+        git_sha: the commit that the session sees.
+        model: the model that the session is configured for.
+        base: id of the base image, which it runs in.
+        engine: what runs it.
+        login: how the agent is signed in.
+        forwarded: names of the variables that it gets; never their values.
+    """
+    return {
+        **_common("plan", engine, login, forwarded),
+        "git_sha": git_sha,
+        "model": model,
+        "images": {"base": base},
+    }
+
+
+def _common(kind: str, engine: Engine, login: str, forwarded: Sequence[str]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "login": login,
+        "forwarded": list(forwarded),
+        "versions": _versions(engine),
+        "ended": None,
+    }
+
+
+def _versions(engine: Engine) -> dict[str, str | None]:
+    return {
+        "lw_coder": __version__,
+        "python": platform.python_version(),
+        "docker": engine.version,
+        "compose": engine.compose_version,
+    }
+
+
+def complete(run: Run, result: SessionResult, imported: ImportResult, plans: Sequence[str] = ()) -> None:
+    """Add to a run's record how its session ended, what came imported, and the plans that it wrote.
+
+    A record that cannot be written is a warning: what came home is there and still to be told.
+    """
+    times = {"started_at": result.started.isoformat(), "ended_at": result.ended.isoformat()}
+    _end(run, {"status": result.status, **times, **_outcome(imported), "plans": list(plans)})
+
+
+def complete_late(run: Run, imported: ImportResult) -> None:
+    """Complete the record of a session whose lw_coder was killed: nobody saw when it ended, and how."""
+    times = {"started_at": run.started.isoformat(), "ended_at": None}
+    told = {**_outcome(imported), "notes": ["interrupted", *imported.notes]}
+    _end(run, {"status": None, **times, **told, "plans": []})
+
+
+def _outcome(imported: ImportResult) -> dict[str, Any]:
+    return {
+        "commits": imported.commits,
+        "tip": imported.tip,
+        "branch_moved": imported.moved,
+        "refs": list(imported.refs),
+        "notes": list(imported.notes),
+        "problem": imported.problem,
+    }
+
+
+def _end(run: Run, outcome: dict[str, Any]) -> None:
+    try:
+        write_record(run, {**read_record(run), "ended": outcome})
+    except OSError as error:
+        warn(f"{run.record}: does not tell how the session ended: {error.strerror}")
+    except RunError as error:
+        warn(f"{error.message}, so it does not tell how the session ended")

@@ -1,0 +1,81 @@
+"""Remove what sessions left in the engine, and refuse to start where one is still running."""
+
+from __future__ import annotations
+
+from lw_coder.containers import engine
+from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
+from lw_coder.foundation.errors import SessionError
+
+
+def stop_abandoned_sessions(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
+    """Remove what a killed lw_coder and ended replays left in the engine for a plan.
+
+    Args:
+        identity: the repository's.
+        plan_id: the plan, whose lock is held: no other lw_coder works on it.
+        has_proxies: whether its sessions can have proxies and networks.
+
+    Raises:
+        SessionError: a replay, a container that lw_coder did not start, is running on its worktree.
+        EngineError: the engine does not answer.
+    """
+    plan = owner_label(identity, plan_id)
+    if engine.containers_with({PLAN_LABEL: plan}):
+        require_no_replay(identity, plan_id)
+        remove_own_containers(plan)
+    if has_proxies:
+        remove_idle_proxies(plan)
+
+
+def remove_leftovers(plan: str) -> None:
+    """Remove the containers that a killed lw_coder left; the plan's lock says that nobody uses them."""
+    remove_own_containers(plan)
+    remove_idle_proxies(plan)
+
+
+def remove_own_containers(plan: str) -> None:
+    """Remove the containers that lw_coder started for a plan, by the value of their PLAN_LABEL."""
+    engine.remove_containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"})
+
+
+def remove_idle_proxies(plan: str) -> None:
+    """Remove proxies and their networks, those of replays too, unless that replay is running."""
+    for network in engine.networks_with({PROXY_LABEL: plan}):
+        run = {RUN_LABEL: network.labels[RUN_LABEL]}
+        if not engine.containers_with({PLAN_LABEL: plan, **run}, only_running=True):
+            engine.remove_containers(engine.containers_with({PROXY_LABEL: plan, **run}))
+            engine.remove_networks([network])
+
+
+def require_idle(identity: str, owner: str) -> None:
+    """Refuse to go on while any container is running for a plan, or for a session of `lw_coder plan`.
+
+    Raises:
+        SessionError: one is running.
+        EngineError: the engine does not answer.
+    """
+    running = engine.containers_with({PLAN_LABEL: owner_label(identity, owner)}, only_running=True)
+    if running:
+        short = running[0].id[:12]
+        raise SessionError(
+            f"{owner}: a session is running on its worktree (container {short})",
+            f"leave that session first; if nobody uses it, type: docker rm --force {short}",
+        )
+
+
+def require_no_replay(identity: str, plan_id: str) -> None:
+    """Refuse to go on while a replay, a container that lw_coder did not start, is running on a plan.
+
+    Raises:
+        SessionError: one is running.
+        EngineError: the engine does not answer.
+    """
+    plan = owner_label(identity, plan_id)
+    running = engine.containers_with({PLAN_LABEL: plan}, only_running=True)
+    own = {one.id for one in engine.containers_with({PLAN_LABEL: plan, OWN_LABEL: "true"})}
+    replays = sorted(one.id for one in running if one.id not in own)
+    if replays:
+        raise SessionError(
+            f"{plan_id}: a replay is running on this plan's worktree (container {replays[0][:12]})",
+            "leave that session first",
+        )

@@ -1,0 +1,8 @@
+"""Where a session's container has what is mounted into it."""
+
+WORKSPACE = "/workspace"
+HOME = "/home/droiduser"
+FACTORY = f"{HOME}/.factory"
+MAIN_PROMPT = "/tmp/lw_coder/main_prompt.md"  # noqa: S108 - a path inside the container
+OUTPUT = "/output"
+CA_BUNDLE = "/etc/ssl/lw_coder-ca-bundle.pem"

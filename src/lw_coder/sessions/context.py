@@ -1,0 +1,84 @@
+"""What a session works with, checked before anything is made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder.containers import engine
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.foundation.report import say, warn
+from lw_coder.repository.git import Repository, root_commit
+from lw_coder.sessions.login import Login, choose_login
+from lw_coder.settings.config import CodeConfig
+from lw_coder.settings.environment import PROXY_NAMES, SessionEnvironment, load_environment
+
+if TYPE_CHECKING:
+    from lw_coder.containers.docker_command import EngineProbe
+    from lw_coder.containers.engine import Engine
+
+
+@dataclass(frozen=True)
+class SessionContext:
+    """What was checked before anything is made, and does not depend on the command.
+
+    Attributes:
+        repository: the person's.
+        config: its settings.
+        environment: the session's variables.
+        login: how the agent signs in.
+        identity: the repository's, from `image_names.repo_hash`.
+        ca_bundle: certificates that builds and sessions trust, or None.
+    """
+
+    repository: Repository
+    config: CodeConfig
+    environment: SessionEnvironment
+    login: Login
+    identity: str
+    ca_bundle: Path | None
+
+
+def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
+    """Read and check everything that is cheap and can be wrong, except the engine; make nothing.
+
+    Raises:
+        LwCoderError: the env file, the certificates or the repository cannot be used.
+    """
+    environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
+    login = choose_login(environment.values, Path.home())
+    ca_bundle = config.find_ca_bundle(repository.root, os.environ)
+    identity = repo_hash(root_commit(repository), repository.common_dir)
+    return SessionContext(repository, config, environment, login, identity, ca_bundle)
+
+
+def require_engine(probe: EngineProbe, context: SessionContext, *, build_tells: bool = False) -> Engine:
+    """Check that the engine answers, can do what the configuration asks for, and reads the env file as we do.
+
+    Args:
+        probe: what docker was asked.
+        context: what the session works with.
+        build_tells: as `engine.connect` has it.
+
+    Raises:
+        EngineError: it does not answer, or cannot do that.
+        EnvironmentFileError: Compose reads another value, or none.
+    """
+    found, environment = engine.connect(probe, build_tells=build_tells), context.environment
+    if context.config.allow_hosts is not None:
+        engine.require_isolation(found.version)
+    if environment.env_file:
+        engine.check_env_file(environment.env_file, environment.values)
+    return found
+
+
+def report_context(context: SessionContext) -> None:
+    """Say what a person should know before the session: warnings, and how the agent is signed in."""
+    config, environment = context.config, context.environment
+    for line in config.warnings():
+        warn(line)
+    if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
+        warn("allow_hosts: sessions use a proxy of their own, which does not use yours")
+    say(f"Agent: {context.login.value}")

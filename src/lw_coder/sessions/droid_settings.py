@@ -1,0 +1,78 @@
+"""droid's settings.json: which model, how far it may go by itself, and with which tools."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lw_coder.sessions.container_paths import WORKSPACE
+from lw_coder.sessions.login import Login
+
+if TYPE_CHECKING:
+    from lw_coder.settings.model_access import ModelAccess
+
+FACTORY_MODEL = "claude-sonnet-4-5-20250929"  # Factory's id of Sonnet 4.5
+_CUSTOM_MODEL = "custom:openrouter"
+
+# droid's names for what a session works with; a later droid, or its server, can offer more. An interactive
+# droid has no setting for it, but asks a hook before it uses a tool.
+TOOLS = (
+    *("Read", "LS", "Glob", "Grep"),
+    *("Create", "Edit", "ApplyPatch", "Execute"),
+    *("Task", "TaskOutput", "TaskStop", "TodoWrite", "Skill", "ToolSearch"),
+    *("AskUser", "ExitSpecMode"),
+)
+# Factory's server does these, so no proxy of a session stands in their way.
+WEB_TOOLS = ("FetchUrl", "WebSearch")
+_MCP_TOOLS = r"(mcp__)?context7_{2,3}.+"
+_REFUSAL = "This tool is not among those of an lw_coder session."
+
+
+def render_settings(login: Login, model: ModelAccess, *, is_confined: bool = False) -> str:
+    """Render droid's settings.json; the key stands in it as the name of its variable alone.
+
+    Args:
+        login: how the agent is signed in.
+        model: what it thinks with, unless it is signed in with Factory.
+        is_confined: whether the session may reach listed hosts alone.
+    """
+    name = _CUSTOM_MODEL if login is Login.NONE else FACTORY_MODEL
+    settings: dict[str, Any] = {
+        "model": name,
+        "sessionDefaultSettings": {"model": name, "autonomyLevel": "high"},
+        "trustedFolders": {WORKSPACE: {"trustedAt": "2025-01-01T00:00:00.000Z"}},
+        "cloudSessionSync": False,
+        "logoAnimation": "off",  # it takes three seconds of each start
+        "hooks": {"PreToolUse": [_refusal_of_others(TOOLS if is_confined else TOOLS + WEB_TOOLS)]},
+    }
+    if login is Login.NONE:
+        settings["customModels"] = [_custom_model(model)]
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def _custom_model(model: ModelAccess) -> dict[str, Any]:
+    # droid's generic provider talks anthropic/claude models into an error of its own; OpenRouter
+    # serves them in Anthropic's format too, at the same address less its /v1.
+    is_anthropic = model.model.startswith("anthropic/")
+    provider = (
+        {"provider": "anthropic", "authMode": "bearer", "baseUrl": model.base_url.removesuffix("/v1")}
+        if is_anthropic
+        else {"provider": "generic-chat-completion-api", "baseUrl": model.base_url}
+    )
+    return {
+        "model": model.model,
+        "id": _CUSTOM_MODEL,
+        "displayName": model.model,
+        "apiKey": "${OPENROUTER_API_KEY}",
+        "maxOutputTokens": 8192,
+        **provider,
+    }
+
+
+def _refusal_of_others(tools: tuple[str, ...]) -> dict[str, Any]:
+    """Make a hook that droid runs for every tool but these, and that says no (Factory's hooks reference)."""
+    command = f"echo '{_REFUSAL}' >&2; exit 2"
+    return {
+        "matcher": f"^(?!({'|'.join([*tools, _MCP_TOOLS])})$)",
+        "hooks": [{"type": "command", "command": command}],
+    }

@@ -1,0 +1,61 @@
+"""What sessions left in the engine: replays that were typed by hand, or those of a killed lw_coder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lw_coder.containers import engine
+from lw_coder.containers.labels import PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What of a repository's sessions is in the engine though none is at work.
+
+    Attributes:
+        sessions: ids of ended containers, which hold the values of the forwarded variables.
+        proxies: ids of the proxies of sessions that have ended.
+        networks: ids of their networks.
+    """
+
+    sessions: tuple[str, ...]
+    proxies: tuple[str, ...]
+    networks: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.sessions or self.proxies or self.networks)
+
+    @property
+    def removal(self) -> str:
+        """The command that removes all of it."""
+        containers = [one[:12] for one in (*self.sessions, *self.proxies)]
+        commands = (
+            ("docker rm --force --volumes", containers),
+            ("docker network rm", [one[:12] for one in self.networks]),
+        )
+        return " && ".join(f"{command} {' '.join(ids)}" for command, ids in commands if ids)
+
+
+def find_leftovers(identity: str) -> Leftovers:
+    """Look for what a repository's sessions left.
+
+    Args:
+        identity: the repository's, from `image_names.repo_hash`.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    prefix = owner_label(identity, "")
+    every = engine.containers_with({PLAN_LABEL: None})
+    sessions = [one for one in every if one.labels[PLAN_LABEL].startswith(prefix)]
+    at_work = {(one.labels[PLAN_LABEL], one.labels.get(RUN_LABEL)) for one in sessions if one.is_running}
+
+    def is_idle(labels: engine.Labels) -> bool:
+        plan = labels[PROXY_LABEL]
+        return plan.startswith(prefix) and (plan, labels.get(RUN_LABEL)) not in at_work
+
+    return Leftovers(
+        tuple(one.id for one in sessions if not one.is_running),
+        tuple(one.id for one in engine.containers_with({PROXY_LABEL: None}) if is_idle(one.labels)),
+        tuple(one.id for one in engine.networks_with({PROXY_LABEL: None}) if is_idle(one.labels)),
+    )

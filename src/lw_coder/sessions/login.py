@@ -1,0 +1,61 @@
+"""How droid signs in: a key, the login files of this machine, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from lw_coder.containers.specs import Mount
+from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.sessions.container_paths import FACTORY
+from lw_coder.settings.environment import API_KEY
+
+_LOGIN_FILES = ("auth.json", "auth.v2.file", "auth.v2.key")
+
+
+class Login(Enum):
+    """How the agent is signed in, in the order of preference; the values are shown to the person."""
+
+    API_KEY = "signed in with FACTORY_API_KEY"
+    FILES = "signed in with this machine's Factory login; once it has expired, sign in with droid here again"
+    NONE = "no Factory login, so droid runs air-gapped, on the OpenRouter model"
+
+
+def choose_login(values: Mapping[str, str], home: Path) -> Login:
+    """Decide how the agent signs in.
+
+    Args:
+        values: the variables that the session gets.
+        home: the person's home folder.
+
+    Raises:
+        EnvironmentFileError: droid is to use OpenRouter, and the session does not get its key.
+    """
+    login = _login(values, home)
+    if login is Login.NONE and not values.get(API_KEY):
+        raise EnvironmentFileError(
+            f".lw_coder/config.toml: forward_env: keeps {API_KEY} out of the session, and droid has no "
+            "other login",
+            f'add "{API_KEY}" or "OPENROUTER_*" to forward_env in .lw_coder/config.toml',
+        )
+    return login
+
+
+def _login(values: Mapping[str, str], home: Path) -> Login:
+    if values.get("FACTORY_AIRGAP_ENABLED", "").lower() == "true":
+        return Login.NONE
+    if values.get("FACTORY_API_KEY"):
+        return Login.API_KEY
+    return Login.FILES if _login_files(home) else Login.NONE
+
+
+def login_mounts(login: Login, home: Path) -> tuple[Mount, ...]:
+    """List the host's login files, if the agent signs in with them."""
+    if login is not Login.FILES:
+        return ()
+    return tuple(Mount(path, f"{FACTORY}/{path.name}") for path in _login_files(home))
+
+
+def _login_files(home: Path) -> list[Path]:
+    return [path for name in _LOGIN_FILES if (path := home / ".factory" / name).is_file()]

@@ -1,0 +1,97 @@
+"""The set-up of a session: its folders, and what is written into the run's folder before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder.containers import engine
+from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, named_volumes, render
+from lw_coder.containers.images import Images
+from lw_coder.containers.specs import SessionSpec
+from lw_coder.runs.run_folders import Run, write_file
+from lw_coder.sessions.droid_settings import render_settings
+
+if TYPE_CHECKING:
+    from lw_coder.repository.private_git import PrivateGit
+    from lw_coder.repository.worktrees import Worktree
+    from lw_coder.sessions.context import SessionContext
+
+
+@dataclass(frozen=True)
+class SessionSetup:
+    """The folders of one session, once they are made.
+
+    Attributes:
+        context: what the session works with.
+        run: its folder, partial until it is sealed.
+        worktree: the tree that the agent works on.
+        git: what it sees of git.
+    """
+
+    context: SessionContext
+    run: Run
+    worktree: Worktree
+    git: PrivateGit
+
+    def as_sealed(self) -> SessionSetup:
+        """Return the same with the run's final folder, which may not be there yet."""
+        run = replace(self.run, folder=self.run.final_folder)
+        return replace(self, run=run, git=replace(self.git, run_folder=run.folder))
+
+
+def write_settings(setup: SessionSetup) -> None:
+    """Write what a session mounts whatever its command, and make the volumes that it names."""
+    context, folder = setup.context, setup.run.folder
+    (folder / "sessions").mkdir(mode=0o700)
+    is_confined = context.config.allow_hosts is not None
+    text = render_settings(context.login, context.environment.model, is_confined=is_confined)
+    write_file(folder, "settings.json", text)
+    for volume in named_volumes(context.config.run_options):
+        engine.ensure_volume(volume)
+
+
+def write_build_files(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> None:
+    """Write the Compose files that the images are built from, before there is a session to describe.
+
+    Args:
+        context: what the session works with.
+        folder: the run's; paths are written relative to it.
+        builds: the services' builds, by service.
+    """
+    _write(folder, _compose_spec(context, folder, builds))
+
+
+def write_compose_files(
+    setup: SessionSetup, session: SessionSpec, builds: Mapping[str, ImageBuild], used: Images, into: Path
+) -> None:
+    """Write a run's Compose files.
+
+    Args:
+        setup: the session's folders; paths are written relative to its run's folder.
+        session: the droid service.
+        builds: the other services' builds, by service.
+        used: the images of the droid service and of its proxy.
+        into: the folder that they are written to: before a run is sealed, not the one they are made for.
+    """
+    spec = _compose_spec(setup.context, setup.run.folder, builds)
+    _write(into, replace(spec, session=session, image=used.repo, proxy_image=used.base))
+
+
+def _compose_spec(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> ComposeSpec:
+    return ComposeSpec(
+        folder=folder,
+        root=context.repository.root,
+        session=None,
+        run_options=context.config.run_options,
+        builds=builds,
+        env_file=context.environment.env_file,
+        ca_bundle=context.ca_bundle,
+    )
+
+
+def _write(into: Path, spec: ComposeSpec) -> None:
+    for name, text in render(spec).items():
+        write_file(into, name, text)

@@ -1,0 +1,122 @@
+"""The specification of a session's container: the one list of mounts, the variables, the labels."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder.containers.labels import session_labels
+from lw_coder.containers.proxy import proxy_environment
+from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.sessions.container_paths import CA_BUNDLE, FACTORY, HOME, MAIN_PROMPT, OUTPUT, WORKSPACE
+from lw_coder.sessions.login import Login, login_mounts
+from lw_coder.settings.allowed_hosts import CONTEXT7, FACTORY_HOSTS, AllowedHost, host_of
+
+if TYPE_CHECKING:
+    from lw_coder.repository.private_git import PrivateGit
+    from lw_coder.sessions.setup import SessionSetup
+    from lw_coder.settings.model_access import ModelAccess
+
+_CA_NAMES = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+)
+
+
+def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only: bool = True) -> SessionSpec:
+    """Describe a session's container.
+
+    Args:
+        setup: the session's folders.
+        owner: what its container is found again by: a plan's id, or a name that no plan can have.
+        extra: what its command mounts besides.
+        tasks_read_only: False where the session is to write plans.
+    """
+    context, run = setup.context, setup.run
+    allowed = allowed_hosts(context.login, context.environment.model, context.config.allowed_hosts)
+    tasks = context.repository.root / TASKS_FOLDER
+    return SessionSpec(
+        project=project_name(context.identity, run.plan_id, run.name),
+        user=host_user(),
+        mounts=(
+            *session_mounts(
+                run.folder, setup.worktree.path, setup.git, tasks, tasks_read_only=tasks_read_only
+            ),
+            *extra,
+            *login_mounts(context.login, Path.home()),
+            *ca_mounts(context.ca_bundle),
+        ),
+        forwarded=context.environment.names,
+        fixed=fixed_environment(
+            context.login, has_ca_bundle=context.ca_bundle is not None, has_proxy=allowed is not None
+        ),
+        labels=session_labels(context.identity, owner, run.name),
+        allowed=allowed,
+    )
+
+
+def project_name(identity: str, plan_id: str, run_name: str) -> str:
+    """Return a run's name among Compose's projects: lower case, digits, hyphens and underscores."""
+    return re.sub(r"[^a-z0-9_-]", "-", f"lw-{identity}-{plan_id}-{run_name}".lower())
+
+
+def host_user() -> str:
+    """Return this process's `uid:gid`, which a session runs as."""
+    return f"{os.getuid()}:{os.getgid()}"
+
+
+def session_mounts(
+    folder: Path, worktree: Path, git: PrivateGit, tasks: Path, *, tasks_read_only: bool = True
+) -> tuple[Mount, ...]:
+    """List what every session mounts, whatever its command, login and configuration.
+
+    Args:
+        folder: the run's folder.
+        worktree: what the agent works on.
+        git: what it sees of git.
+        tasks: the repository's plans.
+        tasks_read_only: False where the session is to write plans.
+    """
+    return (
+        Mount(worktree, WORKSPACE, read_only=False),
+        *(Mount(*mount) for mount in git.mounts()),
+        Mount(folder / "prompts/main.md", MAIN_PROMPT),
+        Mount(folder / "droids", f"{FACTORY}/droids"),
+        Mount(folder / "settings.json", f"{FACTORY}/settings.json"),
+        Mount(tasks, OUTPUT, read_only=tasks_read_only),
+        Mount(folder / "sessions", f"{FACTORY}/sessions", read_only=False),
+    )
+
+
+def ca_mounts(ca_bundle: Path | None) -> tuple[Mount, ...]:
+    """List the certificates that the session trusts, if any are configured."""
+    return (Mount(ca_bundle, CA_BUNDLE),) if ca_bundle else ()
+
+
+def fixed_environment(login: Login, *, has_ca_bundle: bool, has_proxy: bool = False) -> dict[str, str]:
+    """Return the variables that do not come from the person."""
+    fixed = {"HOME": HOME}
+    if login is Login.NONE:
+        fixed["FACTORY_AIRGAP_ENABLED"] = "true"
+    if has_ca_bundle:
+        fixed.update(dict.fromkeys(_CA_NAMES, CA_BUNDLE))
+    if has_proxy:
+        fixed.update(proxy_environment())
+    return fixed
+
+
+def allowed_hosts(
+    login: Login, model: ModelAccess, configured: tuple[AllowedHost, ...] | None
+) -> tuple[AllowedHost, ...] | None:
+    """Add what every session needs to the hosts that it may reach; None, for any, stays."""
+    if configured is None:
+        return None
+    agents = (host_of(model.base_url),) if login is Login.NONE else FACTORY_HOSTS
+    return (*agents, CONTEXT7, *configured)

@@ -1,0 +1,1 @@
+"""What a person configures: config.toml, the env file, the allowed hosts, the model."""

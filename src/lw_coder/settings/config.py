@@ -1,0 +1,214 @@
+"""`.lw_coder/config.toml`, the repository's own settings. Its reference is docs/configuration.md."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lw_coder.foundation.errors import ConfigError
+from lw_coder.foundation.report import printable
+from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
+from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
+
+CONFIG_FILE = Path(".lw_coder/config.toml")
+DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
+
+_EMPTY_CONFIG = "the smallest one is the single line [code]"
+_SEE_SCHEMA = "docs/configuration.md has the schema"
+
+
+class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The `[code]` table.
+
+    Attributes:
+        env_file: file with the session's variables, relative to the repository's root. None means
+            `.env`, if there is one.
+        forward_env: names or shell patterns of the variables that a session gets.
+        docker_build_args: flags of `docker build`, for the repository's image.
+        docker_run_args: flags of `docker run`, for the session's container.
+        ca_bundle: PEM file that builds and sessions trust beside their own authorities. None means
+            the host's SSL_CERT_FILE, if set.
+        prompt_program: saved state of the prompt-writing program, relative to the root.
+        allow_hosts: the only hosts that a session may reach, beside its model and context7; None means any.
+    """
+
+    env_file: str | None = None
+    forward_env: tuple[str, ...] = DEFAULT_FORWARD_ENV
+    docker_build_args: tuple[str, ...] = ()
+    docker_run_args: tuple[str, ...] = ()
+    ca_bundle: str | None = None
+    prompt_program: str | None = None
+    allow_hosts: tuple[str, ...] | None = None
+
+    @property
+    def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
+        """`allow_hosts` as the proxy's filter is made of them; None where any host may be reached."""
+        return None if self.allow_hosts is None else tuple(parse_host(entry) for entry in self.allow_hosts)
+
+    @property
+    def build_options(self) -> BuildOptions:
+        """`docker_build_args` as Compose keys."""
+        return parse_build_flags(self.docker_build_args)
+
+    @property
+    def run_options(self) -> RunOptions:
+        """`docker_run_args` as Compose keys."""
+        return parse_run_flags(self.docker_run_args)
+
+    def find_ca_bundle(self, root: Path, process: Mapping[str, str]) -> Path | None:
+        """Return the certificates that builds and sessions trust, or None.
+
+        Args:
+            root: the repository's root.
+            process: this process's environment, for SSL_CERT_FILE.
+
+        Raises:
+            ConfigError: the file is missing.
+        """
+        named = self.ca_bundle or process.get("SSL_CERT_FILE")
+        path = root / Path(named).expanduser() if named else None
+        if path is None or path.is_file():
+            return path
+        if self.ca_bundle:
+            raise ConfigError(f"{CONFIG_FILE}: ca_bundle: {named}: there is no such file", "correct the path")
+        return None
+
+    def warnings(self) -> list[str]:
+        """What the person should know before the session starts, a line each."""
+        takes_all = any(set(pattern) <= set("*?") for pattern in self.forward_env)
+        lines = [_WILDCARD_WARNING] if takes_all else []
+        return lines + [f"{CONFIG_FILE}: docker_run_args: {danger}" for danger in self.run_options.dangers]
+
+
+_WILDCARD_WARNING = (
+    f'{CONFIG_FILE}: forward_env: "*" hands every variable of your shell and env file to the agent; '
+    "name the ones it needs instead"
+)
+
+
+def load_config(root: Path) -> CodeConfig:
+    """Read and validate the repository's config.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or breaks the schema; the message names the key.
+    """
+    config = _ruled(_typed(_code_table(_read_toml(root / CONFIG_FILE))))
+    _ = config.build_options, config.run_options  # an unknown flag is refused now, not half-way
+    if config.allow_hosts is not None and "network_mode" in config.run_options.keys:
+        raise ConfigError(
+            f"{CONFIG_FILE}: docker_run_args: '--network' is not possible with allow_hosts",
+            "remove one of the two",
+        )
+    _require_prompt_program(root, config.prompt_program)
+    return config
+
+
+def _require_prompt_program(root: Path, named: str | None) -> None:
+    if named and not (root / named).is_file():
+        problem = "is not a file" if (root / named).exists() else "there is no such file"
+        raise ConfigError(
+            f"{CONFIG_FILE}: prompt_program: {named}: {problem}",
+            "name a .json file that CodePromptProgram.save wrote, or leave it out",
+        )
+
+
+def load_config_or_defaults(root: Path) -> CodeConfig:
+    """Read the repository's config where there is one; without, every setting has its default.
+
+    Raises:
+        ConfigError: as `load_config`, but for a file that is missing.
+    """
+    return load_config(root) if os.path.lexists(root / CONFIG_FILE) else CodeConfig()
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{CONFIG_FILE}: there is no such file", f"create it: {_EMPTY_CONFIG}") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{CONFIG_FILE}: cannot be read: {error.strerror}", "check its permissions"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{CONFIG_FILE}: is not UTF-8 text", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{CONFIG_FILE}: is not TOML: {error}", "correct that line") from error
+
+
+def _code_table(values: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(values) - {"code"})
+    if unknown:
+        raise ConfigError(
+            f"{CONFIG_FILE}: {printable(unknown[0])}: unknown key", "put the settings under [code]"
+        )
+    table = values.get("code")
+    if not isinstance(table, dict):
+        raise ConfigError(f"{CONFIG_FILE}: there is no [code] table", f"add it: {_EMPTY_CONFIG}")
+    return table
+
+
+def _typed(table: dict[str, Any]) -> CodeConfig:
+    known = CodeConfig.__struct_fields__
+    if unknown := sorted(set(table) - set(known)):
+        raise _key_error(unknown[0], "unknown key", f"known are {', '.join(known)}")
+    try:
+        return msgspec.convert(table, CodeConfig)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        problem = problem.replace(" | null", "")  # TOML has none
+        raise _key_error(place.rstrip("`"), problem[:1].lower() + problem[1:]) from None
+
+
+def _ruled(config: CodeConfig) -> CodeConfig:
+    changes = {}
+    for key, rule in _RULES.items():
+        value = getattr(config, key)
+        try:
+            changes[key] = value if value is None else rule(value)
+        except ValueError as error:
+            raise _key_error(key, str(error)) from None
+    return msgspec.structs.replace(config, **changes)
+
+
+def _key_error(key: str, problem: str, remedy: str = _SEE_SCHEMA) -> ConfigError:
+    return ConfigError(f"{CONFIG_FILE}: [code] {printable(key)}: {problem}", remedy)
+
+
+def _with_home(path: str) -> str:
+    if not path.strip():
+        raise ValueError("is empty")
+    if "\0" in path:
+        raise ValueError(f"{path!a} holds a NUL character, which no path can")
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(f"{path!a} begins with a home that is not known") from None
+
+
+def _names(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not pattern or "=" in pattern or any(character.isspace() for character in pattern):
+            raise ValueError(f"{pattern!a} is not a variable's name or pattern")
+    return patterns
+
+
+def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        parse_host(entry)
+    return entries
+
+
+# What a value has to be beside its type; each returns it as it is used, or raises ValueError.
+_RULES: Mapping[str, Callable[[Any], Any]] = {
+    "env_file": _with_home,
+    "ca_bundle": _with_home,
+    "prompt_program": _with_home,
+    "forward_env": _names,
+    "allow_hosts": _hosts,
+}

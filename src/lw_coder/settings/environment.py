@@ -1,0 +1,171 @@
+"""The names and values of the variables that a session gets: env file, process, forward_env.
+
+Values never appear in a repr, an error or a file of ours.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.settings.model_access import ModelAccess
+
+DEFAULT_ENV_FILE = ".env"
+DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+DEFAULT_MODEL = "anthropic/claude-sonnet-4.5"
+API_KEY, BASE_URL, MODEL = "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_MODEL"
+
+# Always forwarded, if they are set: the agent's own, and the way out of the network.
+AGENT_NAMES = ("FACTORY_API_KEY", "FACTORY_AIRGAP_ENABLED")
+PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+# What a pattern leaves at home: it would break the container, or steer the docker client. Whoever
+# means one of them can name it.
+_NEVER_BY_PATTERN = (
+    "PATH",
+    "HOME",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+    "TMPDIR",
+    "LD_*",
+    "DOCKER_*",
+    "COMPOSE_*",
+)
+
+_CREDENTIALS_REMEDY = (
+    f"put {API_KEY}=<your key from openrouter.ai/keys> into {{where}}, and, if you want other than the "
+    f"defaults, {BASE_URL} and {MODEL}"
+)
+
+
+@dataclass(frozen=True)
+class SessionEnvironment:
+    """The variables of a session.
+
+    Attributes:
+        env_file: absolute path of the env file, or None where there is none.
+        names: sorted names of the variables that the container gets.
+        values: what each of them is, the process environment before the env file.
+        model: how OpenRouter, or what stands in for it, is reached.
+    """
+
+    env_file: Path | None
+    names: tuple[str, ...]
+    model: ModelAccess
+    values: Mapping[str, str] = field(repr=False)
+
+
+def load_environment(
+    root: Path, env_file: str | None, forward: Iterable[str], process: Mapping[str, str]
+) -> SessionEnvironment:
+    """Read the env file and choose what a session gets.
+
+    Args:
+        root: the repository's root, which a relative `env_file` is relative to.
+        env_file: the configured path; None for `.env` if it exists.
+        forward: names or shell patterns (`forward_env`).
+        process: this process's environment, which wins over the file.
+
+    Raises:
+        EnvironmentFileError: the file is missing or unreadable, or the model's key or URL is.
+    """
+    path = _env_path(root, env_file)
+    own = _read_env(path) if path else {}
+    _refuse_hidden_key(own, process, path)
+    values = {**own, **process}
+    chosen = {name: value for name, value in values.items() if _is_forwarded(name, tuple(forward))}
+    return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen)
+
+
+def _env_path(root: Path, configured: str | None) -> Path | None:
+    path = root / Path(configured or DEFAULT_ENV_FILE).expanduser()
+    if path.is_file():
+        return path
+    if configured is None:
+        return None
+    problem = "is not a file" if path.exists() else "there is no such file"
+    raise EnvironmentFileError(
+        f".lw_coder/config.toml: env_file: {configured}: {problem}",
+        "create it, or correct env_file in .lw_coder/config.toml",
+    )
+
+
+def _read_env(path: Path) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFileError(
+            f"{path.name}: cannot be read: {error.strerror}", "check its permissions"
+        ) from error
+    except UnicodeDecodeError:
+        raise EnvironmentFileError(f"{path.name}: is not UTF-8 text", "save it as UTF-8") from None
+    # What it cannot parse, Compose refuses with the line's number.
+    logging.getLogger("dotenv").setLevel(logging.CRITICAL)
+    # Not interpolated: a `$` in a key is part of the key.
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_forwarded(name: str, patterns: tuple[str, ...]) -> bool:
+    if name in AGENT_NAMES + PROXY_NAMES:
+        return True
+    return any(_matches(name, pattern) for pattern in patterns)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if name == pattern:
+        return True
+    return fnmatchcase(name, pattern) and not any(fnmatchcase(name, never) for never in _NEVER_BY_PATTERN)
+
+
+def _refuse_hidden_key(own: Mapping[str, str], process: Mapping[str, str], path: Path | None) -> None:
+    is_empty = API_KEY in process and not process[API_KEY].strip()
+    if path and is_empty and own.get(API_KEY, "").strip():
+        raise EnvironmentFileError(
+            f"{API_KEY}: is empty in the environment, which wins over {path.name}",
+            f"type `unset {API_KEY}`, or give it a value",
+        )
+
+
+def _model_access(values: Mapping[str, str], path: Path | None) -> ModelAccess:
+    where = path.name if path else DEFAULT_ENV_FILE
+    key = values.get(API_KEY, "").strip()
+    if not key:
+        raise EnvironmentFileError(
+            f"{API_KEY}: is not set, neither in {where} nor in the environment",
+            _CREDENTIALS_REMEDY.format(where=where),
+        )
+    base_url = (values.get(BASE_URL) or DEFAULT_BASE_URL).rstrip("/")
+    _check_url(base_url)
+    return ModelAccess(values.get(MODEL) or DEFAULT_MODEL, base_url, key)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text repeats the address
+        is_address = False
+    if not is_address:
+        raise EnvironmentFileError(
+            f"{BASE_URL}: is not an http(s) address", f"write it like {DEFAULT_BASE_URL}"
+        ) from None
+    if parts.username or parts.password:
+        raise EnvironmentFileError(
+            f"{BASE_URL}: holds a user name or password", f"put the key into {API_KEY} alone"
+        )
+    if "?" in url or "#" in url:
+        raise EnvironmentFileError(
+            f"{BASE_URL}: holds a query or a fragment",
+            f"end it with its path, and put the key into {API_KEY} alone",
+        )

@@ -1,0 +1,110 @@
+"""`lw_coder doctor`: what is wrong is said with what to do; what is advised makes it right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from lw_coder.containers.docker_command import COMPOSE_FILE
+from lw_coder.foundation.errors import ExitCode
+from tests.integration.conftest import LW_CODER, Person
+from tests.integration.played_session import played
+from tests.support.sample_repository import SampleRepository
+from tests.support.shell_agent import shell_agent
+
+COMMIT = "git commit --quiet --allow-empty --message replayed"
+
+
+def findings(person: Person) -> tuple[int, dict[str, dict[str, str]]]:
+    """Ask as a script would; map what was looked at to what was found."""
+    done = _typed(person, LW_CODER, "doctor", "--json")
+    return done.returncode, {found["subject"]: found for found in json.loads(done.stdout)}
+
+
+def _typed(person: Person, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=person.cwd, env=person.env, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_all_is_well(person: Person) -> None:
+    status, found = findings(person)
+    assert status == ExitCode.OK
+    assert {one["remedy"] for one in found.values()} == {""}
+    assert "OPENROUTER_API_KEY" in found["variables"]["told"]
+    status, text = person.runs_to_the_end("doctor")
+    assert status == ExitCode.OK
+    assert "wrong" not in text
+
+
+def test_each_wrong_is_told_with_what_to_do(person: Person, sample: SampleRepository) -> None:
+    sample.git("add", "--force", ".env")
+    (sample.root / ".lw_coder/code.Dockerfile").unlink()
+    person.extra["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    wrong = {subject: one["remedy"] for subject, one in found.items() if one["remedy"]}
+    assert wrong.keys() == {"docker", "code.Dockerfile", "env file"}
+    assert "start Docker" in wrong["docker"]
+    assert "git rm --cached" in wrong["env file"]
+
+
+def test_a_broken_setting_hides_nothing_else(person: Person, sample: SampleRepository) -> None:
+    (sample.root / ".lw_coder/config.toml").write_text("[code]\ncolour = 1\n", encoding="ascii")
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    assert "unknown key" in found["config.toml"]["told"]
+    assert [subject for subject, one in found.items() if one["remedy"]] == ["config.toml"]
+    assert {"docker", "git", "base image", "leftovers"} <= found.keys()
+
+
+def test_a_planted_repository_is_found(person: Person, sample: SampleRepository) -> None:
+    planted = sample.root / ".lw_coder/worktrees/sample-plan/vendor"
+    planted.mkdir(parents=True)
+    (planted / ".git").write_text("gitdir: elsewhere\n")
+    # A folder in the place of a committed file is no reason to overlook what is in it.
+    (planted.parent / "README.md/.git").mkdir(parents=True)
+    (sample.root / ".lw_coder/tasks/.git").mkdir()
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    for text in (
+        ".lw_coder/tasks: do not run git there",
+        "worktrees/sample-plan: do not",
+        "vendor/.git",
+        "README.md/.git",
+    ):
+        assert text in found["planted"]["told"]
+    assert [subject for subject, one in found.items() if one["remedy"]] == ["planted"]
+
+
+def test_outside_of_a_repository_the_engine_is_looked_at(person: Person) -> None:
+    person.cwd = person.home
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    assert [subject for subject, one in found.items() if one["remedy"]] == ["git"]
+    assert found["docker"]["told"].startswith("Engine ")
+
+
+def test_what_a_replay_left_is_found_and_the_advice_removes_it(
+    person: Person, sample: SampleRepository
+) -> None:
+    (sample.root / ".lw_coder/config.toml").write_text("[code]\nallow_hosts = []\n", encoding="ascii")
+    with played(person, sample, shell_agent([])) as session:
+        status, found = findings(person)
+        assert (status, found["leftovers"]["remedy"]) == (ExitCode.OK, ""), "a session at work is none"
+        run = session.execution.run
+    assert findings(person)[0] == ExitCode.OK
+    compose = str((run / COMPOSE_FILE).relative_to(sample.root))
+    replay = ("docker", "compose", "-f", compose, "run", "-T", "--entrypoint", "sh", "droid", "-c", COMMIT)
+    assert _typed(person, *replay).returncode == 0
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    assert found["leftovers"]["told"].startswith(
+        "1 ended container(s) that hold the variables' values, 1 idle"
+    )
+    assert run.name in found["runs"]["told"]
+    for subject in ("leftovers", "runs"):
+        advice = found[subject]["remedy"].replace("lw_coder runs", f"{LW_CODER} runs")
+        assert _typed(person, "sh", "-c", advice).returncode == 0
+    assert findings(person)[0] == ExitCode.OK
+    assert "replayed" in sample.git("log", "--all", "--format=%s")

@@ -1,0 +1,329 @@
+"""`lw_coder plan` from end to end: real engine, real droid, a scripted planner over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.plans.plan_file import read_plan
+from lw_coder.repository.git import find_repository, root_commit
+from lw_coder.repository.worktrees import create_temp_worktree, temporary_worktree
+from lw_coder.sessions.container_paths import MAIN_PROMPT
+from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.support.engine import bridge_address, docker
+from tests.support.plan_script import (
+    ASTRAY,
+    BROKEN,
+    FINDING,
+    OVERWRITE,
+    PLAN_ID,
+    PLANT,
+    QUESTION,
+    REVIEWER,
+    SUMMARY_TITLE,
+    scripted_planner,
+)
+from tests.support.sample_repository import PLAN, SampleRepository
+from tests.support.scripted_model import ScriptedModel
+from tests.support.terminal import Terminal
+
+WRITTEN = Path(f".lw_coder/tasks/{PLAN_ID}.md")
+SHOWN = SUMMARY_TITLE.removeprefix("# ")
+IDEA = "Let the greeting be shouted."
+TYPED_BY_A_SHELL = ("sh", "-c", f"echo process $$; exec {LW_CODER} plan --text '{IDEA}'")
+
+
+@pytest.fixture
+def model(engine: str) -> Iterator[ScriptedModel]:
+    assert engine
+    with ScriptedModel(scripted_planner, host=bridge_address()) as server:
+        yield server
+
+
+def plans(person: Person, *arguments: str, until: str = SHOWN) -> str:
+    """Type `lw_coder plan`, wait for the agent's words, leave; return what was shown."""
+    with person.types(LW_CODER, "plan", *arguments) as terminal:
+        terminal.wait_for(until, timeout=240)
+        assert terminal.leave() == 0, terminal.text
+        return terminal.text
+
+
+def send(number: signal.Signals, terminal: Terminal) -> None:
+    """Send a signal to lw_coder alone, once the agent has shown its plan."""
+    terminal.wait_for(SHOWN, timeout=240)
+    found = re.search(rb"process (\d+)", terminal.transcript)
+    assert found
+    os.kill(int(found[1]), number)
+
+
+def temp_worktrees(sample: SampleRepository) -> list[str]:
+    return [path.name for path in sample.root.glob(".lw_coder/temp-worktrees/*/")]
+
+
+def record(sample: SampleRepository) -> dict[str, object]:
+    (found,) = sample.root.glob(".lw_coder/runs/@plan/*/run.json")
+    return dict(json.loads(found.read_text()))
+
+
+def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
+    sample: SampleRepository, person: Person, model: ScriptedModel
+) -> None:
+    head, before = sample.git("rev-parse", "HEAD"), sample.git("worktree", "list")
+    with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
+        terminal.wait_for(SHOWN, timeout=240)
+        terminal.wait_for(FINDING[:60], timeout=10)
+        status, refused = person.runs_to_the_end("runs", "import", "@plan")
+        assert (status, "a session is at work on its worktree" in refused) == (1, True)
+        (container,) = sessions_in(sample.root)
+        droids = docker("exec", container, "ls", "/home/droiduser/.factory/droids").split()
+        mounted = docker("exec", container, "cat", MAIN_PROMPT)
+        assert terminal.leave() == 0, terminal.text
+
+    assert droids == [f"{REVIEWER}.md"]
+    assert IDEA in mounted
+    assert head in mounted
+    plan = read_plan(sample.root / WRITTEN)
+    assert (plan.metadata.plan_id, plan.metadata.git_sha) == (PLAN_ID, head)
+    assert f"Plan:     {WRITTEN}" in terminal.text
+    assert f"Next:     lw_coder code {PLAN_ID}" in terminal.text
+    assert (sample.root / WRITTEN).stat().st_uid == os.getuid()
+    assert sample.git("worktree", "list") == before
+    assert not temp_worktrees(sample)
+    assert sample.git("status", "--porcelain") == f"?? {WRITTEN}"
+    assert record(sample)["kind"] == "plan"
+    assert model.count("dspy") == 0
+
+
+def test_an_idea_in_a_file_and_a_repository_without_a_config(
+    sample: SampleRepository, person: Person, tmp_path: Path
+) -> None:
+    (sample.root / ".lw_coder/config.toml").unlink()
+    (sample.root / ".lw_coder/code.Dockerfile").unlink()
+    idea = tmp_path / "idea.md"
+    idea.write_text(f"# An idea\n\n{IDEA} It costs $HOME and ${{nothing}}.\n")
+    text = plans(person, str(idea))
+    assert f"Next:     lw_coder code {PLAN_ID}" in text
+    assert "without your uncommitted changes" in text
+    (prompt,) = sample.root.glob(".lw_coder/runs/@plan/*/prompts/main.md")
+    assert idea.read_text().strip() in prompt.read_text()
+
+
+def test_without_an_idea_the_agent_asks(sample: SampleRepository, person: Person) -> None:
+    assert "Plan:     none was written" in plans(person, until=QUESTION)
+    assert not temp_worktrees(sample)
+
+
+def test_a_plan_run_is_shown_without_a_replay_and_brought_home_again(person: Person) -> None:
+    plans(person, "--text", ASTRAY)
+    status, shown = person.runs_to_the_end("runs", "show", "@plan")
+    assert (status, "replay:" in shown, "damaged" in shown) == (0, False, False)
+    status, told = person.runs_to_the_end("runs", "import", "@plan")
+    assert (status, "/detached" in told) == (0, True)
+    assert person.runs_to_the_end("runs", "export") == (0, "")
+
+
+def test_a_broken_plan_is_kept_and_told_of_with_its_remedy(sample: SampleRepository, person: Person) -> None:
+    text = plans(person, "--text", BROKEN)
+    assert f"warning: {WRITTEN}: git_sha: is missing; add git_sha to the front matter" in text
+    assert "Next:" not in text
+    assert (sample.root / WRITTEN).is_file()
+
+
+def test_a_plan_that_the_session_overwrites_is_told_of_and_kept(
+    sample: SampleRepository, person: Person
+) -> None:
+    original = sample.plan.read_text()
+    text = plans(person, "--text", OVERWRITE)
+    (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/tasks-before/sample-plan.md")
+    assert kept.read_text() == original
+    assert sample.plan.read_text() == "overwritten\n"
+    assert f"{PLAN} was changed during the session; as it was:" in text
+    assert str(kept.relative_to(sample.root)) in text.replace("\n", "")
+    assert f"{PLAN}: has no front matter" in text
+
+
+def test_what_is_planted_among_the_plans_is_not_opened(person: Person) -> None:
+    text = plans(person, "--text", PLANT)
+    for name in ("link.md", "pipe.md"):
+        assert f"warning: .lw_coder/tasks/{name}: is no plain file; look where it leads" in text
+    assert f"Next:     lw_coder code {PLAN_ID}" in text
+
+
+def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
+    sample: SampleRepository, person: Person
+) -> None:
+    text = plans(person, "--text", ASTRAY)
+    assert "Next:     lw_coder code astray" in text
+    assert (sample.root / ".lw_coder/tasks/astray.md").is_file()
+    (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/left/ideas/PLAN.md")
+    assert kept.read_text() == (sample.root / WRITTEN).read_text()
+    assert "ideas/PLAN.md: written outside of .lw_coder/tasks; it is kept as" in text
+    ref = sample.git("for-each-ref", "--format=%(refname)", "refs/lw_coder")
+    assert ref.startswith("refs/lw_coder/@plan/")
+    assert ref.endswith("/detached")
+    assert ref in text.replace("\n", "")
+
+
+def test_a_status_of_the_session_is_the_commands_and_the_plan_is_kept(
+    sample: SampleRepository, person: Person
+) -> None:
+    with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
+        terminal.wait_for(SHOWN, timeout=240)
+        docker("kill", *sessions_in(sample.root))
+        assert terminal.wait() == 4
+    assert "the session ended with status 137" in terminal.text
+    assert f"Next:     lw_coder code {PLAN_ID}" in terminal.text
+    assert not temp_worktrees(sample)
+
+
+def test_what_a_killed_session_left_goes_and_a_live_one_stays(
+    sample: SampleRepository, person: Person
+) -> None:
+    repository = find_repository(sample.root)
+    create_temp_worktree(repository, sample.sha, "plan-left")
+    leftover = _container_on(sample, "plan-left")
+    with person.types(LW_CODER, "plan", "--text", IDEA) as alive:
+        alive.wait_for(SHOWN, timeout=240)
+        assert "Removed:  .lw_coder/temp-worktrees/plan-left" in alive.transcript.decode(errors="replace")
+        (in_use,) = temp_worktrees(sample)
+        (container,) = sessions_in(sample.root)
+        assert container != leftover
+        plans(person, "--text", OVERWRITE)
+        assert temp_worktrees(sample) == [in_use]
+        assert sessions_in(sample.root) == [container]
+        assert alive.leave() == 0
+    assert not temp_worktrees(sample)
+
+
+def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up(
+    sample: SampleRepository, person: Person
+) -> None:
+    with person.types(*TYPED_BY_A_SHELL) as terminal:
+        send(signal.SIGKILL, terminal)
+        terminal.settle(1)
+    assert (sample.root / WRITTEN).is_file()
+    (stale,) = temp_worktrees(sample)
+    (sample.root / ".lw_coder/temp-worktrees" / stale / "PLAN.md").write_text("# A plan beside the others\n")
+    (sample.root / ".lw_coder/runs/@plan/.partial-20250101T000000Z").mkdir()
+    (killed,) = sample.root.glob(".lw_coder/runs/@plan/2*")
+    text = plans(person, "--text", BROKEN)
+    assert (killed / "left/PLAN.md").read_text() == "# A plan beside the others\n"
+    assert json.loads((killed / "run.json").read_text())["ended"]["notes"] == ["interrupted"]
+    assert not list(sample.root.glob(".lw_coder/runs/@plan/.partial-*"))
+    assert f"Removed:  .lw_coder/temp-worktrees/{stale}" in text
+    assert not temp_worktrees(sample)
+    assert not sessions_in(sample.root)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_asked_to_end_tidies_up_and_loses_no_plan(
+    sample: SampleRepository, person: Person, number: signal.Signals
+) -> None:
+    with person.types(*TYPED_BY_A_SHELL) as terminal:
+        send(number, terminal)
+        assert terminal.wait() == 128 + number
+    assert (sample.root / WRITTEN).is_file()
+    assert not temp_worktrees(sample)
+    assert not sessions_in(sample.root)
+
+
+def test_the_worktree_of_a_plan_is_left_alone(sample: SampleRepository, person: Person) -> None:
+    own = sample.root / ".lw_coder/worktrees/sample-plan"
+    sample.git("worktree", "add", "--quiet", "-b", "lw/task/sample-plan", str(own), sample.sha)
+    (own / "draft.txt").write_text("not committed")
+    plans(person, "--text", IDEA)
+    assert (own / "draft.txt").read_text() == "not committed"
+    assert sample.git("worktree", "list").count("\n") == 1
+
+
+def test_ctrl_c_before_the_session_leaves_nothing(sample: SampleRepository, person: Person) -> None:
+    (sample.root / ".gitattributes").write_text("greeting.py filter=slow\n")
+    sample.git("add", ".gitattributes")
+    sample.git("commit", "--quiet", "--message", "Check out slowly")
+    sample.git("config", "filter.slow.smudge", "sleep 20; cat")
+    with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
+        terminal.wait_until(lambda: bool(temp_worktrees(sample)), "a worktree", timeout=60)
+        terminal.press_ctrl_c()
+        assert terminal.wait(15) == 130
+    assert terminal.text.endswith("interrupted")
+    assert not temp_worktrees(sample)
+    assert sample.git("worktree", "list").count("\n") == 0
+    assert not (sample.root / ".lw_coder/runs").exists()
+    assert not (sample.root / ".lw_coder/temp-worktrees").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("missing.md",), "missing.md: there is no such file"),
+        (("folder",), "folder: is not a file"),
+        (("latin.md",), "latin.md: is not UTF-8 text; save it as UTF-8"),
+        (("empty.md",), "empty.md: is empty; write what is to be planned"),
+        (("--text", " "), "--text: is empty; write what is to be planned"),
+    ],
+)
+def test_an_idea_that_cannot_be_read_is_one_line(
+    sample: SampleRepository, person: Person, arguments: tuple[str, ...], said: str
+) -> None:
+    (sample.root / "folder").mkdir()
+    (sample.root / "latin.md").write_bytes("caf\u00e9".encode("latin-1"))
+    (sample.root / "empty.md").write_text(" \n")
+    status, text = person.runs_to_the_end("plan", *arguments)
+    assert (status, text.count("\n")) == (1, 0)
+    assert text.startswith(f"error: {said}")
+    assert not (sample.root / ".lw_coder/runs").exists()
+
+
+def test_a_repository_without_a_commit_is_one_line(sample: SampleRepository, person: Person) -> None:
+    sample.git("checkout", "--quiet", "--orphan", "empty")
+    status, text = person.runs_to_the_end("plan", "--text", IDEA)
+    assert status == 1
+    assert "there is no commit yet; make a first commit" in text.replace("\n", "")
+
+
+def test_a_broken_config_is_an_error(sample: SampleRepository, person: Person) -> None:
+    (sample.root / ".lw_coder/config.toml").write_text("[code]\nenvfile = 1\n")
+    status, text = person.runs_to_the_end("plan", "--text", IDEA)
+    assert status == 1
+    assert ".lw_coder/config.toml: [code] envfile: unknown key" in text
+
+
+def test_without_a_terminal_nothing_starts(sample: SampleRepository, person: Person) -> None:
+    command = [LW_CODER, "plan", "--text", IDEA]
+    done = subprocess.run(
+        command, cwd=sample.root, env=person.env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: there is no terminal")
+
+
+def test_both_ideas_or_another_tool_are_wrong_usage(person: Person) -> None:
+    status, text = person.runs_to_the_end("plan", "a.md", "--text", "b")
+    assert (status, "not both" in text) == (2, True)
+    status, text = person.runs_to_the_end("plan", "a.md", "--tool", "other")
+    assert (status, "'other' is not 'droid'" in text) == (2, True)
+
+
+def test_a_worktree_whose_lock_is_held_is_never_stale(sample: SampleRepository, person: Person) -> None:
+    repository = find_repository(sample.root)
+    with temporary_worktree(repository, sample.sha) as worktree:
+        plans(person, until=QUESTION)
+        assert (worktree.path / "greeting.py").is_file()
+
+
+def _container_on(sample: SampleRepository, worktree: str) -> str:
+    """Start what a killed command can leave: a session's container, which nobody waits for."""
+    repository = find_repository(sample.root)
+    identity = repo_hash(root_commit(repository), repository.common_dir)
+    labels = (f"lw_coder.plan={identity}/@plan/{worktree}", "lw_coder.session=true")
+    options = [part for label in labels for part in ("--label", label)]
+    bind = f"{sample.root}/.lw_coder/temp-worktrees/{worktree}:/workspace"
+    return docker("run", "--detach", *options, "-v", bind, "lw_coder_droid:latest", "sleep", "300")

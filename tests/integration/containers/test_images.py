@@ -1,0 +1,208 @@
+"""The images as a person has them: what is built when, what a build gets to see, and what a flag does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import certifi
+import pytest
+
+from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG
+from lw_coder.containers.images import base_fingerprint
+from lw_coder.dspy.code_prompt_signature import CodePromptProgram
+from lw_coder.sessions.container_paths import CA_BUNDLE
+from tests.integration.conftest import LW_CODER, Person
+from tests.integration.played_session import Played, played
+from tests.support.engine import docker
+from tests.support.refusal import assert_refused, shown_lines
+from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
+from tests.support.shell_agent import shell_agent
+from tests.support.snapshot import changes, snapshot
+
+# A build that looks at everything it is given. A secret is no reason to run a step again: a name that no
+# earlier build has heard of is.
+DOCKERFILE = """FROM lw_coder_droid:latest
+ARG GREETING
+RUN echo "$GREETING" > /greeting
+RUN --mount=type=secret,id=ca_bundle sha256sum < /run/secrets/ca_bundle > /certificates # {volume}
+COPY . /context
+"""
+# A session that ends at once: what is looked at is its image.
+AT_ONCE = """FROM lw_coder_droid:latest
+ARG GREETING=none
+RUN echo "$GREETING" > /greeting
+RUN printf '#!/bin/sh\\necho The session is here.\\n' > "$(command -v start-session)"
+"""
+CONFIG = """[code]
+docker_build_args = ["--build-arg", "GREETING=hello $there"]
+docker_run_args = ["--volume", "{volume}:/cache", "--hostname", "work-room", "--shm-size=128m"]
+ca_bundle = "certificates.pem"
+"""
+# What must never be in an image cannot be asked for either.
+IGNORE = "unwanted.txt\n*.log\n!.env\n!**/.env\n!.git\n!.lw_coder/runs\n!.lw_coder/worktrees\n"
+NEVER = (".git", ".env", ".env.local", "inner/.env", ".lw_coder/runs", ".lw_coder/worktrees")
+OTHER_INSTRUCTIONS = "Write the prompts for a carpenter, who likes them short."
+BASE_OF_THE_BASE = "debian:trixie-slim"
+STAND_IN = f"FROM {BASE_TAG}\nLABEL {BASE_LABEL}=of-another-day\n"
+STAND_IN_FOR_NONE = f"FROM scratch\nLABEL {BASE_LABEL}=of-another-day\n"
+
+pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
+
+
+@pytest.fixture
+def volume() -> Iterator[str]:
+    name = f"lw_coder-test-{uuid.uuid4().hex[:12]}"
+    yield name
+    docker("volume", "rm", "--force", name)
+
+
+@pytest.fixture
+def base_of_another_day() -> Iterator[None]:
+    """In the place of the base image an image that was built of something else."""
+    dockerfile = STAND_IN if docker("image", "ls", "--quiet", BASE_TAG) else STAND_IN_FOR_NONE
+    command = ("docker", "build", "--quiet", "--tag", BASE_TAG, "-")
+    built = subprocess.run(command, input=dockerfile, text=True, check=True, capture_output=True, timeout=60)
+    yield
+    docker("image", "rm", "--force", built.stdout.strip())
+
+
+@pytest.mark.usefixtures("base_of_another_day")
+def test_images_are_built_of_what_they_may_hold(
+    sample: SampleRepository, person: Person, volume: str
+) -> None:
+    equip(sample, volume)
+    with played(person, sample, shell_agent(["touch /cache/mark", "env | grep ^SSL"])) as session:
+        assert f"Image: building {BASE_TAG}, which is missing or out of date" in session.text
+        _is_current_base(session)
+        assert _in_image(session, "unwanted.txt", "noise.log", *NEVER) == []
+        _got_its_arguments(session, volume)
+        _trusts(session, sample.root / "certificates.pem")
+
+    (sample.root / ".lw_coder/.dockerignore").unlink()
+    _change_instructions(sample)
+    with played(person, sample, shell_agent(["test -e /cache/mark"])) as again:
+        assert f"Image: building {BASE_TAG}" not in again.text
+        assert f"Image: building {again.execution.image}" in again.text
+        assert _in_image(again, "unwanted.txt", "noise.log", *NEVER) == ["unwanted.txt", "noise.log"]
+        assert "code 0" in again.results[0]
+        _was_instructed(again)
+
+
+def test_a_change_of_the_config_alone_makes_another_image(sample: SampleRepository, person: Person) -> None:
+    (sample.root / ".lw_coder/code.Dockerfile").write_text(AT_ONCE, encoding="ascii")
+    first = _image_of_a_run(sample, person)
+    assert _image_of_a_run(sample, person) == first
+    arguments = '["--build-arg", "GREETING=hello"]'
+    (sample.root / ".lw_coder/config.toml").write_text(f"[code]\ndocker_build_args = {arguments}\n")
+    assert _image_of_a_run(sample, person) != first
+
+
+def _image_of_a_run(sample: SampleRepository, person: Person) -> str:
+    """Carry the plan out, see that the build is announced before the session, and return the image's id."""
+    status, text = person.runs_to_the_end("code", PLAN_ID)
+    assert status == 0, text
+    assert text.index("Image: building lw_coder_droid:") < text.index("The session is here.")
+    record = max(
+        sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/run.json"), key=lambda path: path.stat().st_mtime
+    )
+    return str(json.loads(record.read_text(encoding="ascii"))["images"]["repo"])
+
+
+@pytest.fixture
+def nothing_to_build_from() -> Iterator[None]:
+    """Neither the base image nor what it starts from is here; no registry that has it can be reached."""
+    kept = [f"{tag}-kept-by-a-test" for tag in (BASE_TAG, BASE_OF_THE_BASE)]
+    for name in kept:
+        docker("tag", name.removesuffix("-kept-by-a-test"), name)
+    docker("image", "rm", "--force", BASE_TAG, BASE_OF_THE_BASE)
+    yield
+    for name in kept:
+        docker("tag", name, name.removesuffix("-kept-by-a-test"))
+        docker("image", "rm", name)
+
+
+@pytest.mark.alone
+@pytest.mark.usefixtures("nothing_to_build_from")
+def test_a_base_that_cannot_be_pulled(sample: SampleRepository, person: Person) -> None:
+    before = snapshot(sample.root)
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        assert terminal.wait(120) == 1
+    assert_refused(shown_lines(terminal), ["the base image could not be built"], "import-base.sh")
+    assert changes(before, snapshot(sample.root)) == []
+
+
+def test_a_prompt_program_that_is_none(sample: SampleRepository, person: Person) -> None:
+    (sample.root / ".lw_coder/config.toml").write_text('[code]\nprompt_program = "none/program.json"\n')
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        assert terminal.wait(60) == 1
+    assert_refused(
+        shown_lines(terminal), ["none/program.json", "there is no such file"], "CodePromptProgram.save"
+    )
+    assert not list(sample.root.glob(".lw_coder/runs/*"))
+
+
+def equip(sample: SampleRepository, volume: str) -> None:
+    """Give the repository a build that looks around, and what it may or must not see."""
+    files = {
+        ".lw_coder/code.Dockerfile": DOCKERFILE.format(volume=volume),
+        ".lw_coder/config.toml": CONFIG.format(volume=volume),
+        ".lw_coder/.dockerignore": IGNORE,
+        "unwanted.txt": "not wanted\n",
+        "noise.log": "noise\n",
+        "inner/.env": f"OPENROUTER_API_KEY={KEY}\n",
+        ".env.local": f"OPENROUTER_API_KEY={KEY}\n",
+    }
+    for name, text in files.items():
+        (sample.root / name).parent.mkdir(exist_ok=True)
+        (sample.root / name).write_text(text, encoding="utf-8")
+    one, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
+    (sample.root / "certificates.pem").write_text(one + end, encoding="utf-8")
+
+
+def _is_current_base(session: Played) -> None:
+    record = json.loads((session.execution.run / "run.json").read_text())
+    for image in record["images"].values():
+        label = f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}'
+        assert docker("image", "inspect", "--format", label, image) == base_fingerprint()
+
+
+def _in_image(session: Played, *names: str) -> list[str]:
+    """List those of these names that the build got to see."""
+    seen = session.execution.inside("find", "/context", "-mindepth", "1").splitlines()
+    assert "/context/greeting.py" in seen
+    return [name for name in names if f"/context/{name}" in seen]
+
+
+def _got_its_arguments(session: Played, volume: str) -> None:
+    assert session.execution.inside("cat", "/greeting") == "hello $there"
+    (told,) = json.loads(docker("inspect", session.execution.container))
+    assert (told["Config"]["Hostname"], told["HostConfig"]["ShmSize"]) == ("work-room", 128 << 20)
+    assert [mount["Destination"] for mount in told["Mounts"] if mount.get("Name") == volume] == ["/cache"]
+    assert "code 0" in session.results[0]
+
+
+def _trusts(session: Played, certificates: Path) -> None:
+    digest = hashlib.sha256(certificates.read_bytes()).hexdigest()
+    assert session.execution.inside("cut", "-c1-64", "/certificates") == digest
+    assert f"SSL_CERT_FILE={CA_BUNDLE}" in session.results[1].splitlines()
+    assert session.execution.inside("sha256sum", CA_BUNDLE).split()[0] == digest
+
+
+def _change_instructions(sample: SampleRepository) -> None:
+    program = CodePromptProgram()
+    program.generate.signature = program.generate.signature.with_instructions(OTHER_INSTRUCTIONS)
+    program.save(sample.root / "program.json")
+    with (sample.root / ".lw_coder/config.toml").open("a", encoding="utf-8") as config:
+        config.write('prompt_program = "program.json"\n')
+
+
+def _was_instructed(session: Played) -> None:
+    (asked,) = [request.conversation for request in session.model.requests if request.kind == "dspy"]
+    assert OTHER_INSTRUCTIONS in asked.text
+    record = json.loads((session.execution.run / "run.json").read_text())
+    assert OTHER_INSTRUCTIONS in json.dumps(record["program_state"])

@@ -1,0 +1,204 @@
+"""The session itself: the terminal, prompts of every length, and the person whom it runs as."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from lw_coder.containers.image_names import BASE_LABEL
+from lw_coder.plans.plan_file import MAX_PLAN_BYTES
+from lw_coder.sessions.container_paths import HOME, MAIN_PROMPT
+from tests.integration.conftest import Person, a_person
+from tests.integration.played_session import Played, played
+from tests.support.engine import docker
+from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
+from tests.support.scripted_model import ScriptedModel, ToolCall
+from tests.support.shell_agent import shell_agent
+from tests.support.terminal import ROWS, Terminal
+
+# What a shell, a template or droid's command line could take for something else.
+ODD = "- `id` $(id) $HOME ${PATH} \"two\" 'one' \\n \\ %s {plan} $$ ; | & < > * ~ \u00e9\u6f22 --help"
+THINKING = 3.0  # seconds
+LONGEST_ARGUMENT = 120_000  # bytes of a prompt that start-session hands over as it is
+CHARACTERS_A_READ = 50_000  # droid gives 60,000 at most
+FRAME_LINES = 60  # so many at least stand around the plan
+
+OTHER_USER = 12_345
+MADE_BY_OTHER = "echo made > made.txt && git add made.txt && git commit -q -m 'Made by somebody else'"
+
+pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
+
+
+def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -> None:
+    write_plan(sample, 1_024, ODD)
+    script = shell_agent([], thinking=THINKING)
+    with played(person, sample, script, meanwhile=_shows_what_it_waits_for) as session:
+        _follows_the_window(session.execution.terminal)
+        _stays_at_one_ctrl_c(session)
+        assert session.execution.end() == 0
+    assert ODD in main_prompt(session)
+    assert main_prompt(session) in session.agent.text
+
+
+def _shows_what_it_waits_for(terminal: Terminal, model: ScriptedModel) -> None:
+    terminal.wait_until(lambda: model.count("dspy") == 1, "a request to the model", 60)
+    terminal.settle(THINKING / 3)
+    assert "Writing the prompts with anthropic/claude-sonnet-4.5 ..." in terminal.screen.splitlines()[-1]
+    assert "asking anthropic/claude-sonnet-4.5 for the prompts" in terminal.screen.splitlines()
+    assert "Prompts: written." not in terminal.screen
+
+
+def _follows_the_window(terminal: Terminal) -> None:
+    for columns in (200, 90):
+        terminal.resize(ROWS, columns)
+        _waits_for_box(terminal, columns)
+
+
+def _waits_for_box(terminal: Terminal, columns: int) -> None:
+    terminal.wait_until(lambda: _box(terminal) == columns, f"a box {columns} columns wide", 20)
+
+
+def _box(terminal: Terminal) -> int:
+    """Give the width of the box that the person types in, with both of its corners."""
+    boxes = re.findall("^\u256d\u2500+\u256e$", terminal.screen, re.MULTILINE)
+    return len(boxes[-1]) if boxes else 0
+
+
+def _stays_at_one_ctrl_c(session: Played) -> None:
+    terminal = session.execution.terminal
+    terminal.press_ctrl_c()
+    terminal.wait_for("Press Ctrl+C again to exit", timeout=20)
+    assert terminal.settle(4)
+    assert session.execution.inside("echo", "still here") == "still here"
+
+
+def test_the_longest_prompt_by_argument(sample: SampleRepository, person: Person) -> None:
+    write_plan(sample, 114_000, "Words of the plan.")
+    with played(person, sample, shell_agent([])) as session:
+        prompt = main_prompt(session)
+        assert LONGEST_ARGUMENT - 4_000 < len(prompt) < LONGEST_ARGUMENT
+        assert prompt in session.agent.text
+
+
+@pytest.mark.parametrize(
+    ("size", "words", "reads"),
+    [
+        (126 * 1_024, "W\u00f6rter \u6f22\u5b57 \u6f22\u5b57 \u6f22\u5b57", 2),
+        (MAX_PLAN_BYTES, "Words of the plan. " * 4, 1),
+    ],
+    ids=["126-KB", "1-MB"],
+)
+def test_a_longer_prompt_is_read_from_its_file(
+    sample: SampleRepository, person: Person, size: int, words: str, reads: int
+) -> None:
+    lines = write_plan(sample, size, words)
+    a_read, last = CHARACTERS_A_READ // (len(words) + 7), lines + FRAME_LINES
+    starts = range(max(1, last - reads * a_read), last, a_read)
+    with played(person, sample, shell_agent([_read(start, a_read) for start in starts])) as session:
+        assert f"Read the whole of {MAIN_PROMPT}" in session.agent.text
+        prompt = session.execution.run / "prompts/main.md"
+        assert prompt.stat().st_size > LONGEST_ARGUMENT
+        inside = session.execution.inside("sha256sum", MAIN_PROMPT).split()[0]
+        assert inside == hashlib.sha256(prompt.read_bytes()).hexdigest()
+        whole = prompt.read_text(encoding="utf-8").splitlines()
+        got = "\n".join(session.results)
+        assert [line for line in whole[starts[0] - 1 :] if line not in got] == []
+
+
+def _read(start: int, lines: int) -> ToolCall:
+    return ToolCall("Read", {"file_path": MAIN_PROMPT, "offset": start, "limit": lines + FRAME_LINES})
+
+
+def write_plan(sample: SampleRepository, size: int, words: str) -> int:
+    """Make the plan's file this many bytes long, by lines with these words; return how many there are."""
+    front = sample.plan.read_text(encoding="utf-8").partition("# Greet")[0] + "# A long plan\n\n"
+    room, lines = size - len(front.encode()), [f"{words}\n"]
+    while (room := room - len(lines[-1].encode())) > len(words.encode()) + 10:
+        lines.append(f"{len(lines):05} {words}\n")
+    sample.plan.write_text(front + "".join(lines) + "." * room, encoding="utf-8")
+    assert sample.plan.stat().st_size == size
+    return len(lines)
+
+
+def main_prompt(session: Played) -> str:
+    """Give the run's prompt as a shell hands it over: without the line feeds at its end."""
+    return (session.execution.run / "prompts/main.md").read_text(encoding="utf-8").rstrip("\n")
+
+
+# Root and somebody else on one machine. Where the tests are run by somebody else, all others show that.
+
+
+@pytest.fixture
+def other() -> Iterator[Person]:
+    if os.getuid() != 0:
+        pytest.skip("only root may act as somebody else")
+    # Not below pytest's own folder, which is closed to all but root.
+    with tempfile.TemporaryDirectory(prefix="lw_coder-other-") as folder:
+        home = Path(folder, "home")
+        home.mkdir()
+        sample = make_sample_repository(Path(folder, "sample"))
+        with a_person(home, sample.root) as person:
+            _give(Path(folder), OTHER_USER)
+            yield person
+            _give(Path(folder), 0)  # git asks who owns a repository
+
+
+def test_two_users_work_at_the_same_time(sample: SampleRepository, person: Person, other: Person) -> None:
+    theirs = SampleRepository(other.cwd, sample.sha)
+    own = shell_agent(["id -u", "stat --format=%u /home/droiduser"])
+    with played(person, sample, own, meanwhile=lambda *_: _somebody_else_works(other, theirs)) as session:
+        assert [result.split()[0] for result in session.results] == ["0", "0"]
+        labels = [_base_label(sample.root), _base_label(theirs.root)]
+    assert len(set(labels)) == 2
+    assert docker("image", "ls", "--quiet", "lw_coder_droid:latest")
+
+
+def _somebody_else_works(other: Person, sample: SampleRepository) -> None:
+    steps = ["id", "getent passwd $(id -u)", "pwd > $HOME/mine && ls -ln $HOME/mine", MADE_BY_OTHER]
+    with played(other, sample, shell_agent(steps), under=_as_other()) as session:
+        who, entry, made, committed = session.results
+        assert f"uid={OTHER_USER}(droiduser) gid={OTHER_USER}" in who
+        assert f":{HOME}:/bin/bash" in entry
+        assert f"{OTHER_USER} {OTHER_USER}" in made
+        assert "code 0" in committed, committed
+        assert session.execution.end() == 0
+    worktree = sample.root / ".lw_coder/worktrees" / PLAN_ID
+    assert (worktree / "made.txt").read_text() == "made\n"
+    owners = {path.lstat().st_uid for path in sample.root.rglob("*") if path.name != ".env"}
+    assert owners == {OTHER_USER}
+    assert f"1 new on lw/task/{PLAN_ID}" in session.text
+
+
+def _as_other() -> tuple[str, ...]:
+    """Start a command as an ordinary user who may use the engine.
+
+    The interpreter and this checkout can stand in root's own closed home, so they may read what is closed.
+    They write nothing but their own.
+    """
+    group = Path(urlsplit(_engine_address()).path).stat().st_gid
+    ids = (f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", f"--groups={group}")
+    return ("setpriv", *ids, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+
+
+def _engine_address() -> str:
+    named = os.environ.get("DOCKER_HOST")
+    return named or docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+
+
+def _give(folder: Path, user: int) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user, user, follow_symlinks=False)
+
+
+def _base_label(root: Path) -> str:
+    (record,) = root.glob(f".lw_coder/runs/{PLAN_ID}/*/run.json")
+    image = json.loads(record.read_text())["images"]["repo"]
+    return docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}', image)

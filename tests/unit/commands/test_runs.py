@@ -1,0 +1,119 @@
+"""`lw_coder runs`, typed in a repository that has runs; a session's git work is done in its real folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from lw_coder.plans.plan_file import read_plan
+from lw_coder.repository.git import find_repository, identity
+from lw_coder.repository.private_git import PrivateGit, create_private_git
+from lw_coder.repository.worktrees import Worktree, ensure_worktree
+from lw_coder.runs.run_folders import open_run, seal_run, write_record
+from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
+
+RECORD = {
+    "schema": 1,
+    "signature": {
+        "name": "CodePromptSignature",
+        "inputs": {"plan": {"plan_id": PLAN_ID, "body": "Greet the world."}},
+        "outputs": {"main_prompt": "Do it.", "feedback_summary": {"title": "Summary"}},
+    },
+    "model": "some/model",
+    "ended": {"status": 0, "commits": 1},
+}
+
+
+def typed_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lw_coder")), "runs", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A repository with one run, whose session can still commit."""
+
+    sample: SampleRepository
+    worktree: Worktree
+    session: PrivateGit
+    run: str
+
+    def types(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return typed_in(self.sample.root, *arguments)
+
+    def commit_inside(self, message: str) -> None:
+        git_dir = self.session.folder / "worktrees" / self.session.worktree_name
+        env = {**os.environ, "GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(self.worktree.path)}
+        command = ["git", "commit", "--quiet", "--allow-empty", "--message", message]
+        subprocess.run(command, cwd=self.worktree.path, env=env, check=True)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    sample = make_sample_repository(tmp_path / "sample")
+    repository = find_repository(sample.root)
+    worktree = ensure_worktree(repository, read_plan(sample.plan).metadata)
+    run = open_run(sample.root, PLAN_ID)
+    session = create_private_git(repository, worktree, run.folder, identity(repository))
+    write_record(run, RECORD)
+    sealed = seal_run(run)
+    return Made(sample, worktree, replace(session, run_folder=sealed.folder), sealed.identity)
+
+
+def test_runs_are_listed_as_a_table_and_as_json(made: Made) -> None:
+    table = made.types("list").stdout.splitlines()
+    assert table[0].split() == ["run", "model", "status", "commits"]
+    assert table[1].split() == [made.run, "some/model", "0", "1"]
+    (row,) = json.loads(made.types("list", "--json").stdout)
+    assert row == {"run": made.run, "model": "some/model", "status": 0, "commits": 1}
+
+
+def test_a_repository_without_runs_says_so(tmp_path: Path) -> None:
+    sample = make_sample_repository(tmp_path / "sample")
+    nothing = typed_in(sample.root, "list")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "no runs yet" in nothing.stderr
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_run_is_shown_by_its_name_and_by_its_plan(made: Made, *, short: bool) -> None:
+    shown = made.types("show", PLAN_ID if short else made.run)
+    assert f"docker compose -f .lw_coder/runs/{made.run}/compose.yml run --rm droid" in shown.stdout
+
+
+def test_an_unknown_run_is_one_line(made: Made) -> None:
+    shown = made.types("show", "nothing")
+    assert shown.returncode == 1
+    assert shown.stderr == "error: nothing: there is no such run; `lw_coder runs list` shows their names\n"
+
+
+def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:
+    (made.sample.root / ".lw_coder/runs" / made.run / "run.json").write_text("{", encoding="ascii")
+    assert made.types("list").stdout.splitlines()[1].split() == [made.run, "-", "damaged", "-"]
+    assert made.types("show", made.run).returncode == 1
+
+
+def test_a_commit_made_in_a_replay_is_told_and_imported(made: Made) -> None:
+    made.commit_inside("Made in a replay")
+    assert f"lw_coder runs import {made.run}" in made.types("show", made.run).stderr
+    imported = made.types("import", made.run)
+    assert imported.returncode == 0, imported.stderr
+    assert made.sample.git("log", "-1", "--format=%s", f"lw/task/{PLAN_ID}") == "Made in a replay"
+    assert "nothing" not in imported.stderr
+
+
+def test_an_exported_run_makes_a_dspy_example(made: Made) -> None:
+    import dspy
+
+    (line,) = made.types("export").stdout.splitlines()
+    exported = json.loads(line)
+    example = dspy.Example(**exported["inputs"], **exported["outputs"]).with_inputs("plan")
+    assert example.inputs().toDict() == {"plan": {"plan_id": PLAN_ID, "body": "Greet the world."}}
+    assert example.labels().main_prompt == "Do it."
+    assert exported["ended"] == {"status": 0, "commits": 1}

@@ -1,0 +1,101 @@
+"""What of the images needs no engine: names, fingerprints, the files that a build is made from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lw_coder.containers.image_names import repo_hash, repo_tag
+from lw_coder.containers.images import base_build, base_fingerprint, new_log, read_build_files
+from lw_coder.foundation.errors import ConfigError, EngineError
+from lw_coder.foundation.shipped import shipped_folder
+
+
+def repository(root: Path, dockerfile: str | bytes = "FROM lw_coder_droid:latest\n") -> Path:
+    (root / ".lw_coder").mkdir()
+    content = dockerfile.encode() if isinstance(dockerfile, str) else dockerfile
+    (root / ".lw_coder/code.Dockerfile").write_bytes(content)
+    return root
+
+
+def test_a_repositorys_name() -> None:
+    identity = repo_hash("a" * 40, Path("/repo/.git"))
+    assert identity == repo_hash("a" * 40, Path("/repo/.git"))
+    assert len({identity, repo_hash("b" * 40, Path("/repo/.git")), repo_hash("a" * 40, Path("/r/.git"))}) == 3
+    assert repo_tag(identity) == f"lw_coder_droid:{identity}"
+    assert len(identity) == 12
+
+
+def test_the_base_image() -> None:
+    build = base_build()
+    assert build.dockerfile == shipped_folder("docker") / "droid/Dockerfile"
+    assert build.dockerfile.is_file()
+    assert (build.args["UID"], build.args["GID"]) == (str(os.getuid()), str(os.getgid()))
+    assert list(build.labels.values()) == [base_fingerprint()]
+
+
+def test_what_the_repositorys_image_is_built_from(tmp_path: Path) -> None:
+    (repository(tmp_path) / ".lw_coder/.dockerignore").write_text("node_modules\n!.env\n", encoding="ascii")
+    files = read_build_files(tmp_path, tmp_path / "secrets/prod")
+    lines = files.ignore.splitlines()
+    assert files.dockerfile == "FROM lw_coder_droid:latest\n"
+    assert lines[:2] == ["node_modules", "!.env"]
+    # The last line that matches counts: what is ours comes behind what is the repository's.
+    for never in ("**/.git", "**/.env*", ".lw_coder/runs", ".lw_coder/worktrees", "secrets/prod"):
+        assert lines.index(never) > 1
+
+
+def test_without_an_ignore_file(tmp_path: Path) -> None:
+    files = read_build_files(repository(tmp_path), Path("/elsewhere/.env"))
+    assert files.ignore.startswith("**/.git\n")
+    assert "elsewhere" not in files.ignore
+
+
+def test_no_dockerfile(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_build_files(tmp_path, None)
+    assert caught.value.message == ".lw_coder/code.Dockerfile: there is no such file"
+    assert "FROM lw_coder_droid:latest" in caught.value.remedy
+
+
+def test_a_dockerfile_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_build_files(repository(tmp_path, b"\xff\xfe"), None)
+
+
+@pytest.mark.parametrize("name", ["compose", "docker"])
+def test_what_ships(name: str) -> None:
+    assert any(shipped_folder(name).iterdir())
+
+
+def test_an_env_file_that_is_a_link(tmp_path: Path) -> None:
+    repository(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/secrets").touch()
+    (tmp_path / "session").symlink_to("config/secrets")
+    lines = read_build_files(tmp_path, tmp_path / "session").ignore.splitlines()
+    assert lines[-2:] == ["session", "config/secrets"]
+
+
+def test_a_repository_whose_path_is_no_text() -> None:
+    assert len(repo_hash("a" * 40, Path(os.fsdecode(b"/caf\xe9/.git")))) == 12
+
+
+def test_each_process_has_a_build_log_of_its_own(tmp_path: Path) -> None:
+    log = tmp_path / "build-base.log"
+    others, old, crash = (tmp_path / name for name in ("build-base-1.log", "build-base-2.log", "crash-1.log"))
+    for path in (new_log(log), others, old, crash):
+        path.touch()
+    for path in (old, crash):
+        os.utime(path, (0, 0))
+    own = new_log(log)
+    assert own == tmp_path / f"build-base-{os.getpid()}.log"
+    assert sorted(tmp_path.iterdir()) == [others, crash]
+
+
+def test_a_build_log_that_cannot_be_removed(tmp_path: Path) -> None:
+    new_log(tmp_path / "build-base.log").mkdir()
+    with pytest.raises(EngineError, match=r"build-base-\d+\.log: cannot be removed: "):
+        new_log(tmp_path / "build-base.log")

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lw_coder.foundation.errors import GitError
+from lw_coder.repository.git import (
+    Identity,
+    Place,
+    config_text,
+    find_repository,
+    identity,
+    is_ancestor,
+    is_ref_name,
+    missing_objects,
+    ref_value,
+    require_commit,
+    require_no_sessions_commit,
+    require_recent,
+    root_commit,
+    run_git,
+    shown,
+)
+from tests.support.git_repository import GitRepository, make_repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> GitRepository:
+    return make_repository(tmp_path / "repo")
+
+
+def test_finds_the_top_from_a_subfolder(made: GitRepository) -> None:
+    (made.path / "a/b").mkdir(parents=True)
+    found = find_repository(made.path / "a/b")
+    assert (found.root, found.common_dir, found.object_format) == (made.path, made.path / ".git", "sha1")
+
+
+def test_commits_of_the_helper_have_fixed_ids(made: GitRepository, tmp_path: Path) -> None:
+    assert make_repository(tmp_path / "other").head() == made.head()
+
+
+def test_a_linked_worktree_is_a_root_of_its_own(made: GitRepository, tmp_path: Path) -> None:
+    made.run("worktree", "add", "--quiet", str(tmp_path / "linked"))
+    found = find_repository(tmp_path / "linked")
+    assert (found.root, found.common_dir) == (tmp_path / "linked", made.path / ".git")
+
+
+@pytest.mark.parametrize("folder", ["worktrees", "temp-worktrees"])
+def test_own_worktrees_mean_the_tree_around_them(made: GitRepository, folder: str) -> None:
+    inside = made.path / ".lw_coder" / folder / "x"
+    made.run("worktree", "add", "--quiet", "-b", "x", str(inside))
+    (inside / "deep").mkdir()
+    assert find_repository(inside / "deep").root == made.path
+
+
+def test_a_submodule_is_a_repository(made: GitRepository, tmp_path: Path) -> None:
+    outer = make_repository(tmp_path / "outer")
+    outer.run("submodule", "--quiet", "add", str(made.path), "sub")
+    found = find_repository(outer.path / "sub")
+    assert (found.root, found.common_dir) == (outer.path / "sub", outer.path / ".git/modules/sub")
+
+
+def test_refuses_where_there_is_no_repository(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="is not in a git repository") as caught:
+        find_repository(tmp_path)
+    assert "git init" in caught.value.remedy
+
+
+def test_refuses_a_bare_repository_and_a_git_folder(made: GitRepository, tmp_path: Path) -> None:
+    made.run("clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
+    with pytest.raises(GitError, match="bare"):
+        find_repository(tmp_path / "bare")
+    with pytest.raises(GitError, match=r"inside a \.git folder"):
+        find_repository(made.path / ".git")
+
+
+def test_refuses_a_path_with_a_line_break(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match=r"line break") as caught:
+        find_repository(make_repository(tmp_path / "a\nb").path)
+    assert "\n" not in caught.value.message
+
+
+def test_refuses_a_path_that_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match=r"caf\\udce9: the path is not UTF-8 text"):
+        find_repository(make_repository(tmp_path / os.fsdecode(b"caf\xe9")).path)
+
+
+def test_says_when_git_is_absent(
+    made: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError, match="git could not be started") as caught:
+        find_repository(made.path)
+    assert "install git" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "version", ["git version 2.17.1", "git version 2.33.8.windows.1", "git version 1.99"]
+)
+def test_says_when_git_is_too_old(version: str) -> None:
+    with pytest.raises(GitError, match=f"{re.escape(version)} is too old") as caught:
+        require_recent(version)
+    assert "2.34" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "version", ["git version 2.34.0", "git version 2.50.1 (Apple Git-155)", "git version 3.0"]
+)
+def test_a_recent_git_is_taken(version: str) -> None:
+    require_recent(version)
+
+
+def test_names_gits_remedy_for_dubious_ownership(made: GitRepository) -> None:
+    try:
+        os.chown(made.path, 12345, 12345)
+    except PermissionError:
+        pytest.skip("only root can give a folder away, and in a session's container not even root")
+    os.chown(made.path / ".git", 12345, 12345)
+    with pytest.raises(GitError, match="another user owns it") as caught:
+        find_repository(made.path)
+    assert f"git config --global --add safe.directory {made.path}" in caught.value.remedy
+
+
+def test_git_variables_of_the_caller_do_not_reach_git(
+    made: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_repository(tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other.path))
+    assert find_repository(made.path).root == made.path
+
+
+def test_a_failure_is_one_escaped_line_without_credentials(tmp_path: Path) -> None:
+    with pytest.raises(GitError) as caught:
+        run_git("clone", "https://me:s3cret@localhost.invalid/\x1b[31m", place=Place(tmp_path))
+    assert "s3cret" not in caught.value.message
+    assert "\x1b" not in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_require_commit_tells_what_an_id_is(made: GitRepository) -> None:
+    repository = find_repository(made.path)
+    made.run("tag", "-a", "-m", "a tag", "v1")
+    require_commit(repository, made.head())
+    for name, kind in (("v1", "annotated tag"), ("HEAD^{tree}", "tree"), ("HEAD:README.md", "blob")):
+        with pytest.raises(GitError, match=rf"git_sha: .* is an? {kind}"):
+            require_commit(repository, made.sha(name))
+    with pytest.raises(GitError, match=r"git_sha: 0{40} is not in this repository"):
+        require_commit(repository, "0" * 40)
+
+
+def test_require_commit_names_the_shallow_clone(made: GitRepository, tmp_path: Path) -> None:
+    first = made.head()
+    made.commit("second")
+    made.run("clone", "--quiet", "--depth=1", made.path.as_uri(), str(tmp_path / "shallow"))
+    with pytest.raises(GitError) as caught:
+        require_commit(find_repository(tmp_path / "shallow"), first)
+    assert "unshallow" in caught.value.remedy
+
+
+def test_a_sha1_id_is_no_prefix_of_a_sha256_one(tmp_path: Path) -> None:
+    made = make_repository(tmp_path / "repo", "--object-format=sha256")
+    repository = find_repository(made.path)
+    require_commit(repository, made.head())
+    with pytest.raises(GitError, match="has 40 digits; commit ids have 64 here"):
+        require_commit(repository, made.head()[:40])
+
+
+def test_root_commit_survives_a_merge_of_another_history(made: GitRepository) -> None:
+    first = made.head()
+    made.run("checkout", "--quiet", "--orphan", "other")
+    made.commit("another root")
+    made.run("checkout", "--quiet", "main")
+    made.run("merge", "--quiet", "--allow-unrelated-histories", "-m", "both", "other")
+    assert root_commit(find_repository(made.path)) == first
+
+
+def test_root_commit_of_an_empty_repository_is_an_error(tmp_path: Path) -> None:
+    empty = GitRepository(tmp_path)
+    empty.run("init", "--quiet")
+    with pytest.raises(GitError, match="has no commit"):
+        root_commit(find_repository(tmp_path))
+
+
+def test_root_commit_with_an_unborn_head(made: GitRepository) -> None:
+    first = made.head()
+    made.run("symbolic-ref", "HEAD", "refs/heads/unborn")
+    assert root_commit(find_repository(made.path)) == first
+
+
+def test_identity_is_what_is_configured(made: GitRepository) -> None:
+    repository = find_repository(made.path)
+    assert identity(repository) is None
+    made.run("config", "user.name", "Jo \u00d8")
+    assert identity(repository) is None
+    made.run("config", "user.email", "jo@example.invalid")
+    assert identity(repository) == Identity("Jo \u00d8", "jo@example.invalid")
+
+
+@pytest.mark.parametrize("value", ['O"Brien \\ Sons', " a;b # c ", "tab\tand\nline", "J\u00fcrgen", ""])
+def test_settings_are_read_back_by_git_as_they_were(tmp_path: Path, value: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(config_text({"core.other": "true", "user.name": value}), encoding="utf-8")
+    place = Place(tmp_path)
+    read = run_git("config", "--file", str(config), "--null", "--get", "user.name", place=place)
+    assert read.stdout == f"{value}\0"
+
+
+def test_a_repository_below_such_a_folder_is_told_why(tmp_path: Path) -> None:
+    inside = make_repository(tmp_path / ".lw_coder/project").path
+    with pytest.raises(GitError, match=r"project: nothing inside a folder called \.lw_coder is taken for a"):
+        find_repository(inside)
+
+
+@pytest.mark.parametrize("folder", ["tasks", "runs/a/b/sessions", "x"])
+def test_a_repository_that_was_planted_among_our_files_is_none(made: GitRepository, folder: str) -> None:
+    planted = make_repository(made.path / ".lw_coder" / folder)
+    assert find_repository(planted.path).root == made.path
+
+
+def test_what_was_committed_in_a_session_alone_is_no_start(made: GitRepository) -> None:
+    repository, first = find_repository(made.path), made.head()
+    sessions = made.run("commit-tree", "-p", "HEAD", "-m", "hidden", "HEAD^{tree}")
+    made.run("update-ref", "refs/lw_coder/@plan/20250101T000000Z/heads/x", sessions)
+    with pytest.raises(GitError, match=r"^p\.md: git_sha: only a session's refs lead to \w{40} ") as caught:
+        require_no_sessions_commit(repository, sessions, "p.md: git_sha")
+    assert "refs/lw_coder/@plan/20250101T000000Z/heads/x" in caught.value.message
+    assert f"git branch <name> {sessions}" in caught.value.remedy
+    require_no_sessions_commit(repository, first, "p.md: git_sha")
+    made.run("worktree", "add", "--quiet", "--detach", "../linked", sessions)
+    require_no_sessions_commit(find_repository(made.path.parent / "linked"), sessions, "p.md: git_sha")
+    amended = made.run("commit-tree", "-m", "dangling", "HEAD^{tree}")
+    require_no_sessions_commit(repository, amended, "p.md: git_sha")
+    made.run("branch", "taken", sessions)
+    require_no_sessions_commit(repository, sessions, "p.md: git_sha")
+    made.run("symbolic-ref", "HEAD", "refs/heads/unborn")
+    require_no_sessions_commit(repository, first, "p.md: git_sha")
+
+
+def test_ancestors_refs_and_missing_objects(made: GitRepository) -> None:
+    first, second = made.head(), made.commit("second")
+    repository = find_repository(made.path)
+    assert is_ancestor(repository, first, second)
+    assert is_ancestor(repository, second, second)
+    assert not is_ancestor(repository, second, first)
+    assert ref_value(repository, "refs/heads/main") == second
+    assert ref_value(repository, "refs/heads/none") is None
+    assert missing_objects(repository, [first, "1" * 40]) == ["1" * 40]
+    with pytest.raises(GitError):
+        is_ancestor(repository, "1" * 40, second)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "refs/heads/a",
+            "refs/heads/a.b",
+            "refs/heads/@",
+            "refs/heads/a{",
+            "refs/tags/\u00fc",
+            "refs/heads/-x",
+        ),
+        *(
+            "refs/heads/.a",
+            "refs/heads/a.lock",
+            "refs/heads/a..b",
+            "refs/heads/a b",
+            "refs/heads/a\x01",
+            "refs/a//b",
+        ),
+        *(
+            "refs/heads/a@{b",
+            "refs/heads/a.",
+            "refs/heads/a/",
+            "/refs/heads/a",
+            "refs/a.lock/b",
+            "x",
+            "refs/a:b",
+        ),
+        *(
+            "refs/a\x7f",
+            "refs/a~",
+            "refs/a^",
+            "refs/a?",
+            "refs/a*",
+            "refs/a[",
+            "refs/a\\b",
+            "refs/heads/..",
+            "@",
+        ),
+    ],
+)
+def test_ref_names_are_judged_as_git_judges_them(made: GitRepository, name: str) -> None:
+    asked = run_git("check-ref-format", name, place=find_repository(made.path).place, check=False)
+    assert is_ref_name(name) == (asked.code == 0)
+
+
+def test_shown_escapes_what_a_terminal_acts_upon() -> None:
+    assert shown("a\x1b[0m\n\u202e\udc80 \u00fc") == "a\\x1b[0m\\n\\u202e\\udc80 \u00fc"

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lw_coder.foundation.errors import RunError
+from lw_coder.runs.run_folders import (
+    RUNS_FOLDER,
+    Run,
+    list_runs,
+    open_run,
+    read_record,
+    remove_partial_runs,
+    remove_run,
+    remove_tree,
+    removed_on_failure,
+    runs_to_prune,
+    seal_run,
+    write_file,
+    write_record,
+)
+
+NOON = datetime(2025, 6, 30, 12, 0, 0, tzinfo=UTC)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def sealed(root: Path, when: datetime = NOON, plan: str = "a-plan") -> Run:
+    return seal_run(open_run(root, plan, when))
+
+
+def test_opens_a_partial_folder_at_its_final_depth(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan", NOON)
+    assert run.name == "20250630T120000Z"
+    assert run.started == NOON
+    assert run.folder == tmp_path / RUNS_FOLDER / "a-plan/.partial-20250630T120000Z"
+    assert run.final_folder == tmp_path / RUNS_FOLDER / "a-plan/20250630T120000Z"
+    assert list_runs(tmp_path) == []
+
+
+def test_everything_is_the_persons_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        run = open_run(tmp_path, "a-plan")
+        path = write_file(run.folder, "prompts/main.md", "text")
+    finally:
+        os.umask(before)
+    folders = (tmp_path / RUNS_FOLDER, run.folder.parent, run.folder, path.parent)
+    assert [mode(folder) for folder in folders] == [0o700] * 4
+    assert mode(path) == 0o600
+    assert (tmp_path / RUNS_FOLDER / ".gitignore").read_text(encoding="ascii") == "*\n"
+
+
+def test_a_runs_folder_that_all_can_read_is_closed(tmp_path: Path) -> None:
+    (tmp_path / RUNS_FOLDER).mkdir(parents=True)
+    (tmp_path / RUNS_FOLDER).chmod(0o755)
+    open_run(tmp_path, "a-plan")
+    assert mode(tmp_path / RUNS_FOLDER) == 0o700
+
+
+@pytest.mark.parametrize("name", [str(RUNS_FOLDER), f"{RUNS_FOLDER}/a-plan"])
+def test_a_link_in_place_of_a_folder_is_not_followed(tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to(outside)
+    with pytest.raises(RunError, match="is a symbolic link"):
+        open_run(tmp_path, "a-plan")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / ".lw_coder").write_text("a file, not a folder", encoding="ascii")
+    with pytest.raises(RunError) as caught:
+        open_run(tmp_path, "a-plan")
+    assert "cannot be written: Not a directory" in caught.value.message
+    assert caught.value.remedy
+
+
+def test_runs_of_the_same_second(tmp_path: Path) -> None:
+    first, second = sealed(tmp_path), open_run(tmp_path, "a-plan", NOON)
+    third = open_run(tmp_path, "a-plan", NOON)
+    assert [run.name for run in (first, second, third)] == [
+        "20250630T120000Z",
+        "20250630T120000Z-2",
+        "20250630T120000Z-3",
+    ]
+    assert second.started == NOON
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".lw_coder").mkdir()
+    run = open_run(tmp_path, "a-plan")
+    write_file(run.folder, "a", "b")
+    with pytest.raises(KeyboardInterrupt), removed_on_failure(run):
+        raise KeyboardInterrupt
+    assert list((tmp_path / ".lw_coder").iterdir()) == []
+
+
+def test_a_failure_after_the_seal_keeps_the_run(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan")
+    done = seal_run(run)
+    with pytest.raises(RunError, match="later"), removed_on_failure(run):
+        raise RunError("later", "none")
+    assert list_runs(tmp_path) == [done]
+
+
+def test_a_full_disk_is_an_error_of_ours(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan")
+    with pytest.raises(RunError, match="cannot be written: "), removed_on_failure(run):
+        write_file(run.folder, "x" * 300, "the name is too long for any disk")
+    assert not run.folder.exists()
+
+
+def test_lists_sealed_runs_by_name(tmp_path: Path) -> None:
+    late = sealed(tmp_path, NOON.replace(hour=13))
+    early = sealed(tmp_path)
+    other = sealed(tmp_path, plan="b-plan")
+    open_run(tmp_path, "a-plan")
+    (tmp_path / RUNS_FOLDER / "a-plan/notes").mkdir()
+    (tmp_path / RUNS_FOLDER / "a-plan/20250101T000000Z").write_text("a file", encoding="ascii")
+    (tmp_path / RUNS_FOLDER / "a-plan/20250102T000000Z").symlink_to(early.folder)
+    assert list_runs(tmp_path) == [early, late, other]
+    assert list_runs(tmp_path, "b-plan") == [other]
+    assert list_runs(tmp_path, "none") == []
+
+
+@pytest.mark.parametrize("name", ["20269999T000000Z", "20250230T000000Z", "20250101T250000Z-2"])
+def test_a_name_that_is_no_time_is_no_run(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / RUNS_FOLDER / "a-plan" / name
+    folder.mkdir(parents=True)
+    assert list_runs(tmp_path) == []
+    assert runs_to_prune(tmp_path) == []
+    with pytest.raises(RunError, match="is not the name of a run"):
+        _ = Run("a-plan", name, folder).started
+
+
+def test_age_goes_by_the_name(tmp_path: Path) -> None:
+    old = sealed(tmp_path, datetime(2025, 5, 31, 11, 59, 59, tzinfo=UTC))
+    sealed(tmp_path, datetime(2025, 5, 31, 12, 0, 0, tzinfo=UTC))
+    new = sealed(tmp_path)
+    os.utime(new.folder, (0, 0))
+    assert runs_to_prune(tmp_path, NOON) == [old]
+
+
+def test_removes_a_run_and_the_folder_of_its_plan(tmp_path: Path) -> None:
+    first, second = sealed(tmp_path), sealed(tmp_path, NOON.replace(hour=13))
+    remove_run(first)
+    assert list_runs(tmp_path) == [second]
+    remove_run(second)
+    assert not second.folder.parent.exists()
+
+
+def test_removes_what_an_agent_made_awkward(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (outside / "file").write_text("kept", encoding="ascii")
+    (outside / "inner").chmod(0o500)
+    awkward = tmp_path / "run/a/b"
+    awkward.mkdir(parents=True)
+    (awkward / "file").write_text("x", encoding="ascii")
+    (awkward / "link").symlink_to(outside)
+    (awkward / "file-link").symlink_to(outside / "file")
+    for folder in (awkward, awkward.parent, tmp_path / "run"):
+        folder.chmod(0o500)
+    (tmp_path / "top-link").symlink_to(outside)
+    remove_tree(tmp_path / "run")
+    remove_tree(tmp_path / "top-link")
+    remove_tree(tmp_path / "never-was")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outside"]
+    assert (outside / "file").read_text(encoding="ascii") == "kept"
+    assert mode(outside / "inner") == 0o500
+
+
+def test_removes_folders_deeper_than_a_path_or_the_stack_can_be(tmp_path: Path) -> None:
+    top = tmp_path / "run"
+    top.mkdir()
+    handle = os.open(top, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=handle)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = deeper
+    os.close(handle)
+    remove_tree(top)
+    assert not top.exists()
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    write_file(tmp_path, "a", "old")
+    with pytest.raises(RunError, match=r"^a: would hold what is not UTF-8 text"):
+        write_file(tmp_path, "a", "new \udc00")
+    assert (tmp_path / "a").read_text(encoding="ascii") == "old"
+    write_file(tmp_path, "a", "line\r\nnext")
+    assert (tmp_path / "a").read_bytes() == b"line\r\nnext"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_link_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("kept", encoding="ascii")
+    (tmp_path / "a").symlink_to(tmp_path / "outside")
+    write_file(tmp_path, "a", "new")
+    assert (tmp_path / "outside").read_text(encoding="ascii") == "kept"
+    assert not (tmp_path / "a").is_symlink()
+
+
+def test_the_record(tmp_path: Path) -> None:
+    run = sealed(tmp_path)
+    write_record(run, {"b": "caf\u00e9", "a": 1})
+    assert run.record.read_bytes().isascii()
+    assert read_record(run) == {"a": 1, "b": "caf\u00e9"}
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "\xff"])
+def test_a_damaged_record(tmp_path: Path, text: str | None) -> None:
+    run = sealed(tmp_path)
+    if text is not None:
+        run.record.write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError) as caught:
+        read_record(run)
+    assert str(run.record) in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_what_a_killed_command_left_is_removed_and_no_sealed_run(tmp_path: Path) -> None:
+    sealed = seal_run(open_run(tmp_path, "a-plan"))
+    left = open_run(tmp_path, "a-plan")
+    other = open_run(tmp_path, "another-plan")
+    remove_partial_runs(tmp_path, "a-plan")
+    assert sealed.folder.is_dir()
+    assert not left.folder.exists()
+    assert other.folder.is_dir()
