@@ -61,9 +61,17 @@ def cli(context: click.Context, *, debug: bool) -> None:
         context.with_resource(trace_shown())
 
 
+_DELETIONS = "move the branch although commits delete files that the session's worktree did not have"
+
+
 @cli.command()
 @click.argument("plan", shell_complete=_complete_plan)
-def code(plan: str) -> int:
+@click.option(
+    "--yes",
+    is_flag=True,
+    help=f"Start although an earlier session left a merge or the like unfinished, and {_DELETIONS}.",
+)
+def code(plan: str, *, yes: bool) -> int:
     """Carry out PLAN, a plan file or the id of one in .lw_coder/tasks.
 
     Prompts are written for it, the images are built, and droid works in the plan's own worktree
@@ -72,7 +80,7 @@ def code(plan: str) -> int:
     probe = _probe(asks_compose=False)
     from lw_coder.commands.code import run_code_command
 
-    return run_code_command(plan, _here(), probe)
+    return run_code_command(plan, _here(), probe, yes=yes)
 
 
 @cli.command()
@@ -146,11 +154,12 @@ def show(run: str, *, as_json: bool) -> int:
 
 @runs.command("import")
 @click.argument("run", shell_complete=_complete_run)
-def import_(run: str) -> int:
+@click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
+def import_(run: str, *, yes: bool) -> int:
     """Bring home what was committed in RUN: when a replay has ended, or after a crash."""
     from lw_coder.commands.runs import import_command
 
-    return import_command(_here(), run)
+    return import_command(_here(), run, yes=yes)
 
 
 @runs.command()

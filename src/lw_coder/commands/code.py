@@ -12,7 +12,7 @@ from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import say, waiting
+from lw_coder.foundation.report import say, waiting, warn
 from lw_coder.foundation.signals import interrupts_held
 from lw_coder.plans.plan_file import PlanFile, load_plan
 from lw_coder.prompts import prompt_files
@@ -55,6 +55,7 @@ class Job:
         context: what the session works with.
         engine: what runs it.
         base: what the base image's name meant at the start.
+        yes: whether questions about the state of the worktree, and about what was committed, are answered.
     """
 
     plan: PlanFile
@@ -62,6 +63,7 @@ class Job:
     context: SessionContext
     engine: engine.Engine
     base: LocalImage | None
+    yes: bool
 
     @property
     def plan_id(self) -> str:
@@ -69,13 +71,15 @@ class Job:
         return self.plan.metadata.plan_id
 
 
-def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
+def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = False) -> ExitCode:
     """Carry out a plan in an interactive session.
 
     Args:
         name: path of a plan file, or the id of a plan in the repository's tasks folder.
         start: a folder in the repository.
         probe: what docker was asked at the start.
+        yes: start without a merge that an earlier session left unfinished, and move the branch also to
+            commits that delete files which the session did not have.
 
     Raises:
         LwCoderError: an expected failure: before the session, everything is then as it was;
@@ -83,16 +87,16 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
         SystemExit: a signal ended the session; its commits are imported all the same.
     """
     require_terminal()
-    job = load_job(name, start, probe)
+    job = load_job(name, start, probe, yes=yes)
     with plan_lock(job.context.repository.root, job.plan_id):
         setup = prepare(job)
         with interrupts_held():
-            result, imported = carry_out(setup)
+            result, imported = carry_out(setup, yes=yes)
     report_end(job, setup, result, imported)
     return exit_code(setup.run, result, imported)
 
 
-def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
+def load_job(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Job:
     """Check everything that is cheap and can be wrong; make nothing."""
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
@@ -103,14 +107,15 @@ def load_job(name: str, start: Path, probe: EngineProbe) -> Job:
     # A current base image was built by Compose: it will build again, and what it builds tells its version.
     found = require_engine(probe, context, build_tells=images.is_current(base))
     report_context(context)
-    return Job(plan, build_files, context, found, base)
+    return Job(plan, build_files, context, found, base, yes)
 
 
-def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
+def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult]:
     """Have the agent work, with the person at the terminal, and import what it committed."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
-    imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
-    run_record.complete(setup.run, result, imported)
+    repository, run = setup.context.repository, setup.run
+    imported = import_commits(repository, setup.worktree, setup.git, run.identity, yes=yes)
+    run_record.complete(run, result, imported)
     return result, imported
 
 
@@ -118,9 +123,10 @@ def prepare(job: Job) -> SessionSetup:
     """Make the worktree, the run's folder, the images and the prompts; all of it, or nothing."""
     context, repository = job.context, job.context.repository
     run_folders.remove_partial_runs(repository.root, job.plan_id)
-    import_unfinished_runs(repository, context.identity, job.plan_id)
+    import_unfinished_runs(repository, context.identity, job.plan_id, yes=job.yes)
+    where = f"{job.plan.path}: git_sha"
     with (
-        ensured_worktree(repository, job.plan.metadata, f"{job.plan.path}: git_sha") as worktree,
+        ensured_worktree(repository, job.plan.metadata, where, yes=job.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, job.plan_id)) as run,
     ):
         write_build_spec(job, run)
@@ -132,6 +138,8 @@ def prepare(job: Job) -> SessionSetup:
             has_proxies = context.config.allow_hosts is not None
             stop_abandoned_sessions(context.identity, job.plan_id, has_proxies=has_proxies)
             private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+            for note in private_git.notes:
+                warn(note)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
             prompts = write_prompts(job, run, building)

@@ -198,6 +198,8 @@ def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
         private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+        for note in private_git.notes:
+            warn(note)
         setup = SessionSetup(job.context, run, worktree, private_git)
         write_spec(job, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):

@@ -59,8 +59,13 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def import_command(start: Path, name: str) -> ExitCode:
-    """Bring home what is committed in a run's private git folder: after a replay, or a crash.
+def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
+    """Import what is committed in a run's private git folder: after a replay, or a crash.
+
+    Args:
+        start: a folder in the repository.
+        name: the run's.
+        yes: move the branch also to commits that delete files which the session did not have.
 
     Raises:
         RunError: there is no such run, or a session is at work on its plan.
@@ -73,7 +78,7 @@ def import_command(start: Path, name: str) -> ExitCode:
         with suppress(EngineError):  # where no engine answers, commits can come home all the same
             require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))
         worktree = plan_worktree(repository, run.plan_id)
-        imported = import_commits(repository, worktree, session, run.identity)
+        imported = import_commits(repository, worktree, session, run.identity, yes=yes)
     for note in imported.notes:
         warn(note)
     if imported.problem:

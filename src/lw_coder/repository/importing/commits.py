@@ -179,7 +179,8 @@ def _why(error: GitError | OSError | MemoryError) -> str:
 def pending(repository: Repository, session: PrivateGit) -> bool:
     """Tell whether a run's git folder has commits that the repository lacks, or cannot be read."""
     try:
-        return bool(missing_objects(repository, list(read_new_refs(session).values.values())))
+        values = list(read_new_refs(session).values.values())
+        return bool(values and missing_objects(repository, values))
     except (GitError, OSError):
         return True
 
