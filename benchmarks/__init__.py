@@ -1,1 +1,1 @@
-"""How long lw_coder takes, beside what a person would type without it: `nox -s bench`."""
+"""How long lw_coder takes, compared with what a person would type without it: `nox -s bench`."""

@@ -1,4 +1,4 @@
-"""The base image: how large it is, and how long it takes to build, and to find that it need not be built."""
+"""The base image: its size, the time to build it, and the time to find that it is current."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print(time.perf_counter() - began)
 
 
 def measure(times: int) -> Iterator[Figure]:
-    """Build under a name of its own, once without a cache; "nothing to do" is lw_coder's own check."""
+    """Build under a separate tag, once without a cache; "nothing to do" times lw_coder's own check."""
     user = ("--build-arg", f"UID={os.getuid()}", "--build-arg", f"GID={os.getgid()}")
     certificates = os.environ.get("SSL_CERT_FILE")
     secret = ("--secret", f"id=ca_bundle,src={certificates}") if certificates else ()
@@ -48,6 +48,6 @@ def measure(times: int) -> Iterator[Figure]:
 
 
 def _own_check() -> float:
-    """Time what a start does, without the imports: those are in every figure of a whole start."""
+    """Time the check alone: the imports are part of every figure of a whole start."""
     done = subprocess.run([PYTHON, "-c", _CHECK], check=True, capture_output=True, text=True)
     return float(done.stdout)

@@ -1,7 +1,8 @@
-"""What grows with a repository: its plans, its runs, its files.
+"""What grows with a repository: the number of its plans, runs and files.
 
-A fresh process times the one call that grows, for all else of a command is the same. None of the runs is old
-enough to be pruned: it is the looking at them that each new run has to wait for.
+A fresh process times only the call whose work grows; the rest of a command stays the same. Plans are compared
+with `cat` of the same files, runs with `ls -R` of the same folders, which a slower machine slows down too. No
+run is old enough to be removed: what is timed is the search for old ones, which each new run waits for.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import PYTHON
+from benchmarks.workplace import PYTHON, seconds
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository, run_git
 
 COUNTS = (10, 1_000, 10_000)
 FILES = (100, 10_000, 100_000)
 
-# Each is timed by a fresh process, less its imports.
+_CAT = "cat .lw_coder/tasks/*.md"
+_LS = "ls -R .lw_coder/runs"
+
+# A fresh process runs this; its imports are not timed.
 _CALLED = """
 import sys, time
 from pathlib import Path
@@ -69,42 +75,58 @@ print(made, time.perf_counter() - began)
 
 
 def plans_and_runs(times: int) -> Iterator[Figure]:
-    """Time what looks at every plan, and at every run."""
+    """Time what reads every plan, and what lists every run."""
     with tempfile.TemporaryDirectory(prefix="lw_coder-bench-") as folder:
         plans = {count: _with_plans(Path(folder, f"plans-{count}"), count) for count in COUNTS}
         runs = {count: _with_runs(Path(folder, f"runs-{count}"), count) for count in COUNTS}
-        yield from _grown("validating", "plans", _VALIDATE, plans, times)
-        yield from _grown("pruning", "runs", _PRUNE, runs, times)
+        yield from _grown(_Growing("validating", "plans", _VALIDATE, _CAT), plans, times * 3)
+        yield from _grown(_Growing("pruning", "runs", _PRUNE, _LS), runs, times * 3)
 
 
-def _grown(
-    what: str, of: str, script: str, samples: dict[int, SampleRepository], times: int
-) -> Iterator[Figure]:
-    few, more, most = COUNTS
-    takes = [lambda sample=sample: _called(script, sample)[0] for sample in samples.values()]
-    taken = dict(zip(COUNTS, in_turns(times, *takes), strict=True))
-    for count in (more, most):
-        yield Figure(f"{what} among {count} {of}", "difference", taken[count], taken[few], f"among {few}")
-    growth = (more, most)
-    name = f"growth of {what}, {more} to {most} {of}"
-    yield Figure(name, "exponent", taken[most], taken[more], f"among {more}", growth=growth)
+@dataclass(frozen=True)
+class _Growing:
+    """A call whose work grows with the number of `things`, and the shell command that it is compared with."""
+
+    what: str
+    things: str
+    script: str
+    command: str
+
+
+def _grown(call: _Growing, samples: dict[int, SampleRepository], times: int) -> Iterator[Figure]:
+    takes = [partial(_both, call, sample) for sample in samples.values()]
+    taken = dict(zip(samples, in_turns(times, *takes), strict=True))
+    ours = {count: [pair[0] for pair in pairs] for count, pairs in taken.items()}
+    for count, pairs in taken.items():
+        others = [pair[1] for pair in pairs]
+        name = f"{call.what} among {count} {call.things}"
+        yield Figure(name, "ratio", ours[count], others, call.command)
+    yield _growth(call.what, call.things, ours)
+
+
+def _both(call: _Growing, sample: SampleRepository) -> tuple[float, float]:
+    (ours,) = _called(call.script, sample)
+    return ours, seconds(("sh", "-c", f"{call.command} > /dev/null"), sample.root)
+
+
+def _growth(what: str, things: str, by_count: dict[int, list[float]]) -> Figure:
+    """Compare the largest size with the second largest."""
+    more, most = sorted(by_count)[-2:]
+    name = f"growth of {what}, {more} to {most} {things}"
+    return Figure(name, "exponent", by_count[most], by_count[more], f"with {more}", growth=(more, most))
 
 
 def files(times: int) -> Iterator[Figure]:
-    """Time the private git folder and the bringing home of a commit, in repositories of several sizes."""
+    """Time making the private git folder and importing a commit, in repositories of several sizes."""
     with tempfile.TemporaryDirectory(prefix="lw_coder-bench-") as folder:
         samples = {count: _with_files(Path(folder, f"files-{count}"), count) for count in FILES}
-        taken: dict[int, list[list[float]]] = {count: [] for count in samples}
-        for _ in range(times):
-            for count, sample in samples.items():
-                taken[count].append(_called(_FILES, sample, PLAN_ID))
-    for index, what in enumerate(("the private git folder", "bringing home")):
+        takes = [partial(_called, _FILES, sample, PLAN_ID) for sample in samples.values()]
+        taken = dict(zip(FILES, in_turns(times, *takes), strict=True))
+    for index, what in enumerate(("the private git folder", "importing commits")):
         by_count = {count: [sample[index] for sample in found] for count, found in taken.items()}
         for count in FILES:
             yield Figure(f"{what}, {count} files", "figure", by_count[count])
-        more, most = FILES[1:]
-        name = f"growth of {what}, {more} to {most} files"
-        yield Figure(name, "exponent", by_count[most], by_count[more], f"with {more}", growth=(more, most))
+        yield _growth(what, "files", by_count)
 
 
 def _called(script: str, sample: SampleRepository, *arguments: str) -> list[float]:

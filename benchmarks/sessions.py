@@ -1,4 +1,4 @@
-"""Whole runs, to the agent's first instruction and to their end, beside what a person would type instead."""
+"""Whole runs, to the agent's first instruction and to their end, compared with what a person would type."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from statistics import median
 import pexpect
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import LW_CODER, PYTHON, SessionSetup, Timed, finish, workplace
+from benchmarks.workplace import PYTHON, Timed, Workplace, finish, workplace
 from tests.support.sample_repository import PLAN_ID
 
 DEVCONTAINER = "BENCH_DEVCONTAINER"  # names the peer's command, where nox has installed it
@@ -27,31 +27,31 @@ def warm(times: int) -> Iterator[Figure]:
     """Prompts known, images current."""
     with workplace() as place:
         place.code()
-        bare, peer = place.bare(), _devcontainer(place)
-        ours: list[Timed] = []
-        others: list[Timed] = []
-        peers: list[Timed] = []
-        for _ in range(times * 3):  # what the goals are nearest to, and a machine's noise is greater
-            ours.append(place.code())
-            others.append(place.times(*bare))
-            if peer:
-                try:
-                    peers.append(place.times(*peer))
-                finally:
-                    _remove_devcontainer(place)  # ours is removed by itself, after its end
-    yield from _beside("warm code", ours, others, "compose build, run")
-    if peer:
-        yield from _beside("warm code beside devcontainer", ours, peers, "devcontainer up, exec")
+        peer = _devcontainer(place)
+        takes: list[Callable[[], Timed]] = [place.code, partial(place.times, *place.bare())]
+        takes += [partial(_take_peer, place, peer)] if peer else []
+        ours, others, *peers = in_turns(times * 3, *takes)  # more of them: noise is larger than what is left
+    yield from beside("warm code", ours, others, "compose build, run")
+    for taken in peers:
+        yield from beside("warm code beside devcontainer", ours, taken, "devcontainer up, exec")
 
 
-def _beside(name: str, ours: Sequence[Timed], others: Sequence[Timed], what: str) -> Iterator[Figure]:
+def _take_peer(place: Workplace, peer: tuple[str, ...]) -> Timed:
+    try:
+        return place.times(*peer)
+    finally:
+        _remove_devcontainer(place)  # not timed; `docker compose run --rm` removes its own
+
+
+def beside(name: str, ours: Sequence[Timed], others: Sequence[Timed], what: str) -> Iterator[Figure]:
+    """Compare runs to their first instruction, and to their end."""
     first = [time.first for time in ours], [time.first for time in others]
     total = [time.total for time in ours], [time.total for time in others]
     yield Figure(f"{name}, first instruction", "ratio", first[0], first[1], what)
     yield Figure(f"{name}, return", "ratio", total[0], total[1], what)
 
 
-def _devcontainer(place: SessionSetup) -> tuple[str, ...]:
+def _devcontainer(place: Workplace) -> tuple[str, ...]:
     """Describe an equal container, and return the command that starts the stub in a fresh one.
 
     It builds nothing, and mounts the worktree alone: less than ours does.
@@ -77,7 +77,7 @@ def _devcontainer(place: SessionSetup) -> tuple[str, ...]:
     return ("/bin/sh", "-c", f"{up} && exec {command} exec {where} start-session")
 
 
-def _remove_devcontainer(place: SessionSetup) -> None:
+def _remove_devcontainer(place: Workplace) -> None:
     label = f"label=devcontainer.local_folder={place.root}"
     found = subprocess.run(
         ["docker", "ps", "--all", "--quiet", "--filter", label], check=True, capture_output=True, text=True
@@ -86,7 +86,7 @@ def _remove_devcontainer(place: SessionSetup) -> None:
 
 
 def cold(times: int) -> Iterator[Figure]:
-    """A model that thinks, and a layer that takes as long: each by itself, and both at once."""
+    """Time a model that takes its time, a layer that takes as long to build, and both in one run."""
     with workplace(thinking=THINKING) as place:
         place.code()
         number = 0
@@ -116,18 +116,30 @@ def cold(times: int) -> Iterator[Figure]:
 def at_once(times: int) -> Iterator[Figure]:
     """Several plans of one repository at the same time."""
     with workplace() as place:
-        names = [f"plan-{number}" for number in range(max(AT_ONCE))]
-        for name in names:
-            place.add_plan(name)
-            place.code(name)
+        names = carried_out(place, max(AT_ONCE))
         for count in AT_ONCE:
-            ours = [(LW_CODER, "code", name) for name in names[:count]]
             others = [place.bare(name) for name in names[:count]]
-            mine, bare = in_turns(times, partial(_together, place, ours), partial(_together, place, others))
+            takes = partial(all_at_once, place, names[:count]), partial(_together, place, others)
+            repeats = times * 3 if count == max(AT_ONCE) else times
+            mine, bare = in_turns(repeats, *takes)
             yield Figure(f"{count} at once", "ratio", mine, bare, "as many compose build, run")
 
 
-def _together(place: SessionSetup, commands: Sequence[Sequence[str]]) -> float:
+def carried_out(place: Workplace, count: int) -> list[str]:
+    """Add plans and carry each out once, so that their prompts are known; return their ids."""
+    names = [f"plan-{number}" for number in range(count)]
+    for name in names:
+        place.add_plan(name)
+        place.code(name)
+    return names
+
+
+def all_at_once(place: Workplace, plans: Sequence[str]) -> float:
+    """Time `lw_coder code` of several plans at the same time, to the end of the last."""
+    return _together(place, [(place.lw_coder, "code", plan) for plan in plans])
+
+
+def _together(place: Workplace, commands: Sequence[Sequence[str]]) -> float:
     began = time.perf_counter()
     children = [place.starts(command) for command in commands]
     for child in children:
@@ -139,29 +151,30 @@ def _together(place: SessionSetup, commands: Sequence[Sequence[str]]) -> float:
 
 
 def memory(times: int) -> Iterator[Figure]:
-    """What the command itself holds in memory while its session runs; docker's client is told apart."""
+    """Look at the memory of the command itself while its session runs; docker's client counts separately."""
     with workplace() as place:
         place.code()
         (place.root / f".lw_coder/worktrees/{PLAN_ID}/linger").touch()
-        held = [_held_during_a_session(place) for _ in range(times)]
-        bare = [_held_by_python() for _ in range(times)]
-    resident = [sample.resident for sample in held]
-    yield Figure("memory during a session", "difference", resident, bare, "python -c 'time.sleep'", "MiB")
+        takes = partial(_held_during_a_session, place), _held_by_python
+        held, bare = in_turns(times, *takes)
+    resident, bare_resident = [one.resident for one in held], [one.resident for one in bare]
+    beside = "python -c 'time.sleep'"
+    yield Figure("memory during a session", "difference", resident, bare_resident, beside, "MiB")
     yield Figure("the same, its share of what is shared", "figure", [one.share for one in held], unit="MiB")
     yield Figure("docker's client beside it", "figure", [one.client for one in held], unit="MiB")
 
 
 @dataclass(frozen=True)
 class Held:
-    """MiB that lw_coder's processes have resident, their proportional share, and what docker's client has."""
+    """MiB that processes have resident, their proportional share, and what docker's client has resident."""
 
     resident: float
-    share: float
-    client: float
+    share: float = 0
+    client: float = 0
 
 
-def _held_during_a_session(place: SessionSetup) -> Held:
-    child = place.starts((LW_CODER, "code", PLAN_ID))
+def _held_during_a_session(place: Workplace) -> Held:
+    child = place.starts((place.lw_coder, "code", PLAN_ID))
     child.expect(b"FIRST:")
     family = list(_family(child.pid or 0))
     own = [pid for pid in family if pid == child.pid or "docker" not in _name(pid)]
@@ -177,7 +190,7 @@ def _held_during_a_session(place: SessionSetup) -> Held:
     return held
 
 
-def _containers(place: SessionSetup) -> list[str]:
+def _containers(place: Workplace) -> list[str]:
     mounts = f"volume={place.root}/.lw_coder/worktrees/{PLAN_ID}"
     listed = subprocess.run(
         ["docker", "ps", "--quiet", "--filter", mounts], check=True, capture_output=True, text=True
@@ -185,11 +198,11 @@ def _containers(place: SessionSetup) -> list[str]:
     return listed.stdout.split()
 
 
-def _held_by_python() -> float:
+def _held_by_python() -> Held:
     process = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(60)"])
     time.sleep(0.5)
     try:
-        return _mib(process.pid, "Rss")
+        return Held(_mib(process.pid, "Rss"))
     finally:
         process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""Starts of the command line that do next to nothing, beside a bare python's."""
+"""Commands that do next to nothing, compared with the start of a bare Python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import LW_CODER, PYTHON, SessionSetup, seconds, workplace
+from benchmarks.workplace import LW_CODER, PYTHON, Workplace, seconds, workplace
 from tests.support.sample_repository import PLAN_ID
 
 BARE = (PYTHON, "-c", "pass")
@@ -17,7 +17,7 @@ STORED_RUNS = 1000
 
 
 def measure(times: int) -> Iterator[Figure]:
-    """Take each figure many times: one takes no time."""
+    """Time each command often: one start takes little time."""
     with workplace() as place:
         place.code()
         _store_runs(place)
@@ -37,14 +37,14 @@ def measure(times: int) -> Iterator[Figure]:
 
 
 def _require(start: tuple[tuple[str, ...], Mapping[str, str]], cwd: Path, word: str, lines: int) -> None:
-    """See that a start does what it is timed for."""
+    """Check that a command does what it is timed for."""
     command, env = start
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=env, cwd=cwd)
     if sum(word in line for line in done.stdout.splitlines()) < lines:
         raise RuntimeError(f"{command}: printed {done.stdout[:500]!r}")
 
 
-def _store_runs(place: SessionSetup) -> None:
+def _store_runs(place: Workplace) -> None:
     run = place.newest_run()
     for number in range(STORED_RUNS):
         name = f"20250{number // 500 + 1}{number // 24 % 20 + 1:02}T{number % 24:02}{number % 60:02}00Z"

@@ -23,12 +23,12 @@ from tests.support.shell_agent import shell_agent
 PYTHON = sys.executable
 LW_CODER = str(Path(PYTHON).with_name("lw_coder"))
 
-# In the place of droid: it says when its first instruction ran. Where the worktree says so, it stays a while.
+# It replaces droid: it prints when its first instruction ran. If the worktree has a file "linger", it waits.
 _STUB = r"#!/bin/sh\ndate +FIRST:%s.%N\n[ -e /workspace/linger ] && sleep 30\nexit 0\n"
 _DOCKERFILE = f"""FROM lw_coder_droid:latest
 RUN printf '%b' '{_STUB}' > "$(command -v start-session)"\
 """
-# What a machine may have set that is no part of what is measured.
+# Variables that a machine may have set, and that would change what is measured.
 _LEFT_OUT = ("OPENROUTER_", "FACTORY_", "GIT_", "COMPOSE_", "BUILDX_", "PYTHON", "XDG_")
 
 
@@ -41,15 +41,16 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class SessionSetup:
-    """A sample repository with a home of its own."""
+class Workplace:
+    """A sample repository with a home of its own, and the lw_coder that works in it."""
 
     sample: SampleRepository
     home: Path
+    lw_coder: str = LW_CODER
 
     @property
     def root(self) -> Path:
-        """The repository's."""
+        """The repository's root."""
         return self.sample.root
 
     @property
@@ -83,7 +84,7 @@ class SessionSetup:
 
     def code(self, plan: str = PLAN_ID) -> Timed:
         """Time `lw_coder code`."""
-        return self.times(LW_CODER, "code", plan)
+        return self.times(self.lw_coder, "code", plan)
 
     def bare(self, plan: str = PLAN_ID) -> tuple[str, ...]:
         """The very compose file of a plan's newest run, built and run as a person would."""
@@ -117,12 +118,12 @@ def finish(child: pexpect.spawn[bytes]) -> None:
 
 
 @contextmanager
-def workplace(thinking: float = 0.0) -> Iterator[SessionSetup]:
-    """Make one, with a model that thinks for so many seconds; nothing of it is left."""
+def workplace(thinking: float = 0.0, lw_coder: str = LW_CODER) -> Iterator[Workplace]:
+    """Make a workplace whose model answers after `thinking` seconds, and remove all of it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="lw_coder-bench-"))
     try:
         with ScriptedModel(shell_agent([], thinking=thinking), host=bridge_address()) as model:
-            place = SessionSetup(make_sample_repository(folder / "repository"), folder / "home")
+            place = Workplace(make_sample_repository(folder / "repository"), folder / "home", lw_coder)
             (place.home / "tmp").mkdir(parents=True)
             place.sample.write_env(model.base_url)
             place.set_dockerfile()
@@ -134,8 +135,8 @@ def workplace(thinking: float = 0.0) -> Iterator[SessionSetup]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_images(place: SessionSetup) -> None:
-    """Remove what the runs name: the image's name, and each image that a changed layer made."""
+def _remove_images(place: Workplace) -> None:
+    """Remove the images that the runs name: the repository's tag, and one for each changed layer."""
     texts = [path.read_text(encoding="utf-8") for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")]
     named = {line.split()[-1] for text in texts for line in text.splitlines() if "image: " in line}
     named.discard("lw_coder_droid:latest")

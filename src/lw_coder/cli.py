@@ -1,4 +1,4 @@
-"""The door: what can be typed. A command's module is imported when it is called, never before."""
+"""The command line. A command's module is imported only when the command is called."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _complete_run(context: click.Context, parameter: click.Parameter, typed: str
 
 
 def _help_width() -> int:
-    """Return what click would by `shutil`, whose import takes longer than the help's text."""
+    """Return the same width as click, without `shutil`, whose import takes longer than printing the help."""
     try:
         columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
     except (ValueError, OSError):
@@ -50,11 +50,11 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width(
 @click.group(context_settings=CONTEXT)
 @click.version_option(__version__)
 @click.option(
-    "--debug", is_flag=True, help="With an error, show where it arose: types and stacks, no values."
+    "--debug", is_flag=True, help="On an error, show where it occurred: types and stacks, no values."
 )
 @click.pass_context
 def cli(context: click.Context, *, debug: bool) -> None:
-    """Carry out Markdown plans with a coding agent, in a container that leaves a replayable spec."""
+    """Carry out Markdown plans with a coding agent, in a container that can be replayed."""
     if debug:
         from lw_coder.foundation.traces import trace_shown
 
@@ -72,10 +72,11 @@ _DELETIONS = "move the branch although commits delete files that the session's w
     help=f"Start although an earlier session left a merge or the like unfinished, and {_DELETIONS}.",
 )
 def code(plan: str, *, yes: bool) -> int:
-    """Carry out PLAN, a plan file or the id of one in .lw_coder/tasks.
+    """Carry out PLAN, a plan file or a plan id.
 
-    Prompts are written for it, the images are built, and droid works in the plan's own worktree
-    with you at the terminal. Leave with Ctrl+C twice; its commits are then on lw/task/<plan_id>.
+    A plan id is looked up in .lw_coder/tasks. Generates the prompts, builds the images, and runs
+    droid in the plan's own worktree, in your terminal. Press Ctrl+C twice to leave; the commits are
+    then on lw/task/<plan_id>.
     """
     probe = _probe(asks_compose=False)
     from lw_coder.commands.code import run_code_command
@@ -85,21 +86,21 @@ def code(plan: str, *, yes: bool) -> int:
 
 @cli.command()
 @click.argument("file", required=False)
-@click.option("--text", help="The idea itself, instead of a FILE.")
+@click.option("--text", help="The idea, instead of a FILE.")
 @click.option(
     "--tool",
     type=click.Choice(["droid"]),
     default="droid",
     show_default=True,
     expose_value=False,
-    help="The agent; droid is the only one.",
+    help="The agent; only droid is available.",
 )
 def plan(file: str | None, text: str | None) -> int:
-    """Turn an idea into a plan, in a session with you.
+    """Turn an idea into a plan, in an interactive session.
 
-    FILE holds the idea, or --text is it; with neither, droid asks you. It works in a temporary worktree
-    of HEAD, and writes plans into .lw_coder/tasks. Leave with Ctrl+C twice; each plan is then checked,
-    and what to type next is shown.
+    Give the idea in FILE or with --text; otherwise droid asks for it. It works in a temporary worktree
+    of HEAD and writes plans into .lw_coder/tasks. Press Ctrl+C twice to leave; each plan is then
+    validated, and the next command is shown.
     """
     if file is not None and text is not None:
         raise click.UsageError("give a FILE or --text, not both")
@@ -117,9 +118,10 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @cli.command()
 @AS_JSON
 def doctor(*, as_json: bool) -> int:
-    """Look whether all is there that a session needs, and what was left lying about.
+    """Check that everything a session needs is in place.
 
-    Changes nothing. What is wrong is said with what to do, and the exit code is then 1.
+    Also finds what earlier sessions left behind. Changes nothing. Each problem is shown with a remedy,
+    and the exit code is then 1.
     """
     probe = _probe(asks_compose=True)
     from lw_coder.commands.doctor import doctor_command
@@ -129,14 +131,14 @@ def doctor(*, as_json: bool) -> int:
 
 @cli.group()
 def runs() -> None:
-    """Look at the runs of this repository, and take from them."""
+    """List, show, import and export the runs of this repository."""
 
 
 @runs.command("list")
 @click.argument("plan_id", required=False, shell_complete=_complete_run)
 @AS_JSON
 def list_(plan_id: str | None, *, as_json: bool) -> int:
-    """List the runs, of PLAN_ID or of all plans, oldest first."""
+    """List the runs of PLAN_ID, or of all plans, oldest first."""
     from lw_coder.commands.runs import list_command
 
     return list_command(_here(), plan_id, as_json=as_json)
@@ -146,7 +148,10 @@ def list_(plan_id: str | None, *, as_json: bool) -> int:
 @click.argument("run", shell_complete=_complete_run)
 @AS_JSON
 def show(run: str, *, as_json: bool) -> int:
-    """Show RUN: <plan_id>/<time>, its time alone, or a plan's id for its newest."""
+    """Show a run.
+
+    RUN is <plan_id>/<time>, only the time, or a plan's id for its newest run.
+    """
     from lw_coder.commands.runs import show_command
 
     return show_command(_here(), run, as_json=as_json)
@@ -156,7 +161,7 @@ def show(run: str, *, as_json: bool) -> int:
 @click.argument("run", shell_complete=_complete_run)
 @click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
 def import_(run: str, *, yes: bool) -> int:
-    """Bring home what was committed in RUN: when a replay has ended, or after a crash."""
+    """Import the commits of RUN, after a replay or a crash."""
     from lw_coder.commands.runs import import_command
 
     return import_command(_here(), run, yes=yes)
@@ -165,7 +170,10 @@ def import_(run: str, *, yes: bool) -> int:
 @runs.command()
 @click.argument("plan_id", required=False, shell_complete=_complete_run)
 def export(plan_id: str | None) -> int:
-    """Print each run's inputs, outputs and outcome as JSON Lines, for an optimiser such as GEPA."""
+    """Print the runs as JSON Lines, for an optimiser such as GEPA.
+
+    Each line has the inputs, outputs and result of a run.
+    """
     from lw_coder.commands.runs import export_command
 
     return export_command(_here(), plan_id)
@@ -173,11 +181,11 @@ def export(plan_id: str | None) -> int:
 
 def main() -> None:
     """Run the command line and exit with its ExitCode."""
-    gc.set_threshold(200_000)  # a start makes much that stays, and little that a collection could free
+    gc.set_threshold(200_000)  # a start creates many objects that live on, and few that could be freed
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)  # so that `finally` runs: containers and partial folders go
+        signal.signal(number, _end)  # so that `finally` runs and removes containers and partial folders
     code = _exit_code()
-    gc.freeze()  # at its end the interpreter would look through all that is left; it goes with the process
+    gc.freeze()  # else the interpreter scans all objects at exit, only to free them with the process
     sys.exit(code)
 
 
@@ -190,13 +198,15 @@ def _exit_code() -> int:
         error.show()
         return ExitCode.USAGE
     except LwCoderError as error:
-        line = printable(f"{error.message}; {error.remedy}")  # a file's name can hold what steers a terminal
+        line = printable(
+            f"{error.message}; {error.remedy}"
+        )  # a file's name can contain terminal control characters
         click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
         return ExitCode.ERROR
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the one boundary: whatever else it is, it is a bug of ours
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: anything else is a bug
         return _report_bug(error)
 
 
@@ -212,7 +222,7 @@ def _report_bug(error: Exception) -> int:
 
 
 def _probe(*, asks_compose: bool) -> EngineProbe:
-    """Ask docker first of all: it answers while a command's module is imported."""
+    """Query docker first: it answers while the command's module is imported."""
     from lw_coder.containers.docker_command import EngineProbe
 
     return EngineProbe(asks_compose=asks_compose)

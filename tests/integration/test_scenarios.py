@@ -409,7 +409,7 @@ def _(execution: Execution, sample: SampleRepository, model: ScriptedModel) -> N
 @then("it logs guidance for configuring OpenRouter credentials")
 def _(execution: Execution) -> None:
     shown = " ".join(execution.terminal.text.split())
-    assert "error: OPENROUTER_API_KEY: is not set, neither in .env nor in the environment" in shown
+    assert "error: OPENROUTER_API_KEY: is set neither in .env nor in the environment" in shown
     assert "put OPENROUTER_API_KEY=<your key from openrouter.ai/keys> into .env" in shown
 
 

@@ -12,7 +12,7 @@ from lw_coder.cli import cli
 PAGE = Path(__file__).parents[2] / "docs/reference/cli.md"
 _HEAD = """# Commands
 
-Made from the commands themselves by `nox -s cli_reference`; a test compares. Diagnostics go to stderr,
+Generated from the commands by `nox -s cli_reference`; a test compares. Diagnostics go to stderr,
 results to stdout. The README has the exit codes.
 """
 

@@ -94,7 +94,9 @@ def test_no_terminal() -> None:
     result = lw_coder("code", "a-plan")
     assert (result.returncode, result.stdout) == (ExitCode.ERROR, "")
     (line,) = result.stderr.splitlines()
-    assert line == ("error: there is no terminal, and the session needs one; type the command in a terminal")
+    assert line == (
+        "error: there is no terminal, and the session is interactive; run the command in a terminal"
+    )
 
 
 def test_an_expected_error_is_one_line() -> None:

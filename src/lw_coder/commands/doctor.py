@@ -103,7 +103,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
     if repository:
         config = seen.look("config.toml", lambda: load_config(repository.root), _config_told)
         if engine and config and config.allow_hosts is not None:
-            seen.look("allow_hosts", lambda: require_isolation(engine.version), lambda _: "can be kept")
+            seen.look("allow_hosts", lambda: require_isolation(engine.version), lambda _: "supported")
         environment = _examine_environment(seen, repository, config) if config else None
         if engine and environment and (env_file := environment.env_file):
             values = environment.values
@@ -114,7 +114,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
             )
         seen.look("runs", lambda: _not_home(repository), _runs_told)
         seen.look("worktrees", lambda: _half_made(repository), _half_made_told)
-        seen.look("planted", lambda: _planted(repository), _planted_told)
+        seen.look("nested repositories", lambda: _planted(repository), _planted_told)
     if repository and engine:
         seen.look("leftovers", lambda: _leftovers(repository), _leftovers_told)
     return seen.findings
@@ -134,7 +134,9 @@ def _examine_environment(
         "code.Dockerfile", lambda: images.read_build_files(root, env_file), lambda _: str(images.DOCKERFILE)
     )
     seen.look(
-        "certificates", lambda: config.find_ca_bundle(root, os.environ), lambda path: str(path or "the usual")
+        "certificates",
+        lambda: config.find_ca_bundle(root, os.environ),
+        lambda path: str(path or "the defaults"),
     )
     if environment:
         values = environment.values
@@ -164,7 +166,7 @@ def _variables_told(environment: SessionEnvironment) -> str:
 
 def _ignored_told(env_file: Path, *, is_ignored: bool) -> str | Finding:
     if is_ignored:
-        return f"{env_file.name} stays out of git"
+        return f"{env_file.name} is ignored by git"
     remedy = f"add {env_file.name} to .gitignore; where it is tracked: git rm --cached, and change the keys"
     return Finding("env file", f"{env_file}: git does not ignore it, and would commit its keys", remedy)
 
@@ -211,8 +213,8 @@ def _planted(repository: git.Repository) -> list[str]:
 
 def _planted_told(notes: Sequence[str]) -> str | Finding:
     if not notes:
-        return "no repositories among the plans, nor in their worktrees"
-    return Finding("planted", "; ".join(notes), "look at each without git, and remove it")
+        return "none among the plans or in their worktrees"
+    return Finding("nested repositories", "; ".join(notes), "inspect each without git, and remove it")
 
 
 def _leftovers(repository: git.Repository) -> Leftovers:
@@ -223,12 +225,12 @@ def _leftovers_told(left: Leftovers) -> str | Finding:
     if not left:
         return "no session has left a container or a network"
     parts = (
-        (len(left.sessions), "ended container(s) that hold the variables' values"),
+        (len(left.sessions), "stopped container(s) that contain the variables' values"),
         (len(left.proxies), "idle proxy container(s)"),
         (len(left.networks), "unused network(s)"),
     )
     told = ", ".join(f"{count} {what}" for count, what in parts if count)
-    return Finding("leftovers", f"{told}, of replays or of an lw_coder that was killed", left.removal)
+    return Finding("leftovers", f"{told}, left by replays or by an lw_coder that was killed", left.removal)
 
 
 def _print(findings: Sequence[Finding]) -> None:

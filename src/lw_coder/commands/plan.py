@@ -122,14 +122,14 @@ def read_idea(file: str | None, text: str | None) -> str | None:
         return None
     idea = _read_idea_file(Path(file)) if file is not None else text
     if not idea or not idea.strip():
-        raise IdeaError(f"{file or '--text'}: is empty", "write what is to be planned")
+        raise IdeaError(f"{file or '--text'}: is empty", "write what to plan")
     return idea
 
 
 def _read_idea_file(path: Path) -> str:
     name = printable(str(path))
     if not path.is_file():
-        problem = "is not a file" if path.exists() else "there is no such file"
+        problem = "is not a file" if path.exists() else "file not found"
         raise IdeaError(f"{name}: {problem}", "name a text file, or give the idea itself with --text")
     try:
         return path.read_bytes().decode("utf-8-sig")

@@ -45,7 +45,7 @@ def validate_plans(repository: git.Repository, changes: Changes) -> list[Written
     touched = [name for name in (*changes.new, *changes.changed) if name not in changes.odd]
     names = [name for name in touched if name.endswith(".md")]
     if len(names) > MOST_SHOWN:
-        warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and not looked at")
+        warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and were not validated")
     return [_validate(repository, repository.root / TASKS_FOLDER / name) for name in names[:MOST_SHOWN]]
 
 
@@ -80,14 +80,14 @@ def report_nested_repositories(tasks: Path) -> None:
 
 def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) -> None:
     """Say what changed in the tasks folder, what is dangerous first, and what can be typed next."""
-    for name in _first(changes.odd, "names that are no plain files"):
-        warn(f"{_shown(TASKS_FOLDER / name)}: is no plain file; look where it leads, and remove it")
+    for name in _first(changes.odd, "entries that are not regular files"):
+        warn(f"{_shown(TASKS_FOLDER / name)}: is not a regular file; inspect and remove it")
     for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
         _report_touched(setup, name, "removed" if name in changes.removed else "changed")
     for name in _first([name for name in changes.new if not name.endswith(".md")], "new files"):
         say(f"File:     {_shown(TASKS_FOLDER / name)}")
     if not changes.is_complete:
-        warn(f"{TASKS_FOLDER}: the session left more in it than is looked at; look through it yourself")
+        warn(f"{TASKS_FOLDER}: the session left more files than lw_coder checks; check the folder yourself")
     for plan in plans:
         _report_plan(setup, plan)
     if not plans:
@@ -97,7 +97,7 @@ def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) ->
 def _first(names: Sequence[str], what: str) -> Sequence[str]:
     """Return as many as are shown; say how many more there are."""
     if len(names) > MOST_SHOWN:
-        warn(f"{len(names) - MOST_SHOWN} more {what} are in {TASKS_FOLDER}")
+        warn(f"{TASKS_FOLDER}: {len(names) - MOST_SHOWN} more {what}")
     return names[:MOST_SHOWN]
 
 
@@ -105,7 +105,7 @@ def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) 
     """Say what was kept of the plans that the session wrote beside the tasks folder."""
     for name in stray.kept[:MOST_SHOWN]:
         kept = (run.folder / KEPT / name).relative_to(repository.root)
-        warn(f"{_shown(Path(name))}: written outside of {TASKS_FOLDER}; it is kept as {_shown(kept)}")
+        warn(f"{_shown(Path(name))}: was written outside {TASKS_FOLDER}; a copy is kept as {_shown(kept)}")
     more = len(stray.kept[MOST_SHOWN:]) + stray.lost
     if more:
         warn(f"{more} more Markdown files were written there; {stray.lost} of them could not be kept")
@@ -113,7 +113,7 @@ def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) 
 
 def _report_touched(setup: SessionSetup, name: str, what: str) -> None:
     root, copy = setup.context.repository.root, setup.run.folder / ORIGINALS / name
-    kept = f"as it was: {_shown(copy.relative_to(root))}" if copy.is_file() else "it was too large for a copy"
+    kept = f"original: {_shown(copy.relative_to(root))}" if copy.is_file() else "it was too large to copy"
     warn(f"{_shown(TASKS_FOLDER / name)} was {what} during the session; {kept}")
 
 

@@ -41,7 +41,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     """Print one run: its record, or where everything is and how it is replayed.
 
     Raises:
-        RunError: there is no such run, or its record is damaged.
+        RunError: no such run, or its record is damaged.
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
@@ -55,7 +55,10 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     if record.get("kind") != "plan":  # its worktree was a temporary one
         click.echo(f"{'replay:':9} docker compose -f {folder}/compose.yml run --rm droid")
     if has_pending(repository, run):
-        warn(f"it has commits that are not in the repository; lw_coder runs import {run.identity}")
+        warn(
+            "the run has commits that are not in the repository; to import them, type: "
+            f"lw_coder runs import {run.identity}"
+        )
     return ExitCode.OK
 
 
@@ -68,7 +71,7 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
         yes: move the branch also to commits that delete files which the session did not have.
 
     Raises:
-        RunError: there is no such run, or a session is at work on its plan.
+        RunError: no such run, or a session is at work on its plan.
         SessionError: a replay is, or a session of `plan`, or one whose lw_coder was killed.
     """
     repository = find_repository(start)
@@ -82,11 +85,11 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
     for note in imported.notes:
         warn(note)
     if imported.problem:
-        raise RunError(f"{run.identity}: {imported.problem}", "replay the run, and correct it in there")
+        raise RunError(f"{run.identity}: {imported.problem}", "replay the run, and correct it there")
     for ref in imported.refs:
-        say(f"Here now: {printable(ref)}")
+        say(f"Imported: {printable(ref)}")
     if not imported.refs:
-        say("There is nothing new in it.")
+        say("There is nothing to import.")
     return ExitCode.OK
 
 
@@ -114,11 +117,9 @@ def find_run(root: Path, name: str) -> Run:
     found = [run for run in runs if run.name == time and plan_id in {"", run.plan_id}]
     newest = [run for run in runs if run.plan_id == name][-1:]
     if len(found) > 1:
-        raise RunError(
-            f"{name}: more than one run is of that time", "put the plan's id and a slash before it"
-        )
+        raise RunError(f"{name}: more than one run has this time", "put the plan's id and a slash before it")
     if not found and not newest:
-        raise RunError(f"{printable(name)}: there is no such run", "`lw_coder runs list` shows their names")
+        raise RunError(f"{printable(name)}: no such run", "`lw_coder runs list` shows all runs")
     return (found or newest)[0]
 
 

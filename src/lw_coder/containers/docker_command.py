@@ -152,7 +152,7 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
         raise disk_error(log, error) from error
     if build.returncode != 0:
         reason = printable(_last_word(lines))
-        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the whole of it")
+        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
 
 
 def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:

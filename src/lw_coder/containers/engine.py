@@ -104,9 +104,7 @@ def _asked() -> Iterator[None]:
     try:
         yield
     except ClientNotFoundError:
-        raise EngineError(
-            "docker: there is no such command", "install Docker Engine with Compose v2"
-        ) from None
+        raise EngineError("docker: command not found", "install Docker Engine with Compose v2") from None
     except DockerException as error:
         raise _no_answer(_reason(error)) from None
 
@@ -155,7 +153,7 @@ def require_isolation(version: str) -> None:
     match = re.match(r"\d+", version)
     if match is None or int(match[0]) < MIN_ISOLATING:
         raise EngineError(
-            f".lw_coder/config.toml: allow_hosts: Docker Engine {version} cannot keep a network from "
+            f".lw_coder/config.toml: allow_hosts: Docker Engine {version} cannot isolate a network from "
             "the host",
             f"install {MIN_ISOLATING} or later, or remove allow_hosts from .lw_coder/config.toml",
         )
@@ -227,8 +225,8 @@ def _compare(env_file: Path, values: Mapping[str, str], read: Mapping[str, str |
         # `config` doubles each dollar, so that its output can be read again.
         if (read.get(name) or "").replace("$$", "$") != value:
             raise EnvironmentFileError(
-                f"{env_file.name}: {name}: Docker Compose reads another value than is meant",
-                f"put it between single quotes: {name}='...'",
+                f"{env_file.name}: {name}: Docker Compose reads a different value",
+                f"put it in single quotes: {name}='...'",
             )
 
 
@@ -373,7 +371,7 @@ def remove_containers_with(labels: Mapping[str, str | None]) -> None:
         remove_containers(found)
     if found := containers_with(labels):
         short = found[0].id[:12]
-        raise EngineError(f"container {short} is not removed", f"type: docker rm --force {short}")
+        raise EngineError(f"container {short} could not be removed", f"type: docker rm --force {short}")
 
 
 def container_log(container: str) -> str:
@@ -414,7 +412,7 @@ def ensure_volume(name: str) -> None:
             docker.volume.create(name)
     except DockerException as error:
         raise EngineError(
-            f"the volume {name} could not be made: {_reason(error)}", "correct docker_run_args"
+            f"the volume {name} could not be created: {_reason(error)}", "correct docker_run_args"
         ) from None
 
 

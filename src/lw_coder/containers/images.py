@@ -116,8 +116,8 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
         known = None  # others build here too: look again
     # An image that carries another base's label has another person's home and user in it.
     raise EngineError(
-        f"{tag}: starts from another base image than this user's {BASE_TAG}",
-        f"let {DOCKERFILE} start FROM {BASE_TAG}; if it does, others build here too: try again",
+        f"{tag}: is not based on this user's {BASE_TAG}",
+        f"start {DOCKERFILE} with FROM {BASE_TAG}; if it does, another user is building too: try again",
     )
 
 
@@ -171,7 +171,7 @@ def _ensure_base(folder: Path, log: Path) -> str:
     builds = 0
     while (base := _current(engine.find_image(BASE_TAG))) is None:
         if builds == _ATTEMPTS:
-            raise EngineError(f"{BASE_TAG}: others replace it time and again", "wait a moment and try again")
+            raise EngineError(f"{BASE_TAG}: other users keep replacing it", "wait a moment and try again")
         say(f"Image: building {BASE_TAG}, which is missing or out of date (log: {log})")
         _build_base(folder, log)
         builds += 1
@@ -223,8 +223,8 @@ def _read(path: Path, name: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        remedy = f"create it; FROM {BASE_TAG} alone will do"
-        raise ConfigError(f"{name}: there is no such file", remedy) from None
+        remedy = f"create it; the line FROM {BASE_TAG} is enough"
+        raise ConfigError(f"{name}: file not found", remedy) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}: cannot be read: {type(error).__name__}", "check the file") from error
 

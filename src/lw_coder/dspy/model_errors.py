@@ -23,18 +23,18 @@ _UNKNOWN: _Text = (
     "check OPENROUTER_MODEL, and that OPENROUTER_BASE_URL ends with the version, such as /api/v1",
 )
 _TOO_LONG: _Text = (
-    "takes no prompt as long as this plan",
+    "does not accept a prompt as long as this plan",
     "shorten the plan, or set OPENROUTER_MODEL to another",
 )
 _REJECTED: _Text = ("rejected the request", "check that OPENROUTER_MODEL names a chat model of that server")
 _BUSY: _Text = ("limits the rate of requests", "wait a minute and run the command again")
 _BROKEN: _Text = (
     "failed on its side",
-    "run the command again in some minutes; if it stays so, set OPENROUTER_MODEL to another model",
+    "run the command again in a few minutes; if it still fails, set OPENROUTER_MODEL to another model",
 )
 _SILENT: _Text = (
     "did not answer in time",
-    "run the command again; if it stays so, check OPENROUTER_BASE_URL, or set a faster OPENROUTER_MODEL",
+    "run the command again; if it still fails, check OPENROUTER_BASE_URL, or set a faster OPENROUTER_MODEL",
 )
 _UNREACHABLE: _Text = (
     "could not be reached, or dropped the connection",
@@ -45,7 +45,7 @@ _NOT_A_MODEL: _Text = (
     "check OPENROUTER_BASE_URL: it must be an OpenAI-compatible endpoint, such as one that ends with /api/v1",
 )
 _SETTINGS: _Text = (
-    "cannot be asked with these settings",
+    "cannot be called with these settings",
     "check OPENROUTER_API_KEY, OPENROUTER_MODEL and OPENROUTER_BASE_URL",
 )
 
@@ -87,7 +87,7 @@ def unusable(fault: str, attempts: int, access: ModelAccess) -> PromptError:
     return PromptError(
         f"the language model {access.model} gave no usable prompts: {attempts} answers, and the last {fault}",
         "set another OPENROUTER_MODEL, or simplify the plan; "
-        "if answers are empty, check that OPENROUTER_BASE_URL is no redirect",
+        "if answers are empty, check that OPENROUTER_BASE_URL is not a redirect",
     )
 
 

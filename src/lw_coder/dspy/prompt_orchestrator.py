@@ -120,10 +120,10 @@ def load_program(state: Path | None) -> CodePromptProgram:
         program.load(state)
         program.dump_state()  # demos are read no earlier, and damaged ones fail there
     except _BROKEN_STATE as error:
-        reason = getattr(error, "strerror", None) or "it is no saved state of this program"
+        reason = getattr(error, "strerror", None) or "it is not a saved state of this program"
         problem = PromptError(
             f"{state}: cannot be loaded as the prompt program: {reason}",
-            "name a .json file that CodePromptProgram.save wrote, or leave it out",
+            "use a .json file that CodePromptProgram.save wrote, or remove the setting",
         )
     else:
         program.generate.lm = None  # a model named in a file would be asked with the person's key

@@ -57,8 +57,8 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
             raise _unusable(path, error) from error
         if not is_ours:
             raise RunError(
-                f"{plan_id}: a session is already at work on this plan{_told(holder)}",
-                "leave that session first, or wait for its end",
+                f"{plan_id}: a session is already running on this plan{_told(holder)}",
+                "leave that session first, or wait until it ends",
             )
         stack.callback(holder.unlink, missing_ok=True)
         yield

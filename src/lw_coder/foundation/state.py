@@ -13,7 +13,7 @@ from lw_coder.foundation.traces import trace
 
 APP = "lw_coder"
 
-_FOLDER_REMEDY = "correct its owner and permissions, or set XDG_STATE_HOME to a folder of yours"
+_FOLDER_REMEDY = "correct its owner and permissions, or set XDG_STATE_HOME to another folder"
 
 
 def prompt_cache_folder() -> Path:
@@ -36,9 +36,11 @@ def _private(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StateError(f"{error.filename or folder}: cannot be made: {reason}", _FOLDER_REMEDY) from error
+        raise StateError(
+            f"{error.filename or folder}: cannot be created: {reason}", _FOLDER_REMEDY
+        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):  # of root, after one `sudo lw_coder`
-        raise StateError(f"{folder}: is not yours to write", _FOLDER_REMEDY)
+        raise StateError(f"{folder}: is not writable", _FOLDER_REMEDY)
     return folder
 
 

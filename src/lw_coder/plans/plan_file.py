@@ -96,7 +96,7 @@ def find_plan(root: Path, name: str) -> Path:
     """Find the file that `name` means: a path, or the id of a plan in the repository's tasks folder.
 
     Raises:
-        PlanError: there is no such file and no plan of that id, or more than one.
+        PlanError: file not found and no plan with that id, or more than one.
     """
     path = Path(name)
     try:
@@ -110,11 +110,11 @@ def find_plan(root: Path, name: str) -> Path:
         raise PlanError(f"{printable(name)}: is a folder, not a plan", "name a Markdown file or a plan id")
     if not matches:
         raise PlanError(
-            f"{printable(name)}: no such file, and no plan of that id in {TASKS_FOLDER}/",
+            f"{printable(name)}: no such file, and no plan with that id in {TASKS_FOLDER}/",
             f"name a plan file, or one of the ids in {TASKS_FOLDER}/",
         )
     if len(matches) > 1:
-        raise PlanError(_duplicate_message(root, name, matches), "give each plan a plan_id of its own")
+        raise PlanError(_duplicate_message(root, name, matches), "give each plan its own plan_id")
     return matches[0]
 
 
@@ -128,7 +128,7 @@ def require_unique_id(root: Path, plan: PlanFile) -> None:
     others = [path for path in plans_with_id(root, plan.metadata.plan_id) if path.resolve() != own]
     if others:
         message = _duplicate_message(root, plan.metadata.plan_id, [plan.path, *others])
-        raise PlanError(message, "give each plan a plan_id of its own")
+        raise PlanError(message, "give each plan its own plan_id")
 
 
 def plans_with_id(root: Path, plan_id: str) -> list[Path]:
@@ -187,7 +187,7 @@ def _plan_id_of(path: Path) -> str | None:
 
 def _duplicate_message(root: Path, plan_id: str, paths: list[Path]) -> str:
     names = ", ".join(_relative(root, path) for path in paths)
-    return f"plan_id: {plan_id!r} stands in more than one plan: {names}"
+    return f"plan_id: {plan_id!r} is used by more than one plan: {names}"
 
 
 def _relative(root: Path, path: Path) -> str:
@@ -200,7 +200,7 @@ def _read_text(path: Path) -> str:
         if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device read for ever
             raise PlanError(f"{path}: is not a file", "name a Markdown file")
         if found.st_size > MAX_PLAN_BYTES:
-            raise PlanError(f"{path}: is longer than a plan can be", "keep it below a megabyte")
+            raise PlanError(f"{path}: is too large for a plan", "keep it below a megabyte")
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise PlanError(f"{path}: is not UTF-8 text", "save the plan as UTF-8") from error
@@ -229,12 +229,12 @@ def _parse_front_matter(path: Path, front: str) -> dict[str, Any]:
     import yaml
 
     if len(front) > _LONGEST_FRONT:  # libyaml would be quicker, and overflows the stack where it is deep
-        raise PlanError(f"{path}: the front matter is too long", "write what is to be done below it")
+        raise PlanError(f"{path}: the front matter is too long", "put the plan itself below it")
     try:
         # BaseLoader makes no numbers or dates of scalars: a sha of digits alone stays text.
         node = yaml.compose(front, yaml.BaseLoader)
         if not isinstance(node, yaml.MappingNode):
-            raise PlanError(f"{path}: the front matter is not a table of keys", _WRITE_KEYS)
+            raise PlanError(f"{path}: the front matter is not a mapping", _WRITE_KEYS)
         _refuse_repeated_keys(path, [key.value for key, _ in node.value])
         return dict(yaml.load(front, yaml.BaseLoader))  # noqa: S506 - BaseLoader makes only text and lists
     except yaml.YAMLError as error:
@@ -242,7 +242,7 @@ def _parse_front_matter(path: Path, front: str) -> dict[str, Any]:
         line = f", line {mark.line + 2}" if mark else ""
         problem = getattr(error, "problem", None) or "a character that YAML does not allow"
         raise PlanError(
-            f"{path}{line}: the front matter is not YAML: {problem}", "correct that line"
+            f"{path}{line}: the front matter is not valid YAML: {problem}", "correct that line"
         ) from error
     except RecursionError as error:
         raise PlanError(f"{path}: the front matter is nested too deeply", _WRITE_KEYS) from error
@@ -253,7 +253,7 @@ def _refuse_repeated_keys(path: Path, keys: list[Any]) -> None:
     for key in keys:
         if str(key) in seen:
             raise PlanError(
-                f"{path}: {_shown_key(key)}: stands twice in the front matter", "keep one of the two"
+                f"{path}: {_shown_key(key)}: appears twice in the front matter", "keep one of the two"
             )
         seen.add(str(key))  # a key can be a list, which is no member of a set
 
@@ -265,9 +265,7 @@ def _metadata(path: Path, front: dict[str, Any], body: str) -> PlanMetadata:
     _check_status(path, front["status"])
     notes = _evaluation_notes(path, front["evaluation_notes"])
     if not body:
-        raise PlanError(
-            f"{path}: there is no plan below the front matter", "write what is to be done, in Markdown"
-        )
+        raise PlanError(f"{path}: there is no plan below the front matter", "write what to do, in Markdown")
     optional = {key: _optional_text(path, key, front[key]) for key in _OPTIONAL if key in front}
     return PlanMetadata(front["plan_id"], front["git_sha"], front["status"], notes, body, **optional)
 
@@ -277,7 +275,7 @@ def _refuse_unknown_and_missing(path: Path, front: dict[str, Any]) -> None:
     for key in front:
         if key not in known:
             raise PlanError(
-                f"{path}: {_shown_key(key)}: unknown key", f"remove it; known are {', '.join(known)}"
+                f"{path}: {_shown_key(key)}: unknown key", f"remove it; known keys: {', '.join(known)}"
             )
     for key in _REQUIRED:
         if key not in front:
@@ -287,12 +285,12 @@ def _refuse_unknown_and_missing(path: Path, front: dict[str, Any]) -> None:
 def _check_id(path: Path, plan_id: Any) -> None:
     if not isinstance(plan_id, str) or not _PLAN_ID.fullmatch(plan_id) or ".." in plan_id:
         raise PlanError(
-            f"{path}: plan_id: {_shown(plan_id)} is not an id",
+            f"{path}: plan_id: {_shown(plan_id)} is not a valid id",
             "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row",
         )
     if plan_id.startswith(".") or plan_id.endswith((".", ".lock")):
         raise PlanError(
-            f"{path}: plan_id: git can make no branch of {_shown(plan_id)}",
+            f"{path}: plan_id: {_shown(plan_id)} is not valid in a branch name",
             "choose one that neither begins nor ends with a dot, and does not end in .lock",
         )
 
@@ -312,13 +310,13 @@ def _check_status(path: Path, status: Any) -> None:
 
 def _evaluation_notes(path: Path, notes: Any) -> tuple[str, ...]:
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-        raise PlanError(f"{path}: evaluation_notes: is not a list of texts", "write a list, or [] for none")
+        raise PlanError(f"{path}: evaluation_notes: is not a list of strings", "write a list, or [] for none")
     return tuple(notes)
 
 
 def _optional_text(path: Path, key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise PlanError(f"{path}: {key}: is not a text", f"write {key} as one line, or remove it")
+        raise PlanError(f"{path}: {key}: is not a string", f"write {key} as one line, or remove it")
     return value
 
 

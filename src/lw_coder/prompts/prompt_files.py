@@ -112,7 +112,7 @@ def validate_droid(name: str, text: str) -> None:
     """Check what droid itself would take silently.
 
     Raises:
-        PromptError: the front matter is not YAML, or name, description, model or tools are wrong.
+        PromptError: the front matter is not valid YAML, or name, description, model or tools are wrong.
     """
     front = _parse(name, _split(name, text).front_matter)
     tools = front.get("tools")
@@ -168,14 +168,16 @@ def _parse(name: str, front_matter: str) -> dict[str, Any]:
     try:
         front = yaml.safe_load(front_matter)
     except yaml.YAMLError as error:
-        raise _broken(name, "its front matter is not YAML") from error
+        raise _broken(name, "its front matter is not valid YAML") from error
     if not isinstance(front, dict):
-        raise _broken(name, "its front matter is not a table of keys")
+        raise _broken(name, "its front matter is not a mapping")
     return front
 
 
 def _broken(name: str, reason: str) -> PromptError:
-    return PromptError(f"{name}.md: is no droid file: {reason}", "reinstall lw_coder, or correct that file")
+    return PromptError(
+        f"{name}.md: is not a droid file: {reason}", "reinstall lw_coder, or correct that file"
+    )
 
 
 def _enclosed(tag: str, text: str) -> str:

@@ -178,7 +178,7 @@ def _pieces(stream: IO[bytes] | None) -> Iterator[str]:
 def git_failed(command: str, result: GitResult) -> GitError:
     """Make one line of a failed call: the first line of its stderr that says something, escaped."""
     found = _meaningful_line(result.stderr) or f"exit status {result.code}"
-    return GitError(f"git {command}: {found}", "correct what git names, then try again")
+    return GitError(f"git {command}: {found}", "correct what git reports, then try again")
 
 
 def shown(text: str) -> str:
@@ -217,7 +217,7 @@ def find_repository(start: Path) -> Repository:
             raise _no_repository(start, outside, asked)
         raise _no_working_tree(outside, is_bare="true" in told)  # it has printed what there is
     if len(told) != len(("format", "is bare", "folder", "root")):
-        raise _unfit_path(outside, "holds a line break")
+        raise _unfit_path(outside, "contains a line break")
     object_format, _, common_dir, root = told
     if not is_utf8(common_dir + root):  # Compose's files are
         raise _unfit_path(outside, "is not UTF-8 text")
@@ -237,7 +237,7 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
     """
     if len(sha) != repository.sha_length:
         raise GitError(
-            f"{where}: {sha} has {len(sha)} digits; commit ids have {repository.sha_length} here",
+            f"{where}: {sha} has {len(sha)} digits; commit ids here have {repository.sha_length}",
             "write the full id that `git rev-parse HEAD` prints",
         )
     kind = run_git("cat-file", "-t", sha, place=repository.place, check=False)
@@ -246,7 +246,7 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
     if kind.stdout == "tag":
         raise GitError(
             f"{where}: {sha} is an annotated tag, not a commit",
-            f"write the commit that it names: `git rev-parse {sha}^{{commit}}`",
+            f"write the commit that the tag names: `git rev-parse {sha}^{{commit}}`",
         )
     if kind.stdout != "commit":
         raise GitError(
@@ -273,8 +273,8 @@ def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> 
     session = run_git(*only, place=repository.place).stdout
     if session:
         raise GitError(
-            f"{where}: only a session's refs lead to {sha} ({shown(session)}): it is on no branch of yours",
-            f"look at it (git log -p {sha}), and, to start from it: git branch <name> {sha}",
+            f"{where}: {sha} is on none of your branches, only in a session's refs ({shown(session)})",
+            f"review it (git log -p {sha}); to start from it, type: git branch <name> {sha}",
         )
 
 
@@ -438,7 +438,7 @@ def _text(output: bytes) -> str:
 def _not_started(place: Place, error: OSError) -> GitError:
     if not place.cwd.is_dir():
         return GitError(f"{shown(str(place.cwd))}: is not a folder", "name a folder inside a git repository")
-    return GitError(f"git could not be started: {error.strerror}", "install git, and have it on the PATH")
+    return GitError(f"git could not be started: {error.strerror}", "install git and add it to the PATH")
 
 
 def _meaningful_line(stderr: str) -> str:
@@ -477,7 +477,7 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
         )
     if "not a git repository" in asked.stderr and OWN_FOLDER in start.resolve().parts:
         return GitError(
-            f"{start}: nothing inside a folder called {OWN_FOLDER} is taken for a repository",
+            f"{start}: a folder inside {OWN_FOLDER} is never used as a repository",
             "move the repository elsewhere",
         )
     if "not a git repository" in asked.stderr:

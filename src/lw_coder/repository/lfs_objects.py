@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
@@ -14,6 +15,7 @@ from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_l
 
 LONGEST_POINTER = 1024  # bytes, by Git LFS's own definition
 
+_AT_ONCE = 10_000  # files that are read together
 _MAX_BYTES = 16 << 30  # of all files of a session
 _POINTER = re.compile(r"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 
@@ -31,16 +33,15 @@ def pointers_in(repository: Repository, new: str, old: str) -> list[str]:
     Raises:
         GitError: git failed.
     """
-    listed = run_git(
-        "rev-list", "--objects", "--no-object-names", new, f"^{old}", "--", place=repository.place
-    )
-    described = _batch(
-        repository.place, "--batch-check=%(objectname) %(objecttype) %(objectsize)", listed.stdout
-    )
-    fields = (line.split(" ") for line in described.split("\n") if line)
-    small = [sha for sha, kind, *size in fields if kind == "blob" and int(size[0]) <= LONGEST_POINTER]
-    content = _batch(repository.place, "--batch", "\n".join(small)) if small else ""
-    return list(dict.fromkeys(_POINTER.findall(content)))
+    asked = ("rev-list", "--objects", "--no-object-names", new, f"^{old}", "--")
+    listed = run_git(*asked, place=repository.place).stdout
+    form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+    fields = (line.split(" ") for line in _batch(repository.place, form, listed).split("\n") if line)
+    small = (sha for sha, kind, *size in fields if kind == "blob" and int(size[0]) <= LONGEST_POINTER)
+    found: dict[str, None] = {}
+    while names := "\n".join(islice(small, _AT_ONCE)):
+        found |= dict.fromkeys(_POINTER.findall(_batch(repository.place, "--batch", names)))
+    return list(found)
 
 
 def is_pointer(text: str) -> bool:

@@ -193,7 +193,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
             Path(found["lfs_objects"]) if found.get("lfs_objects") else None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GitError(f"{path}: cannot be read", "keep the run's folder, and look into its git/") from error
+        raise GitError(f"{path}: cannot be read", "keep the run's folder, and inspect its git/") from error
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
@@ -205,7 +205,7 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
     found = [objects.resolve()]
     for borrowed in _alternates(objects):
         if depth >= _MAX_ALTERNATES_DEPTH:
-            raise GitError(f"{objects}: borrows objects over too many steps", "type: git repack -a -d")
+            raise GitError(f"{objects}: has too many levels of alternates", "type: git repack -a -d")
         found += object_dirs(borrowed, depth + 1) if borrowed.is_dir() else ()
     return tuple(dict.fromkeys(found))
 
@@ -215,7 +215,7 @@ def _alternates(objects: Path) -> list[Path]:
     lines = os.fsdecode(file.read_bytes()).splitlines() if file.is_file() else []
     names = [line for line in lines if line and not line.startswith("#")]
     if any(name.startswith('"') for name in names):
-        raise GitError(f"{file}: holds a quoted path", "type: git repack -a -d, then remove that file")
+        raise GitError(f"{file}: contains a quoted path", "type: git repack -a -d, then remove that file")
     return [objects / name for name in names]
 
 
@@ -320,8 +320,11 @@ def _with_filters(
         (session.worktree_folder / UNCHANGED).write_text(text, encoding="ascii")
     # Last of all: from here on git in that folder would run the filters.
     _append_config(session, filter_settings(settings.all))
-    objects = lfs_folder(repository)
-    return {"notes": told(settings.all, used), "lfs_objects": objects if used and objects.is_dir() else None}
+    objects = lfs_folder(repository) if used else None
+    return {
+        "notes": told(settings.all, used),
+        "lfs_objects": objects if objects is not None and objects.is_dir() else None,
+    }
 
 
 def _write_absent(session: PrivateGit, absent: Sequence[str]) -> None:

@@ -244,7 +244,7 @@ def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktre
     path = _temp_path(repository, name)
     require_commit(repository, sha)
     if os.path.lexists(path):
-        raise GitError(f"{path}: is in the way", f"look into it, then type: rm -rf {quoted(path)}")
+        raise GitError(f"{path}: already exists", f"check its contents, then type: rm -rf {quoted(path)}")
     _make_ignored_folder(path.parent)
     run_git("worktree", "add", "--quiet", "--force", "--detach", str(path), sha, place=repository.place)
     return _worktree_at(repository, path, None)
@@ -301,14 +301,14 @@ def _lock_path(path: Path) -> Path:
 
 def _temp_path(repository: Repository, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
-        raise GitError(f"{shown(name)}: is no name for a worktree", "use letters, digits and hyphens")
+        raise GitError(f"{shown(name)}: is not a valid worktree name", "use letters, digits and hyphens")
     return (repository.root / TEMP_WORKTREES_FOLDER).resolve() / name
 
 
 def _require_branch_name(plan_id: str, branch: str) -> None:
     if not is_ref_name(f"refs/heads/{branch}"):
         raise GitError(
-            f"plan_id: git can make no branch of {shown(plan_id)!r}",
+            f"plan_id: {shown(plan_id)!r} is not valid in a branch name",
             "choose a plan_id that neither begins nor ends with a dot, and does not end in .lock",
         )
 
@@ -321,7 +321,7 @@ def _require_room_for_branch(repository: Repository, branch: str, tip: str | Non
         if wanted.startswith(f"{name}/") or name.startswith(f"{wanted}/"):
             other = name.removeprefix("refs/heads/")
             raise GitError(
-                f"branch {branch} cannot be made beside branch {shown(other)}",
+                f"branch {branch} cannot be created: it conflicts with branch {shown(other)}",
                 f"type: git branch -m {quoted(other)} <another name>",
             )
 
@@ -330,7 +330,7 @@ def _require_descent(repository: Repository, branch: str, tip: str | None, sha: 
     if tip is not None and not is_ancestor(repository, sha, tip):
         raise GitError(
             f"branch {branch} does not descend from the plan's git_sha {sha}",
-            f"correct git_sha, or put the branch aside: git branch -m {branch} {branch}-old",
+            f"correct git_sha, or rename the branch: git branch -m {branch} {branch}-old",
         )
 
 
@@ -353,7 +353,7 @@ def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError
         return GitError(
             message, f"switch that worktree to another branch: git -C {quoted(record.path)} switch ..."
         )
-    message = f"branch {branch} belongs to a worktree at {shown(str(record.path))}, which is gone"
+    message = f"branch {branch} belongs to a worktree at {shown(str(record.path))}, which no longer exists"
     if os.path.lexists(path):
         return GitError(message, f"if the repository was moved, type: git worktree repair {quoted(path)}")
     return GitError(message, "type: git worktree prune")
@@ -375,14 +375,14 @@ def _require_own_worktree(
 ) -> None:
     if record is None:
         raise GitError(
-            f"{path}: is in the way: it is no worktree of this repository",
+            f"{path}: exists, but is not a worktree of this repository",
             f"move it away: mv {quoted(path)} {quoted(path.with_name(path.name + '.old'))}",
         )
     git_dir = admin_dir(repository, path)
     if git_dir is None or not _points_to(path, git_dir):
         raise GitError(
-            f"{path}: the worktree is broken: its .git file does not name its git folder",
-            f"look into it, then type: git worktree repair {quoted(path)}",
+            f"{path}: the worktree is broken: its .git file does not point to its git folder",
+            f"check it, then type: git worktree repair {quoted(path)}",
         )
     require_nothing_unfinished(path, git_dir)
     _require_nothing_left_unfinished(path, git_dir, yes=yes)

@@ -30,13 +30,13 @@ def _why_not_removed(repository: Repository, run: Run, keep: Run) -> str | None:
         if reason is None:
             remove_run(run)
     except OSError as error:
-        return f"it cannot be removed: {error.strerror}; look at {error.filename or run.folder}"
+        return f"it cannot be removed: {error.strerror}; check {error.filename or run.folder}"
     return reason
 
 
 def _why_kept(repository: Repository, run: Run, keep: Run) -> str | None:
     if run.plan_id != keep.plan_id and is_locked(repository.root, run.plan_id):
-        return "its plan is at work"
+        return "its plan is in use"
     if (run.folder / "git").is_dir() and _is_pending(repository, run):
         return "it has commits that are not in the repository"
     return None

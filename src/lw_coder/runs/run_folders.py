@@ -131,8 +131,8 @@ def _encoded(name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        remedy = "look for a path or a name that is not UTF-8, and rename it"
-        raise RunError(f"{name}: would hold what is not UTF-8 text", remedy) from None
+        remedy = "find the path or name that is not UTF-8, and rename it"
+        raise RunError(f"{name}: would contain text that is not UTF-8", remedy) from None
 
 
 def write_record(run: Run, record: Mapping[str, Any]) -> None:
@@ -151,7 +151,7 @@ def read_record(run: Run) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{run.record}: cannot be read", _DAMAGED_REMEDY) from error
     if not isinstance(record, dict):
-        raise RunError(f"{run.record}: is not a run's record", _DAMAGED_REMEDY)
+        raise RunError(f"{run.record}: is not a run record", _DAMAGED_REMEDY)
     return record
 
 
@@ -208,7 +208,7 @@ def _emptied(folder: Path, top: Path) -> list[Path]:
 
 def _make_private(folder: Path, *, gitignore: bool = False) -> None:
     if folder.is_symlink():
-        raise RunError(f"{folder}: is a symbolic link", "put a folder in its place")
+        raise RunError(f"{folder}: is a symbolic link", "replace it with a folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)  # prompts and transcripts are the person's alone, whoever made the folder
     if gitignore and not (folder / ".gitignore").exists():
@@ -239,7 +239,7 @@ def _time_of(name: str) -> datetime:
     try:
         return datetime.strptime(match["time"] if match else "", _TIMESTAMP).replace(tzinfo=UTC)
     except ValueError:  # no such name, or no such day
-        raise RunError(f"{name}: is not the name of a run", "`lw_coder runs list` shows the names") from None
+        raise RunError(f"{name}: is not the name of a run", "`lw_coder runs list` shows all runs") from None
 
 
 def _is_run_name(name: str) -> bool:

@@ -136,6 +136,6 @@ def _end(run: Run, outcome: dict[str, Any]) -> None:
     try:
         write_record(run, {**read_record(run), "ended": outcome})
     except OSError as error:
-        warn(f"{run.record}: does not tell how the session ended: {error.strerror}")
+        warn(f"{run.record}: how the session ended could not be recorded: {error.strerror}")
     except RunError as error:
-        warn(f"{error.message}, so it does not tell how the session ended")
+        warn(f"{error.message}, so how the session ended is not recorded")

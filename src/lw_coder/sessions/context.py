@@ -80,5 +80,5 @@ def report_context(context: SessionContext) -> None:
     for line in config.warnings():
         warn(line)
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
-        warn("allow_hosts: sessions use a proxy of their own, which does not use yours")
+        warn("allow_hosts: sessions use their own proxy, which does not use yours")
     say(f"Agent: {context.login.value}")

@@ -19,7 +19,7 @@ class Login(Enum):
 
     API_KEY = "signed in with FACTORY_API_KEY"
     FILES = "signed in with this machine's Factory login; once it has expired, sign in with droid here again"
-    NONE = "no Factory login, so droid runs air-gapped, on the OpenRouter model"
+    NONE = "no Factory login, so droid runs air-gapped with the OpenRouter model"
 
 
 def choose_login(values: Mapping[str, str], home: Path) -> Login:
@@ -35,8 +35,7 @@ def choose_login(values: Mapping[str, str], home: Path) -> Login:
     login = _login(values, home)
     if login is Login.NONE and not values.get(API_KEY):
         raise EnvironmentFileError(
-            f".lw_coder/config.toml: forward_env: keeps {API_KEY} out of the session, and droid has no "
-            "other login",
+            f".lw_coder/config.toml: forward_env: does not forward {API_KEY}, and droid has no other login",
             f'add "{API_KEY}" or "OPENROUTER_*" to forward_env in .lw_coder/config.toml',
         )
     return login

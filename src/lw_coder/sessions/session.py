@@ -58,8 +58,8 @@ def remove_containers(session: SessionSpec) -> Counter[str]:
             remove_idle_proxies(session.labels[PLAN_LABEL])
     except EngineError as error:
         warn(
-            f"the session's containers may still be at work: {error.message}; {error.remedy}; do not run git"
-            " in its worktree before they are gone"
+            f"the session's containers may still be running: {error.message}; {error.remedy}; do not run git"
+            " in its worktree until they are gone"
         )
     return refused
 

@@ -37,7 +37,7 @@ def require_terminal() -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SessionError(
-            "there is no terminal, and the session needs one", "type the command in a terminal"
+            "there is no terminal, and the session is interactive", "run the command in a terminal"
         )
 
 

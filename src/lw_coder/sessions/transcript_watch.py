@@ -57,7 +57,7 @@ def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits 
         thread.join()
     if flooded.is_set():
         name = printable(str(folder))
-        warn(f"the session was stopped: it wrote too much to {name}; look there, and remove it")
+        warn(f"the session was stopped: it wrote too much to {name}; inspect and remove that folder")
 
 
 def is_flooded(folder: Path, limits: Limits = LIMITS) -> bool:

@@ -90,6 +90,6 @@ def _report_late(run: Run, imported: ImportResult) -> None:
             warn(f"earlier run {run.identity}: {note}")
     if imported.moved and imported.commits:
         what = "commit" if imported.commits == 1 else "commits"
-        say(f"Earlier run {run.identity}: {imported.commits} {what} brought home")
+        say(f"Earlier run {run.identity}: {imported.commits} {what} imported")
     elif imported.refs and not imported.moved:
-        say(f"Earlier run {run.identity}: brought home as refs/lw_coder/{run.identity}")
+        say(f"Earlier run {run.identity}: imported as refs/lw_coder/{run.identity}")

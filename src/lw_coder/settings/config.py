@@ -18,7 +18,7 @@ from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build
 CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
 
-_EMPTY_CONFIG = "the smallest one is the single line [code]"
+_EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "docs/configuration.md has the schema"
 
 
@@ -75,7 +75,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         if path is None or path.is_file():
             return path
         if self.ca_bundle:
-            raise ConfigError(f"{CONFIG_FILE}: ca_bundle: {named}: there is no such file", "correct the path")
+            raise ConfigError(f"{CONFIG_FILE}: ca_bundle: {named}: file not found", "correct the path")
         return None
 
     def warnings(self) -> list[str]:
@@ -86,7 +86,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _WILDCARD_WARNING = (
-    f'{CONFIG_FILE}: forward_env: "*" hands every variable of your shell and env file to the agent; '
+    f'{CONFIG_FILE}: forward_env: "*" passes every variable of your shell and env file to the agent; '
     "name the ones it needs instead"
 )
 
@@ -101,7 +101,7 @@ def load_config(root: Path) -> CodeConfig:
     _ = config.build_options, config.run_options  # an unknown flag is refused now, not half-way
     if config.allow_hosts is not None and "network_mode" in config.run_options.keys:
         raise ConfigError(
-            f"{CONFIG_FILE}: docker_run_args: '--network' is not possible with allow_hosts",
+            f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with allow_hosts",
             "remove one of the two",
         )
     _require_prompt_program(root, config.prompt_program)
@@ -110,10 +110,10 @@ def load_config(root: Path) -> CodeConfig:
 
 def _require_prompt_program(root: Path, named: str | None) -> None:
     if named and not (root / named).is_file():
-        problem = "is not a file" if (root / named).exists() else "there is no such file"
+        problem = "is not a file" if (root / named).exists() else "file not found"
         raise ConfigError(
             f"{CONFIG_FILE}: prompt_program: {named}: {problem}",
-            "name a .json file that CodePromptProgram.save wrote, or leave it out",
+            "use a .json file that CodePromptProgram.save wrote, or remove the setting",
         )
 
 
@@ -130,7 +130,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{CONFIG_FILE}: there is no such file", f"create it: {_EMPTY_CONFIG}") from None
+        raise ConfigError(f"{CONFIG_FILE}: file not found", f"create it: {_EMPTY_CONFIG}") from None
     except OSError as error:
         raise ConfigError(
             f"{CONFIG_FILE}: cannot be read: {error.strerror}", "check its permissions"
@@ -138,7 +138,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{CONFIG_FILE}: is not UTF-8 text", "save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{CONFIG_FILE}: is not TOML: {error}", "correct that line") from error
+        raise ConfigError(f"{CONFIG_FILE}: is not valid TOML: {error}", "correct that line") from error
 
 
 def _code_table(values: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _code_table(values: dict[str, Any]) -> dict[str, Any]:
 def _typed(table: dict[str, Any]) -> CodeConfig:
     known = CodeConfig.__struct_fields__
     if unknown := sorted(set(table) - set(known)):
-        raise _key_error(unknown[0], "unknown key", f"known are {', '.join(known)}")
+        raise _key_error(unknown[0], "unknown key", f"known keys: {', '.join(known)}")
     try:
         return msgspec.convert(table, CodeConfig)
     except msgspec.ValidationError as error:
@@ -184,17 +184,17 @@ def _with_home(path: str) -> str:
     if not path.strip():
         raise ValueError("is empty")
     if "\0" in path:
-        raise ValueError(f"{path!a} holds a NUL character, which no path can")
+        raise ValueError(f"{path!a} contains a NUL character")
     try:
         return str(Path(path).expanduser())
     except RuntimeError:
-        raise ValueError(f"{path!a} begins with a home that is not known") from None
+        raise ValueError(f"{path!a} begins with the home folder of an unknown user") from None
 
 
 def _names(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
         if not pattern or "=" in pattern or any(character.isspace() for character in pattern):
-            raise ValueError(f"{pattern!a} is not a variable's name or pattern")
+            raise ValueError(f"{pattern!a} is not a variable name or pattern")
     return patterns
 
 

@@ -67,7 +67,7 @@ class BuildOptions:
 class _FlagValueError(ValueError):
     """A flag's text is wrong, and the text of this error says how."""
 
-    def __init__(self, problem: str, remedy: str = "write it as for docker itself") -> None:
+    def __init__(self, problem: str, remedy: str = "write it as docker expects it") -> None:
         super().__init__(problem)
         self.remedy = remedy
 
@@ -160,7 +160,7 @@ def _volume(text: str) -> str:
 def _check_volume_name(name: str) -> None:
     if not _VOLUME_NAME.fullmatch(name):
         raise _FlagValueError(
-            f"names the volume {name!a}, which is no volume's name", "write ./sub/dir for a folder"
+            f"names the volume {name!a}, which is not a valid volume name", "write ./sub/dir for a folder"
         )
 
 
@@ -179,10 +179,10 @@ def _mount(text: str) -> Keys:
 
 def _check_mount(mount: Keys) -> None:
     if mount["type"] not in _MOUNT_TYPES:
-        raise _FlagValueError(f"names the type {mount['type']!a}; use one of {', '.join(_MOUNT_TYPES)}")
+        raise _FlagValueError(f"has the type {mount['type']!a}; use one of {', '.join(_MOUNT_TYPES)}")
     for part in ("target", "source") if mount["type"] == "bind" else ("target",):
         if not mount.get(part):
-            raise _FlagValueError(f"names no {part}")
+            raise _FlagValueError(f"has no {part}")
     if mount["type"] == "volume" and "source" in mount:
         _check_volume_name(mount["source"])
 
@@ -413,17 +413,13 @@ class _Table:
         try:
             return next(words)
         except StopIteration:
-            raise self._error(given, "has no value", "add one, as the next text or after =") from None
+            raise self._error(given, "has no value", "add one, as the next string or after =") from None
 
     def _converted(self, name: str, flag: Flag, text: str) -> Any:
         try:
             return flag.convert(text)
         except ValueError as error:
-            told = (
-                error
-                if isinstance(error, _FlagValueError)
-                else _FlagValueError("has a value of a wrong kind")
-            )
+            told = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
             raise self._error(name, str(told), told.remedy) from None
 
     def _error(self, flag: str, problem: str, remedy: str) -> ConfigError:
@@ -467,7 +463,7 @@ def _build_secret(text: str) -> tuple[str, Keys]:
     parts = dict(_label(part) for part in text.split(","))
     if "id" not in parts:
         raise ConfigError(
-            ".lw_coder/config.toml: docker_build_args: '--secret' names no id", "write it as id=NAME,src=FILE"
+            ".lw_coder/config.toml: docker_build_args: '--secret' has no id", "write it as id=NAME,src=FILE"
         )
     source = parts.get("src") or parts.get("source")
     if "env" in parts or parts.get("type") == "env":

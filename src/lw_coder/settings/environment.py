@@ -41,8 +41,8 @@ _NEVER_BY_PATTERN = (
 )
 
 _CREDENTIALS_REMEDY = (
-    f"put {API_KEY}=<your key from openrouter.ai/keys> into {{where}}, and, if you want other than the "
-    f"defaults, {BASE_URL} and {MODEL}"
+    f"put {API_KEY}=<your key from openrouter.ai/keys> into {{where}}; to change the "
+    f"defaults, set {BASE_URL} and {MODEL}"
 )
 
 
@@ -91,7 +91,7 @@ def _env_path(root: Path, configured: str | None) -> Path | None:
         return path
     if configured is None:
         return None
-    problem = "is not a file" if path.exists() else "there is no such file"
+    problem = "is not a file" if path.exists() else "file not found"
     raise EnvironmentFileError(
         f".lw_coder/config.toml: env_file: {configured}: {problem}",
         "create it, or correct env_file in .lw_coder/config.toml",
@@ -132,7 +132,7 @@ def _refuse_hidden_key(own: Mapping[str, str], process: Mapping[str, str], path:
     is_empty = API_KEY in process and not process[API_KEY].strip()
     if path and is_empty and own.get(API_KEY, "").strip():
         raise EnvironmentFileError(
-            f"{API_KEY}: is empty in the environment, which wins over {path.name}",
+            f"{API_KEY}: is empty in the environment, which overrides {path.name}",
             f"type `unset {API_KEY}`, or give it a value",
         )
 
@@ -142,7 +142,7 @@ def _model_access(values: Mapping[str, str], path: Path | None) -> ModelAccess:
     key = values.get(API_KEY, "").strip()
     if not key:
         raise EnvironmentFileError(
-            f"{API_KEY}: is not set, neither in {where} nor in the environment",
+            f"{API_KEY}: is set neither in {where} nor in the environment",
             _CREDENTIALS_REMEDY.format(where=where),
         )
     base_url = (values.get(BASE_URL) or DEFAULT_BASE_URL).rstrip("/")
@@ -158,14 +158,14 @@ def _check_url(url: str) -> None:
         is_address = False
     if not is_address:
         raise EnvironmentFileError(
-            f"{BASE_URL}: is not an http(s) address", f"write it like {DEFAULT_BASE_URL}"
+            f"{BASE_URL}: is not an http(s) URL", f"use a URL such as {DEFAULT_BASE_URL}"
         ) from None
     if parts.username or parts.password:
         raise EnvironmentFileError(
-            f"{BASE_URL}: holds a user name or password", f"put the key into {API_KEY} alone"
+            f"{BASE_URL}: contains a user name or password", f"put the key into {API_KEY} only"
         )
     if "?" in url or "#" in url:
         raise EnvironmentFileError(
-            f"{BASE_URL}: holds a query or a fragment",
-            f"end it with its path, and put the key into {API_KEY} alone",
+            f"{BASE_URL}: contains a query or a fragment",
+            f"end it with its path, and put the key into {API_KEY} only",
         )

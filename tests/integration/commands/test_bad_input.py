@@ -156,7 +156,7 @@ READ_ONLY = (
 PLANS = (
     Case(
         "unknown plan id",
-        ("no-such-plan: no such file, and no plan of that id",),
+        ("no-such-plan: no such file, and no plan with that id",),
         "name a plan",
         plan="no-such-plan",
     ),
@@ -164,28 +164,28 @@ PLANS = (
     Case("not a plan", ("README.md: has no front matter",), "begin the file with ---", plan="README.md"),
     Case(
         "broken YAML",
-        (f"{PLAN}, line 5: the front matter is not YAML",),
+        (f"{PLAN}, line 5: the front matter is not valid YAML",),
         "correct that line",
         plan_with("status: ready", "status: [ready"),
         plan=str(PLAN),
     ),
     Case(
         "broken YAML, by id",
-        (f"{PLAN_ID}: no such file, and no plan of that id",),
+        (f"{PLAN_ID}: no such file, and no plan with that id",),
         "name a plan",
         plan_with("status: ready", "status: [ready"),
     ),
     Case(
         "unknown key",
         (f"{PLAN}: stauts: unknown key",),
-        "known are",
+        "known keys",
         plan_with("status:", "stauts:"),
         plan=str(PLAN),
     ),
     Case(
         "no body",
         (f"{PLAN}: there is no plan below",),
-        "write what is to be done",
+        "write what to do",
         lambda sample: sample.plan.write_text(sample.plan.read_text().split("\n# Greet")[0]),
         plan=str(PLAN),
     ),
@@ -199,13 +199,13 @@ PLANS = (
     Case(
         "duplicate plan id",
         (PLAN_ID, "other.md", "sample-plan.md"),
-        "a plan_id of its own",
+        "its own plan_id",
         second_plan_of_that_id,
     ),
     Case(
         "duplicate plan id, by path",
         (PLAN_ID, "other.md", "sample-plan.md"),
-        "a plan_id of its own",
+        "its own plan_id",
         second_plan_of_that_id,
         plan=str(PLAN),
     ),
@@ -234,10 +234,10 @@ PLANS = (
 )
 
 CONFIGS = (
-    Case("config missing", (f"{CONFIG}: there is no such file",), "[code]", without(CONFIG)),
+    Case("config missing", (f"{CONFIG}: file not found",), "[code]", without(CONFIG)),
     Case(
         "config not TOML",
-        (f"{CONFIG}: is not TOML", "line 2"),
+        (f"{CONFIG}: is not valid TOML", "line 2"),
         "correct that line",
         file_with(CONFIG, "[code]\nenv_file = .env\n"),
     ),
@@ -271,13 +271,13 @@ CONFIGS = (
     ),
     Case(
         "prompt program missing",
-        (f"{CONFIG}: prompt_program: none.json: there is no such file",),
+        (f"{CONFIG}: prompt_program: none.json: file not found",),
         "CodePromptProgram.save",
         file_with(CONFIG, '[code]\nprompt_program = "none.json"\n'),
     ),
     Case(
         "ca_bundle missing",
-        (f"{CONFIG}: ca_bundle: none.pem: there is no such file",),
+        (f"{CONFIG}: ca_bundle: none.pem: file not found",),
         "correct the path",
         file_with(CONFIG, '[code]\nca_bundle = "none.pem"\n'),
     ),
@@ -286,7 +286,7 @@ CONFIGS = (
 ENV_FILES = (
     Case(
         "env file missing",
-        (".lw_coder/config.toml: env_file: .env: there is no such file",),
+        (".lw_coder/config.toml: env_file: .env: file not found",),
         "create it",
         without(".env"),
     ),
@@ -311,26 +311,26 @@ ENV_FILES = (
     ),
     Case(
         "env value that Compose expands",
-        (".env: OPENROUTER_MODEL: Docker Compose reads another value",),
+        (".env: OPENROUTER_MODEL: Docker Compose reads a different value",),
         "single quotes",
         more_env("OPENROUTER_MODEL=a$b\n"),
     ),
     Case(
         "key missing",
-        ("OPENROUTER_API_KEY: is not set, neither in .env",),
+        ("OPENROUTER_API_KEY: is set neither in .env",),
         "openrouter.ai/keys",
         file_with(".env", "OPENROUTER_MODEL=x/y\n"),
     ),
     Case(
         "address without a scheme",
-        ("OPENROUTER_BASE_URL: is not an http(s) address",),
+        ("OPENROUTER_BASE_URL: is not an http(s) URL",),
         "https://",
         more_env("OPENROUTER_BASE_URL=openrouter.ai\n"),
     ),
 )
 
 WORKTREES = (
-    Case("worktree taken", (f"worktrees/{PLAN_ID}: is in the way",), "mv ", foreign_folder),
+    Case("worktree taken", (f"worktrees/{PLAN_ID}: exists, but is not a worktree",), "mv ", foreign_folder),
     Case(
         "branch diverged",
         (f"branch {BRANCH} does not descend from the plan's git_sha",),
@@ -348,7 +348,7 @@ WORKTREES = (
 )
 
 ENGINES = (
-    Case("no client", ("docker: there is no such command",), "install Docker", env={"PATH": "{bin}"}),
+    Case("no client", ("docker: command not found",), "install Docker", env={"PATH": "{bin}"}),
     Case(
         "no daemon behind the socket",
         ("the Docker engine does not answer", "/nonexistent.sock"),
@@ -395,7 +395,7 @@ ENGINES = (
     ),
     Case(
         "Dockerfile missing",
-        (f"{DOCKERFILE}: there is no such file",),
+        (f"{DOCKERFILE}: file not found",),
         "FROM lw_coder_droid:latest",
         without(DOCKERFILE),
     ),
@@ -419,7 +419,7 @@ ENGINES = (
     ),
     Case(
         "home cannot be written",
-        ("/proc/nowhere", "cannot be made"),
+        ("/proc/nowhere", "cannot be created"),
         "XDG_STATE_HOME",
         env={"XDG_STATE_HOME": "/proc/nowhere/state"},
     ),
@@ -519,14 +519,14 @@ def test_a_second_session_and_one_beside_a_replay_are_refused(
 ) -> None:
     with person.types(LW_CODER, "code", PLAN_ID) as first:
         first.wait_for(SUMMARY, timeout=240)
-        _refused_beside(sample, person, f"{PLAN_ID}: a session is already at work on this plan (process ")
+        _refused_beside(sample, person, f"{PLAN_ID}: a session is already running on this plan (process ")
         assert first.leave() == 0
     (compose,) = sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/compose.yml")
     replay = ("docker", "compose", "-f", str(compose.relative_to(sample.root)), "run", "--rm", "droid")
     with person.types(*replay) as second:
         second.wait_for(SUMMARY, timeout=120)
-        _refused_beside(sample, person, f"{PLAN_ID}: a replay is at work on this plan's worktree (container ")
-        at_work = f"{PLAN_ID}: a session is at work on its worktree (container "
+        _refused_beside(sample, person, f"{PLAN_ID}: a replay is running on this plan's worktree (container ")
+        at_work = f"{PLAN_ID}: a session is running on its worktree (container "
         _refused_beside(sample, person, at_work, "runs", "import", PLAN_ID)
         assert second.leave() == 0
     assert person.runs_to_the_end("runs", "import", PLAN_ID)[0] == 0

@@ -97,7 +97,7 @@ def test_commits_come_home_later_when_lw_coder_was_killed(sample: SampleReposito
     (killed,) = _runs(sample)
     assert json.loads((killed / "run.json").read_text())["ended"] is None
     again = person.carries_out(PLAN_ID)
-    assert f"Earlier run {PLAN_ID}/{killed.name}: 1 commit brought home" in again.text
+    assert f"Earlier run {PLAN_ID}/{killed.name}: 1 commit imported" in again.text
     assert COMMIT_MESSAGE in sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}").splitlines()
     assert json.loads((killed / "run.json").read_text())["ended"]["commits"] == 1
 

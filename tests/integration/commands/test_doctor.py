@@ -73,8 +73,8 @@ def test_a_planted_repository_is_found(person: Person, sample: SampleRepository)
         "vendor/.git",
         "README.md/.git",
     ):
-        assert text in found["planted"]["told"]
-    assert [subject for subject, one in found.items() if one["remedy"]] == ["planted"]
+        assert text in found["nested repositories"]["told"]
+    assert [subject for subject, one in found.items() if one["remedy"]] == ["nested repositories"]
 
 
 def test_outside_of_a_repository_the_engine_is_looked_at(person: Person) -> None:
@@ -100,7 +100,7 @@ def test_what_a_replay_left_is_found_and_the_advice_removes_it(
     status, found = findings(person)
     assert status == ExitCode.ERROR
     assert found["leftovers"]["told"].startswith(
-        "1 ended container(s) that hold the variables' values, 1 idle"
+        "1 stopped container(s) that contain the variables' values, 1 idle"
     )
     assert run.name in found["runs"]["told"]
     for subject in ("leftovers", "runs"):

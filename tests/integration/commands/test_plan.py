@@ -81,7 +81,7 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
         terminal.wait_for(SHOWN, timeout=240)
         terminal.wait_for(FINDING[:60], timeout=10)
         status, refused = person.runs_to_the_end("runs", "import", "@plan")
-        assert (status, "a session is at work on its worktree" in refused) == (1, True)
+        assert (status, "a session is running on its worktree" in refused) == (1, True)
         (container,) = sessions_in(sample.root)
         droids = docker("exec", container, "ls", "/home/droiduser/.factory/droids").split()
         mounted = docker("exec", container, "cat", MAIN_PROMPT)
@@ -145,7 +145,7 @@ def test_a_plan_that_the_session_overwrites_is_told_of_and_kept(
     (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/tasks-before/sample-plan.md")
     assert kept.read_text() == original
     assert sample.plan.read_text() == "overwritten\n"
-    assert f"{PLAN} was changed during the session; as it was:" in text
+    assert f"{PLAN} was changed during the session; original:" in text
     assert str(kept.relative_to(sample.root)) in text.replace("\n", "")
     assert f"{PLAN}: has no front matter" in text
 
@@ -153,7 +153,7 @@ def test_a_plan_that_the_session_overwrites_is_told_of_and_kept(
 def test_what_is_planted_among_the_plans_is_not_opened(person: Person) -> None:
     text = plans(person, "--text", PLANT)
     for name in ("link.md", "pipe.md"):
-        assert f"warning: .lw_coder/tasks/{name}: is no plain file; look where it leads" in text
+        assert f"warning: .lw_coder/tasks/{name}: is not a regular file; inspect and remove it" in text
     assert f"Next:     lw_coder code {PLAN_ID}" in text
 
 
@@ -165,7 +165,7 @@ def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
     assert (sample.root / ".lw_coder/tasks/astray.md").is_file()
     (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/left/ideas/PLAN.md")
     assert kept.read_text() == (sample.root / WRITTEN).read_text()
-    assert "ideas/PLAN.md: written outside of .lw_coder/tasks; it is kept as" in text
+    assert "ideas/PLAN.md: was written outside .lw_coder/tasks; a copy is kept as" in text
     ref = sample.git("for-each-ref", "--format=%(refname)", "refs/lw_coder")
     assert ref.startswith("refs/lw_coder/@plan/")
     assert ref.endswith("/detached")
@@ -263,11 +263,11 @@ def test_ctrl_c_before_the_session_leaves_nothing(sample: SampleRepository, pers
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("missing.md",), "missing.md: there is no such file"),
+        (("missing.md",), "missing.md: file not found"),
         (("folder",), "folder: is not a file"),
         (("latin.md",), "latin.md: is not UTF-8 text; save it as UTF-8"),
-        (("empty.md",), "empty.md: is empty; write what is to be planned"),
-        (("--text", " "), "--text: is empty; write what is to be planned"),
+        (("empty.md",), "empty.md: is empty; write what to plan"),
+        (("--text", " "), "--text: is empty; write what to plan"),
     ],
 )
 def test_an_idea_that_cannot_be_read_is_one_line(

@@ -140,9 +140,7 @@ def test_a_prompt_program_that_is_none(sample: SampleRepository, person: Person)
     (sample.root / ".lw_coder/config.toml").write_text('[code]\nprompt_program = "none/program.json"\n')
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         assert terminal.wait(60) == 1
-    assert_refused(
-        shown_lines(terminal), ["none/program.json", "there is no such file"], "CodePromptProgram.save"
-    )
+    assert_refused(shown_lines(terminal), ["none/program.json", "file not found"], "CodePromptProgram.save")
     assert not list(sample.root.glob(".lw_coder/runs/*"))
 
 

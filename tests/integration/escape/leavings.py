@@ -56,7 +56,7 @@ def in_reserve(folder: str) -> Check:
     def check(scene: Scene, name: str) -> None:
         found = find_nested_repositories(scene.worktree)
         assert [path for path in found if f"{path}/".startswith(f"{folder}/")]
-        assert "do not run git there before you have looked at and removed" in scene.shown
+        assert "do not run git there before you have inspected and removed" in scene.shown
         assert [text for text in CONTROLS if text in scene.shown] == []
         quiet(scene, name)
 
@@ -129,10 +129,10 @@ def settings_stay_the_persons(scene: Scene, _: str) -> None:
 
 
 def no_plan_starts_there(scene: Scene, name: str) -> None:
-    told("only a session's refs lead to", "(refs/lw_coder/@plan/")(scene, name)
+    told("is on none of your branches", "(refs/lw_coder/@plan/")(scene, name)
     assert "lw_coder code hidden-start" not in scene.shown
     sha = read_plan(scene.root / TASKS / "hidden-start.md").metadata.git_sha
-    with pytest.raises(GitError, match="only a session's refs lead to"):
+    with pytest.raises(GitError, match="is on none of your branches"):
         require_no_sessions_commit(find_repository(scene.root), sha, "git_sha")
 
 
@@ -165,7 +165,7 @@ PLANNED = (
         "repository-among-plans",
         _repository("/output") + "; for i in $(seq 10 39); do touch .a$i.txt; done",
         told(
-            f"{TASKS}: do not run git there before you have looked at and removed .git",
+            f"{TASKS}: do not run git there before you have inspected and removed .git",
             "more new files",
         ),
         trap_in_tasks,
@@ -189,19 +189,19 @@ PLANNED = (
     Attempt(
         "link-among-plans",
         "ln -s @OUTSIDE@/secret /output/link.md",
-        told("link.md: is no plain file"),
+        told("link.md: is not a regular file"),
         link_among_plans_leads_out,
     ),
     Attempt(
         "setuid-among-plans",
         "cp /bin/true /output/tool; chmod 4755 /output/tool",
-        told("tool: is no plain file"),
+        told("tool: is not a regular file"),
         "that the file is there is what its telling shows; whom it serves is up to the folders above it",
     ),
     Attempt(
         "endless-plan",
         "truncate -s 1T /output/endless.md",
-        told("endless.md: is longer than a plan can be"),
+        told("endless.md: is too large for a plan"),
         "to read it would take hours",
     ),
 )
@@ -210,7 +210,7 @@ BURIED = (
         "change-among-many-files",
         "echo changed > /output/sample-plan.md; mkdir /output/junk; cd /output/junk;"
         " i=0; while [ $i -le 10000 ]; do : > $i; i=$((i+1)); done",
-        told("sample-plan.md was changed during the session", "left more in it than is looked at"),
+        told("sample-plan.md was changed during the session", "left more files than lw_coder checks"),
         more_than_is_looked_at,
     ),
 )
@@ -222,7 +222,7 @@ BURIED = (
 def stays_away(scene: Scene, name: str) -> None:
     assert scene.git("for-each-ref", "refs/lw_coder") == ""
     assert "the commits stay in" in scene.shown
-    assert "where git would run what the agent's config says" in "".join(scene.shown.splitlines())
+    assert "do not run git there, it would use the agent's config" in "".join(scene.shown.splitlines())
     assert not scene.git("log", "--oneline", f"main..lw/task/{PLAN_ID}")
     assert "bad-" + name not in scene.git("for-each-ref")
 
@@ -319,7 +319,7 @@ WRECKED = (
 
 
 def branch_stays(scene: Scene, name: str) -> None:
-    assert "the commits bring nested repositories along: module" in scene.shown
+    assert "the commits add nested repositories: module" in scene.shown
     assert scene.git("rev-parse", f"lw/task/{PLAN_ID}").strip() in scene.git("rev-list", "main")
     quiet(scene, name)
 

@@ -77,7 +77,7 @@ def test_a_planted_repository_runs_nothing_here(sample: SampleRepository, person
     with played(person, sample, shell_agent([link])) as again:
         _all_succeeded(again)
     assert _warning(sample) in _joined(again)
-    stays = f"branch {BRANCH} was not moved: the commits bring nested repositories along: {PLANTED};"
+    stays = f"branch {BRANCH} was not moved: the commits add nested repositories: {PLANTED};"
     assert stays in _joined(again)
     assert sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}") == "First"
     assert not proof.exists()
@@ -99,7 +99,7 @@ def planting(proof: Path) -> str:
 
 
 def _warning(sample: SampleRepository) -> str:
-    what = f"do not run git there before you have looked at and removed {PLANTED}/.git:"
+    what = f"do not run git there before you have inspected and removed {PLANTED}/.git:"
     return f"warning: {sample.root / WORKTREE}: {what}"
 
 
@@ -109,7 +109,7 @@ def test_a_rewritten_branch_stays(sample: SampleRepository, person: Person) -> N
     kept = f"refs/lw_coder/{PLAN_ID}/{session.execution.run.name}/heads/{BRANCH}"
     assert sample.git("rev-parse", BRANCH) == sample.sha
     assert sample.git("log", "-1", "--format=%s", kept) == AMENDED
-    said = f"branch {BRANCH} was not moved: it does not lead to the session's commits"
+    said = f"branch {BRANCH} was not moved: it cannot be fast-forwarded to the session's commits"
     assert said in _joined(session)
     assert f"the session's commits are at {kept}" in _joined(session)
     assert f"none new on {BRANCH}" in session.text

@@ -53,7 +53,7 @@ def test_an_empty_idea_is_refused(text: str) -> None:
 def test_the_name_of_a_file_is_shown_without_control_characters() -> None:
     with pytest.raises(IdeaError) as caught:
         read_idea("no\x1b[31m.md", None)
-    assert caught.value.message == "no\\x1b[31m.md: there is no such file"
+    assert caught.value.message == "no\\x1b[31m.md: file not found"
 
 
 def test_the_prompt_has_the_idea_word_for_word_and_enclosed() -> None:
@@ -95,8 +95,8 @@ def test_a_plan_below_the_folder_is_known_by_its_path(made: GitRepository) -> No
         ("no front matter", "has no front matter between two lines of ---; begin the file"),
         (plan_text(""), "git_sha: is missing; add git_sha"),
         (plan_text(SHA), f"git_sha: {SHA} is not in this repository; type: git fetch"),
-        ("---\na: [\n---\n", ", line 3: the front matter is not YAML"),
-        ("x" * (MAX_PLAN_BYTES + 1), "is longer than a plan can be; keep it below a megabyte"),
+        ("---\na: [\n---\n", ", line 3: the front matter is not valid YAML"),
+        ("x" * (MAX_PLAN_BYTES + 1), "is too large for a plan; keep it below a megabyte"),
     ],
 )
 def test_a_broken_plan_is_told_of_with_its_remedy(made: GitRepository, text: str, said: str) -> None:
@@ -109,7 +109,7 @@ def test_a_broken_plan_is_told_of_with_its_remedy(made: GitRepository, text: str
 
 def test_an_id_that_another_plan_has_is_told_of(made: GitRepository) -> None:
     made.write(f"{TASKS_FOLDER}/other.md", plan_text(made.head()))
-    assert "stands in more than one plan" in checked(made, "x.md", plan_text(made.head()))
+    assert "is used by more than one plan" in checked(made, "x.md", plan_text(made.head()))
 
 
 def test_a_pipe_among_the_plans_is_not_waited_for(made: GitRepository) -> None:
@@ -119,7 +119,7 @@ def test_a_pipe_among_the_plans_is_not_waited_for(made: GitRepository) -> None:
 
 def test_no_plan_can_have_the_name_of_the_plan_runs(made: GitRepository) -> None:
     text = plan_text(made.head()).replace(PLAN_ID, f"'{PLAN_RUNS}'")
-    assert "is not an id" in checked(made, "x.md", text)
+    assert "is not a valid id" in checked(made, "x.md", text)
 
 
 def test_plan_runs_are_listed_among_the_others(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_run_is_shown_by_its_name_and_by_its_plan(made: Made, *, short: bool) 
 def test_an_unknown_run_is_one_line(made: Made) -> None:
     shown = made.types("show", "nothing")
     assert shown.returncode == 1
-    assert shown.stderr == "error: nothing: there is no such run; `lw_coder runs list` shows their names\n"
+    assert shown.stderr == "error: nothing: no such run; `lw_coder runs list` shows all runs\n"
 
 
 def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:

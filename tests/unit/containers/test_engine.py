@@ -56,7 +56,7 @@ def test_an_engine_that_can_keep_a_network_from_the_host(version: str) -> None:
 def test_one_that_cannot(version: str) -> None:
     with pytest.raises(
         EngineError,
-        match=r"^\.lw_coder/config\.toml: allow_hosts: Docker Engine .*cannot keep a network from the host",
+        match=r"^\.lw_coder/config\.toml: allow_hosts: Docker Engine .*cannot isolate a network from",
     ):
         require_isolation(version)
 

@@ -56,7 +56,7 @@ def test_without_an_ignore_file(tmp_path: Path) -> None:
 def test_no_dockerfile(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_build_files(tmp_path, None)
-    assert caught.value.message == ".lw_coder/code.Dockerfile: there is no such file"
+    assert caught.value.message == ".lw_coder/code.Dockerfile: file not found"
     assert "FROM lw_coder_droid:latest" in caught.value.remedy
 
 

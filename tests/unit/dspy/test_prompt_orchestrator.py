@@ -266,7 +266,7 @@ WEATHER = {
         "limits the rate of requests (HTTP 429)",
         "a wait of 60 minutes",
     ),
-    "500": (HttpFailure(500), 3, "failed on its side (HTTP 500)", "again in some minutes"),
+    "500": (HttpFailure(500), 3, "failed on its side (HTTP 500)", "again in a few minutes"),
     "503, an hour": (HttpFailure(503, headers={"Retry-After": "3600"}), 1, "HTTP 503", "60 minutes"),
     "a page": (
         HttpFailure(200, f"<html>Sign in, {KEY}</html>", "text/html"),
@@ -279,7 +279,7 @@ WEATHER = {
         HttpFailure(200, '{"error": {"code": 502, "message": "scripted failure"}}'),
         3,
         "failed on its side",
-        "again in some minutes",
+        "again in a few minutes",
     ),
 }
 
@@ -322,7 +322,7 @@ def test_a_wait_longer_than_the_patience_is_passed_on_to_the_person(tmp_path: Pa
 
 def test_a_redirect_leads_to_the_base_url(tmp_path: Path) -> None:
     error = failure(always(Reply(failure=HttpFailure(301, "{}"))), tmp_path)
-    assert "OPENROUTER_BASE_URL is no redirect" in error.remedy
+    assert "OPENROUTER_BASE_URL is not a redirect" in error.remedy
 
 
 def test_a_reset_in_the_middle_of_an_answer(tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_demos_that_are_none_are_found_before_the_model_is_asked(demos: object, 
     saved = json.loads(state.read_text())
     saved["generate"]["demos"] = demos
     state.write_text(json.dumps(saved))
-    with pytest.raises(PromptError, match="no saved state of this program") as caught:
+    with pytest.raises(PromptError, match="not a saved state of this program") as caught:
         load_program(state)
     assert str(state) in caught.value.message
 

@@ -74,7 +74,7 @@ def test_a_damaged_note_of_the_holder(tmp_path: Path, holder: subprocess.Popen[s
     assert holder.poll() is None
     (note,) = lock_folder().glob("*.json")
     note.write_text(text, encoding="ascii")
-    with pytest.raises(RunError, match=r"already at work on this plan$"), plan_lock(tmp_path, "a-plan"):
+    with pytest.raises(RunError, match=r"already running on this plan$"), plan_lock(tmp_path, "a-plan"):
         pass
 
 

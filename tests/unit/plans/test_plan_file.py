@@ -81,19 +81,19 @@ def test_full_shas(tmp_path: Path, sha: str) -> None:
         ("", "has no front matter"),
         ("\n" + text(), "has no front matter"),
         ("---\nplan_id: a-plan\n", "has no front matter"),
-        ("---\n---\nbody\n", "is not a table of keys"),
-        ("---\n- a\n- b\n---\nbody\n", "is not a table of keys"),
-        (text(plan_id="a-plan\nplan_id: b-plan"), "plan_id: stands twice"),
+        ("---\n---\nbody\n", "is not a mapping"),
+        ("---\n- a\n- b\n---\nbody\n", "is not a mapping"),
+        (text(plan_id="a-plan\nplan_id: b-plan"), "plan_id: appears twice"),
         (text(priority="high"), "priority: unknown key"),
         (text(**{'"a\\nb"': "x"}), "a\\nb: unknown key"),
         (text("\n \n"), "there is no plan below"),
-        (text(notes="[a]"), "notes: is not a text"),
+        (text(notes="[a]"), "notes: is not a string"),
         (text(status="finished"), "status: 'finished' is unknown"),
         (text(status="[draft]"), "status: a list is unknown"),
-        (text(evaluation_notes="good"), "evaluation_notes: is not a list of texts"),
-        (text(evaluation_notes="[[a]]"), "evaluation_notes: is not a list of texts"),
-        (text(evaluation_notes=""), "evaluation_notes: is not a list of texts"),
-        (text(notes="a\x00b"), "is not YAML"),
+        (text(evaluation_notes="good"), "evaluation_notes: is not a list of strings"),
+        (text(evaluation_notes="[[a]]"), "evaluation_notes: is not a list of strings"),
+        (text(evaluation_notes=""), "evaluation_notes: is not a list of strings"),
+        (text(notes="a\x00b"), "is not valid YAML"),
     ],
 )
 def test_what_breaks_a_rule(tmp_path: Path, content: str, problem: str) -> None:
@@ -120,7 +120,7 @@ def test_bad_ids(tmp_path: Path, plan_id: str) -> None:
 def test_ids_that_git_takes_for_no_branch(tmp_path: Path, plan_id: str) -> None:
     path = written(tmp_path, text(plan_id=plan_id))
     error = refused(path)
-    assert error.message == f"{path}: plan_id: git can make no branch of {plan_id!r}"
+    assert error.message == f"{path}: plan_id: {plan_id!r} is not valid in a branch name"
     assert "neither begins nor ends with a dot" in error.remedy
 
 
@@ -135,8 +135,13 @@ def test_bad_shas(tmp_path: Path, sha: str) -> None:
 def test_the_line_of_a_yaml_error(tmp_path: Path, lines: int) -> None:
     content = "---\n" + "# a comment\n" * lines + "status: [draft\nplan_id: x\n---\nbody\n"
     with_tab = "---\n" + "# a comment\n" * lines + "\tplan_id: x\n---\nbody\n"
-    assert f"line {lines + 3}: the front matter is not YAML" in refused(written(tmp_path, content)).message
-    assert f"line {lines + 2}: the front matter is not YAML" in refused(written(tmp_path, with_tab)).message
+    assert (
+        f"line {lines + 3}: the front matter is not valid YAML" in refused(written(tmp_path, content)).message
+    )
+    assert (
+        f"line {lines + 2}: the front matter is not valid YAML"
+        in refused(written(tmp_path, with_tab)).message
+    )
 
 
 def bomb(key: str) -> str:
@@ -202,8 +207,8 @@ def not_found(root: Path, name: str) -> PlanError:
 def test_names_that_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path / TASKS, "not a plan", "broken.md")
     monkeypatch.chdir(tmp_path)
-    assert "no plan of that id" in not_found(tmp_path, "a-plan").message
-    assert "no plan of that id" in not_found(tmp_path, "two\nlines").message
+    assert "no plan with that id" in not_found(tmp_path, "a-plan").message
+    assert "no plan with that id" in not_found(tmp_path, "two\nlines").message
     assert "is a folder" in not_found(tmp_path, TASKS).message
     assert "cannot be read" in not_found(tmp_path, "x" * 5000).message
 

@@ -112,8 +112,8 @@ def test_a_droid_keeps_its_front_matter_and_ground_rules(name: str, body: str) -
     ("text", "reason"),
     [
         ("Only a body.", "has no front matter"),
-        ("---\nname: [\n---\n\nx", "is not YAML"),
-        ("---\njust text\n---\n\nx", "is not a table of keys"),
+        ("---\nname: [\n---\n\nx", "is not valid YAML"),
+        ("---\njust text\n---\n\nx", "is not a mapping"),
         ("---\nname: other\n---\n\nx", "its name is not the file's name"),
         ("---\nname: auditor\nmodel: inherit\n---\n\nx", "description or model is missing"),
         (

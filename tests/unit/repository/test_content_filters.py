@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,23 @@ from tests.support.git_session import Session, start
 
 # A pretended encryption: what is stored is not what is in the worktree.
 CLEAN, SMUDGE = "tr a-zA-Z n-za-mN-ZA-M", "tr a-zA-Z n-za-mN-ZA-M"
+
+
+PROGRAMS = ("git-lfs", "nbstripout")
+
+
+@pytest.fixture(autouse=True)
+def without_the_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a PATH as in an image without them, whatever this machine has."""
+    if not any(map(shutil.which, PROGRAMS)):
+        return
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for place in os.environ["PATH"].split(os.pathsep):
+        for program in Path(place).glob("*"):
+            if program.name not in PROGRAMS and not (folder / program.name).exists():
+                (folder / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(folder))
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_a_sha1_id_is_no_prefix_of_a_sha256_one(tmp_path: Path) -> None:
     made = make_repository(tmp_path / "repo", "--object-format=sha256")
     repository = find_repository(made.path)
     require_commit(repository, made.head())
-    with pytest.raises(GitError, match="has 40 digits; commit ids have 64 here"):
+    with pytest.raises(GitError, match="has 40 digits; commit ids here have 64"):
         require_commit(repository, made.head()[:40])
 
 
@@ -214,7 +214,7 @@ def test_settings_are_read_back_by_git_as_they_were(tmp_path: Path, value: str) 
 
 def test_a_repository_below_such_a_folder_is_told_why(tmp_path: Path) -> None:
     inside = make_repository(tmp_path / ".lw_coder/project").path
-    with pytest.raises(GitError, match=r"project: nothing inside a folder called \.lw_coder is taken for a"):
+    with pytest.raises(GitError, match=r"project: a folder inside \.lw_coder is never used as a"):
         find_repository(inside)
 
 
@@ -228,7 +228,7 @@ def test_what_was_committed_in_a_session_alone_is_no_start(made: GitRepository) 
     repository, first = find_repository(made.path), made.head()
     sessions = made.run("commit-tree", "-p", "HEAD", "-m", "hidden", "HEAD^{tree}")
     made.run("update-ref", "refs/lw_coder/@plan/20250101T000000Z/heads/x", sessions)
-    with pytest.raises(GitError, match=r"^p\.md: git_sha: only a session's refs lead to \w{40} ") as caught:
+    with pytest.raises(GitError, match=r"^p\.md: git_sha: \w{40} is on none of your branches") as caught:
         require_no_sessions_commit(repository, sessions, "p.md: git_sha")
     assert "refs/lw_coder/@plan/20250101T000000Z/heads/x" in caught.value.message
     assert f"git branch <name> {sessions}" in caught.value.remedy

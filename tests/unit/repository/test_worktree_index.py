@@ -89,6 +89,17 @@ def test_a_sparse_checkout_of_the_persons(story: Story, patterns: tuple[str, ...
 
 
 @PATTERNS
+def test_a_sparse_checkout_of_the_repository_that_the_worktree_is_made_from(
+    story: Story, patterns: tuple[str, ...]
+) -> None:
+    story.made.run("sparse-checkout", "set", *patterns)
+    assert story.works() == ()
+    assert story.host.run("status", "--porcelain") == ""
+    assert story.works("src/deep/b.txt") == ()
+    assert story.changed() == ["M\tsrc/a.txt", "M\tsrc/deep/b.txt"]
+
+
+@PATTERNS
 def test_a_sparse_checkout_of_the_agents(story: Story, patterns: tuple[str, ...]) -> None:
     first = story.start()
     first.agent.run("sparse-checkout", "set", *patterns)

@@ -125,13 +125,13 @@ def test_hooks_do_not_run(made: GitRepository, repository: Repository) -> None:
 
 def test_refuses_a_foreign_folder(made: GitRepository) -> None:
     made.write(".lw_coder/worktrees/sample-plan/mine.txt", "mine")
-    assert "mv " in refused(made, plan(made.head()), "is in the way")
+    assert "mv " in refused(made, plan(made.head()), "exists, but is not a worktree")
 
 
 def test_refuses_a_link_in_its_place(made: GitRepository, tmp_path: Path) -> None:
     (made.path / ".lw_coder/worktrees").mkdir(parents=True)
     (made.path / ".lw_coder/worktrees/sample-plan").symlink_to(tmp_path)
-    refused(made, plan(made.head()), "is in the way")
+    refused(made, plan(made.head()), "exists, but is not a worktree")
 
 
 def test_refuses_a_branch_that_is_checked_out_elsewhere(made: GitRepository, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_refuses_a_branch_that_is_checked_out_elsewhere(made: GitRepository, tmp
 def test_refuses_a_branch_whose_worktree_is_gone_elsewhere(made: GitRepository, tmp_path: Path) -> None:
     made.run("worktree", "add", "--quiet", "-b", "lw/task/sample-plan", str(tmp_path / "gone"))
     shutil.rmtree(tmp_path / "gone")
-    assert "git worktree prune" in refused(made, plan(made.head()), "which is gone")
+    assert "git worktree prune" in refused(made, plan(made.head()), "which no longer exists")
 
 
 def test_refuses_after_the_repository_was_moved_and_its_remedy_helps(
@@ -150,7 +150,7 @@ def test_refuses_after_the_repository_was_moved_and_its_remedy_helps(
 ) -> None:
     ensure_worktree(repository, plan(made.head()))
     moved = GitRepository(made.path.rename(tmp_path / "moved"))
-    remedy = refused(moved, plan(moved.head()), "which is gone")
+    remedy = refused(moved, plan(moved.head()), "which no longer exists")
     assert "git worktree repair" in remedy
     moved.run("worktree", "repair", str(moved.path / ".lw_coder/worktrees/sample-plan"))
     assert ensure_worktree(find_repository(moved.path), plan(moved.head())).has_own_pointer()
@@ -171,13 +171,15 @@ def test_refuses_another_branch_and_a_detached_head(made: GitRepository, reposit
 
 @pytest.mark.parametrize("plan_id", ["plan.lock", ".plan", "plan.", ".gitignore"])
 def test_refuses_an_id_that_is_no_branch_name(made: GitRepository, plan_id: str) -> None:
-    refused(made, plan(made.head(), plan_id), "git can make no branch")
+    refused(made, plan(made.head(), plan_id), "is not valid in a branch name")
 
 
 @pytest.mark.parametrize("taken", ["lw", "lw/task", "lw/task/sample-plan/part"])
 def test_refuses_a_branch_that_is_in_the_way(made: GitRepository, taken: str) -> None:
     made.run("branch", taken)
-    assert f"git branch -m {taken}" in refused(made, plan(made.head()), "cannot be made beside branch")
+    assert f"git branch -m {taken}" in refused(
+        made, plan(made.head()), "cannot be created: it conflicts with branch"
+    )
 
 
 def test_refuses_a_locked_worktree(made: GitRepository, repository: Repository) -> None:
@@ -309,13 +311,13 @@ def test_a_lock_of_another_process_counts(made: GitRepository, repository: Repos
 @pytest.mark.parametrize("name", ["../worktrees/x", "", ".", "..", "a/b", "/etc", "x.lock"])
 def test_a_name_never_leads_out_of_the_folder(made: GitRepository, repository: Repository, name: str) -> None:
     for call in (remove_temp_worktree, lambda where, what: create_temp_worktree(where, made.head(), what)):
-        with pytest.raises(GitError, match="is no name for a worktree"):
+        with pytest.raises(GitError, match="is not a valid worktree name"):
             call(repository, name)
 
 
 def test_a_taken_name_is_refused(made: GitRepository, repository: Repository) -> None:
     create_temp_worktree(repository, made.head(), "taken")
-    with pytest.raises(GitError, match="is in the way"):
+    with pytest.raises(GitError, match="already exists"):
         create_temp_worktree(repository, made.head(), "taken")
 
 

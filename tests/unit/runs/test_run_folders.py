@@ -193,7 +193,7 @@ def test_removes_folders_deeper_than_a_path_or_the_stack_can_be(tmp_path: Path) 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     write_file(tmp_path, "a", "old")
-    with pytest.raises(RunError, match=r"^a: would hold what is not UTF-8 text"):
+    with pytest.raises(RunError, match=r"^a: would contain text that is not UTF-8"):
         write_file(tmp_path, "a", "new \udc00")
     assert (tmp_path / "a").read_text(encoding="ascii") == "old"
     write_file(tmp_path, "a", "line\r\nnext")

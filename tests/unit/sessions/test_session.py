@@ -43,7 +43,7 @@ def test_a_name_that_compose_takes() -> None:
 
 
 # In a session's container there is not even a client.
-NO_ENGINE = re.compile("the Docker engine does not answer|docker: there is no such command")
+NO_ENGINE = re.compile("the Docker engine does not answer|docker: command not found")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_an_engine_that_dies_with_its_session_is_one_warning(
 ) -> None:
     assert not remove_containers(orphan)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("warning: the session's containers may still be at work: ")
+    assert line.startswith("warning: the session's containers may still be running: ")
     assert NO_ENGINE.search(line)
 
 

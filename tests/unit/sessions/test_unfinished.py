@@ -61,7 +61,7 @@ def killed(tmp_path: Path) -> Killed:
 def test_a_killed_run_is_brought_home_later(killed: Killed, capsys: pytest.CaptureFixture[str]) -> None:
     (run,) = unfinished_runs(killed.repository, PLAN_ID)
     import_unfinished_run(killed.repository, run)
-    assert capsys.readouterr().err == f"Earlier run {run.identity}: 1 commit brought home\n"
+    assert capsys.readouterr().err == f"Earlier run {run.identity}: 1 commit imported\n"
     assert killed.made.sha(BRANCH) == killed.tip
     ended = read_record(run)["ended"]
     assert (ended["status"], ended["ended_at"], ended["commits"]) == (None, None, 1)
@@ -84,7 +84,7 @@ def test_a_killed_run_whose_worktree_is_gone(killed: Killed, capsys: pytest.Capt
     shutil.rmtree(killed.made.path / ".lw_coder/worktrees" / PLAN_ID)
     import_unfinished_run(killed.repository, killed.run)
     home = f"refs/lw_coder/{killed.run.identity}"
-    assert capsys.readouterr().err == f"Earlier run {killed.run.identity}: brought home as {home}\n"
+    assert capsys.readouterr().err == f"Earlier run {killed.run.identity}: imported as {home}\n"
     assert killed.made.sha(f"{home}/heads/{BRANCH}") == killed.tip
 
 
@@ -140,14 +140,14 @@ def test_a_record_that_cannot_be_written_is_a_warning(
     (killed.run.folder / ".run.json.tmp").mkdir()
     complete(killed.run, WELL, ImportResult())
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"warning: {killed.run.record}: does not tell how the session ended: ")
+    assert line.startswith(f"warning: {killed.run.record}: how the session ended could not be recorded: ")
 
 
 def test_an_old_run_that_cannot_be_removed_stays(killed: Killed) -> None:
     old = seal_run(open_run(killed.made.path, "old-plan", NOON))
     (old.folder.with_name(f".partial-{old.name}-removed") / "in-the-way").mkdir(parents=True)
     (line,) = prune(killed.repository, keep=killed.run)
-    assert line.startswith(f"Kept:     {old.identity}: it cannot be removed: Directory not empty; look at ")
+    assert line.startswith(f"Kept:     {old.identity}: it cannot be removed: Directory not empty; check ")
 
 
 def test_a_path_behind_a_link_is_shown_whole(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_commits_that_came_after_the_end_are_imported(
     tip = goes_on(killed, {"status": 0})
     capsys.readouterr()
     import_unfinished_runs(killed.repository, "identity", PLAN_ID)
-    assert capsys.readouterr().err == f"Earlier run {killed.run.identity}: 1 commit brought home\n"
+    assert capsys.readouterr().err == f"Earlier run {killed.run.identity}: 1 commit imported\n"
     assert killed.made.sha(BRANCH) == tip
     ended = read_record(killed.run)["ended"]
     assert (ended["status"], ended["commits"], ended["tip"]) == (0, 2, tip)
@@ -189,4 +189,4 @@ def test_commits_that_did_not_fit_on_the_disk_are_imported_later_and_also_of_an_
     import_unfinished_runs(killed.repository, "identity", PLAN_ID)
     assert killed.made.sha(BRANCH) == tip
     assert read_record(killed.run)["ended"]["problem"] is None
-    assert "1 commit brought home" in capsys.readouterr().err
+    assert "1 commit imported" in capsys.readouterr().err

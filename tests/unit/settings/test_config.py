@@ -61,7 +61,7 @@ def test_all_keys(tmp_path: Path) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     error = refused(tmp_path)
-    assert "there is no such file" in error.message
+    assert "file not found" in error.message
     assert "[code]" in error.remedy
 
 
@@ -73,8 +73,8 @@ def test_unreadable_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[code\n", "is not TOML: "),
-        ('[code]\nenv_file = ".env"\nenv_file = ".env"\n', "is not TOML: "),
+        ("[code\n", "is not valid TOML: "),
+        ('[code]\nenv_file = ".env"\nenv_file = ".env"\n', "is not valid TOML: "),
         ("", "there is no [code] table"),
         ("code = 1\n", "there is no [code] table"),
         ("[[code]]\n", "there is no [code] table"),
@@ -83,11 +83,11 @@ def test_unreadable_file(tmp_path: Path) -> None:
         ('[code]\nenvfile = ".env"\n', "[code] envfile: unknown key"),
         ('[code]\n"a\\nb" = 1\n', "[code] a\\nb: unknown key"),
         ('[code]\nenv_file = ""\n', "[code] env_file: is empty"),
-        ('[code]\nenv_file = "a\\u0000b"\n', "[code] env_file: 'a\\x00b' holds a NUL character"),
+        ('[code]\nenv_file = "a\\u0000b"\n', "[code] env_file: 'a\\x00b' contains a NUL character"),
         ('[code]\nca_bundle = " "\n', "[code] ca_bundle: is empty"),
-        ('[code]\nforward_env = ["A B"]\n', "[code] forward_env: 'A B' is not a variable's name or pattern"),
-        ('[code]\nforward_env = ["A=b"]\n', "[code] forward_env: 'A=b' is not a variable's name or pattern"),
-        ('[code]\nforward_env = [""]\n', "[code] forward_env: '' is not a variable's name or pattern"),
+        ('[code]\nforward_env = ["A B"]\n', "[code] forward_env: 'A B' is not a variable name or pattern"),
+        ('[code]\nforward_env = ["A=b"]\n', "[code] forward_env: 'A=b' is not a variable name or pattern"),
+        ('[code]\nforward_env = [""]\n', "[code] forward_env: '' is not a variable name or pattern"),
         ('[code]\nallow_hosts = [""]\n', "[code] allow_hosts: '' is not a host such as example.org"),
         ('[code]\nallow_hosts = ["https://a.org"]\n', "[code] allow_hosts: 'https://a.org' is not a host"),
         ('[code]\nallow_hosts = ["a.org", "b org"]\n', "[code] allow_hosts: 'b org' is not a host"),
@@ -117,7 +117,7 @@ def test_lists_are_lists(tmp_path: Path, key: str, value: str) -> None:
 def test_a_network_of_ones_own_and_allowed_hosts_exclude_one_another(tmp_path: Path, flag: str) -> None:
     text = f'[code]\nallow_hosts = []\ndocker_run_args = ["{flag}"]\n'
     message = refused(written(tmp_path, text)).message
-    assert message == f"{CONFIG_FILE}: docker_run_args: '--network' is not possible with allow_hosts"
+    assert message == f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with allow_hosts"
 
 
 def test_allowed_hosts(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_flags_are_looked_at_when_the_config_is(tmp_path: Path, key: str, flags:
 @pytest.mark.parametrize("pattern", ["*", "**", "?*"])
 def test_a_pattern_for_everything_warns(tmp_path: Path, pattern: str) -> None:
     (line,) = loaded(tmp_path, f'[code]\nforward_env = ["{pattern}"]\n').warnings()
-    assert "hands every variable" in line
+    assert "passes every variable" in line
 
 
 def test_a_dangerous_flag_warns(tmp_path: Path) -> None:
@@ -165,13 +165,13 @@ def test_certificates(tmp_path: Path) -> None:
     assert unset.find_ca_bundle(tmp_path, {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}) == tmp_path / "ca.pem"
     assert unset.find_ca_bundle(tmp_path, {"SSL_CERT_FILE": str(tmp_path / "none.pem")}) is None
     assert unset.find_ca_bundle(tmp_path, {}) is None
-    with pytest.raises(ConfigError, match=r"ca_bundle: none\.pem: there is no such file"):
+    with pytest.raises(ConfigError, match=r"ca_bundle: none\.pem: file not found"):
         CodeConfig(ca_bundle="none.pem").find_ca_bundle(tmp_path, {})
 
 
 def test_a_prompt_program_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for name, problem in (("none.json", "there is no such file"), ("folder", "is not a file")):
+    for name, problem in (("none.json", "file not found"), ("folder", "is not a file")):
         written(tmp_path, f'[code]\nprompt_program = "{name}"\n')
         error = refused(tmp_path)
         assert error.message == f"{CONFIG_FILE}: prompt_program: {name}: {problem}"
@@ -187,4 +187,4 @@ def test_a_prompt_program_at_home(tmp_path: Path, home: Path) -> None:
 @pytest.mark.parametrize("key", ["env_file", "ca_bundle", "prompt_program"])
 def test_a_home_of_nobody(tmp_path: Path, key: str) -> None:
     written(tmp_path, f'[code]\n{key} = "~nobody-of-that-name/x"\n')
-    assert "begins with a home that is not known" in refused(tmp_path).message
+    assert "begins with the home folder of an unknown user" in refused(tmp_path).message

@@ -44,7 +44,7 @@ def test_short_names_are_those_of_the_long() -> None:
 def test_flags_that_are_told_to_be_errors_are() -> None:
     told = (
         section("docker_run_args")
-        .partition("Not in the table, hence errors")[2]
+        .partition("are errors: those that lw_coder")[2]
         .partition("**Dangerous**")[0]
     )
     for flag in re.findall(r"`(-[^`]+)`", told):

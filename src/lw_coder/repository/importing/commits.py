@@ -27,7 +27,7 @@ from lw_coder.repository.importing.nested_repositories import (
 )
 from lw_coder.repository.importing.quarantine import import_refs
 from lw_coder.repository.importing.refs import NewRefs, read_new_refs
-from lw_coder.repository.importing.untrusted_files import memory_limited
+from lw_coder.repository.importing.untrusted_files import UntrustedFolder, memory_limited
 from lw_coder.repository.lfs_objects import LONGEST_POINTER, copy_objects, is_pointer, lfs_folder, pointers_in
 from lw_coder.repository.submodules import unchanged
 from lw_coder.repository.worktree_index import has_base, note_base, update_index
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
 
 REFS_PREFIX = "refs/lw_coder"
-NO_GIT_THERE = "where git would run what the agent's config says: look at them in a replay"
+NO_GIT_THERE = "do not run git there, it would use the agent's config; inspect them in a replay"
 MAX_CHANGED_FILES = 500_000  # between the branch and what it would move to
 
 _LONGEST_NAME = 200  # characters shown of what an agent named
@@ -142,7 +142,7 @@ def import_commits(
             folder is no exception but `problem`.
     """
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
-        raise GitError(f"{shown(run_name)}: git can make no ref of this run's name", "rename the run")
+        raise GitError(f"{shown(run_name)}: is not valid in a ref name", "rename the run")
     with memory_limited():
         return _imported(repository, worktree, session, run_name, yes=yes)
 
@@ -156,7 +156,7 @@ def _imported(
         refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
     except (GitError, OSError, MemoryError) as error:
         return replace(
-            imported, problem=f"{_why(error)}; the commits stay in {session.folder}, {NO_GIT_THERE}"
+            imported, problem=f"{_why(error)}; the commits stay in {session.folder}; {NO_GIT_THERE}"
         )
     imported = replace(imported, refs=refs, notes=imported.notes + _ignored_notes(new))
     if worktree is None or worktree.branch is None:
@@ -172,7 +172,7 @@ def _imported(
 def _why(error: GitError | OSError | MemoryError) -> str:
     if isinstance(error, GitError):
         return error.message
-    reason = error.strerror if isinstance(error, OSError) else "they take more memory than is safe"
+    reason = error.strerror if isinstance(error, OSError) else "they need more memory than the limit"
     return f"commits were not copied: {reason}"
 
 
@@ -224,15 +224,15 @@ def _is_there_already(repository: Repository, start: str, tip: str, old: str) ->
 
 def _why_not_move(repository: Repository, worktree: Worktree, old: str | None, tip: str) -> str | None:
     if old is None:
-        return "it was removed meanwhile"
+        return "it was deleted during the session"
     if _checked_out_branch(worktree) != f"refs/heads/{worktree.branch}":
         return "its worktree is on another branch now"
     if old != tip and (state := _persons_unfinished(worktree)):
         return state
     if old != tip and is_ancestor(repository, tip, old):
-        return "the session took back commits that it has"
+        return "the session removed commits that it has"
     if not is_ancestor(repository, old, tip):
-        return "it does not lead to the session's commits (one side rewrote or added some)"
+        return "it cannot be fast-forwarded to the session's commits (one side rewrote or added commits)"
     return None
 
 
@@ -250,7 +250,7 @@ def _persons_unfinished(worktree: Worktree) -> str | None:
 
 def _why_not_link(changes: Changes) -> str | None:
     new = [change.path for change in changes.submodules if change.old_mode != _GITLINK]
-    return f"the commits bring nested repositories along: {_named(new)}" if new else None
+    return f"the commits add nested repositories: {_named(new)}" if new else None
 
 
 def _why_not_lose(task: _Import, changes: Changes) -> str | None:
@@ -276,17 +276,22 @@ def _submodule_notes(changes: Changes) -> tuple[str, ...]:
     if not changes.submodules:
         return ()
     names = _named([change.path for change in changes.submodules])
-    return (f"the commits move a submodule: {names}; look at it and at .gitmodules before you update it",)
+    return (f"the commits move a submodule: {names}; check it and .gitmodules before you update it",)
 
 
 def _lfs_notes(task: _Import, old: str, tip: str) -> tuple[str, ...]:
     """Take along what Git LFS stored in the session; name what is nowhere."""
-    pointers = pointers_in(task.repository, tip, old)
+    pointers = pointers_in(task.repository, tip, old) if _may_have_lfs(task) else []
     missing = copy_objects(task.session.folder, lfs_folder(task.repository), pointers) if pointers else []
     if not missing:
         return ()
     what = f"{len(missing)} objects" if len(missing) > 1 else "an object"
     return (f"the commits name {what} of Git LFS that this machine does not have: {_named(missing)}",)
+
+
+def _may_have_lfs(task: _Import) -> bool:
+    has_objects = UntrustedFolder(task.session.folder).stat("lfs") is not None
+    return has_objects or lfs_folder(task.repository).is_dir()
 
 
 def _named(paths: Sequence[str]) -> str:
@@ -328,7 +333,7 @@ def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
     for count, described in enumerate(fields):
         if count > MAX_CHANGED_FILES:
             problem = f"its commits change more than {MAX_CHANGED_FILES} files"
-            raise GitError(problem, "look at the commits where they are")
+            raise GitError(problem, "inspect the commits in the run's refs")
         old_mode, mode, old_sha, sha, _ = described.removeprefix(":").split(" ")
         yield Change(next(fields), old_mode, mode, old_sha, sha)
 
@@ -399,4 +404,4 @@ def _ignored_notes(new: NewRefs) -> tuple[str, ...]:
     if not new.ignored:
         return ()
     first = repr(new.ignored[0][:_LONGEST_NAME])
-    return (f"{len(new.ignored)} names in the run's git folder are no refs and were left: {first}",)
+    return (f"{len(new.ignored)} names in the run's git folder are not valid refs and were ignored: {first}",)

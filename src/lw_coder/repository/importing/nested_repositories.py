@@ -59,8 +59,8 @@ def nested_repositories_note(folder: Path, found: Sequence[str], afterwards: str
     names = ", ".join(shown(name)[:_LONGEST_NAME] for name in found[:_MOST_NAMED])
     others = " and others" if len(found) > _MOST_NAMED else ""
     return (
-        f"{folder}: do not run git there before you have looked at and removed {names}{others}: git would run"
-        f" what a nested repository's config says{afterwards}"
+        f"{folder}: do not run git there before you have inspected and removed {names}{others}: a nested"
+        f" repository's config can make git run commands{afterwards}"
     )
 
 

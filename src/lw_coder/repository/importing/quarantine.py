@@ -117,14 +117,14 @@ def _require_modest(quarantine: Place) -> None:
         if size == "missing":
             continue  # damaged, as a crash can leave it; git's check refuses it where something leads to it
         if kind != "blob" and int(size) > MAX_BESIDES_BLOBS:
-            raise too_large(f"it holds a {kind} of {size} bytes")
+            raise too_large(f"it contains a {kind} of {size} bytes")
 
 
 def _copy_objects(source: UntrustedFolder, target: Path) -> None:
     room = MAX_OBJECT_BYTES
     for count, name in enumerate(_object_names(source)):
         if count > MAX_ENTRIES:
-            raise too_large("it holds too many objects")
+            raise too_large("it contains too many objects")
         copy = target / name
         copy.parent.mkdir(exist_ok=True)
         room -= source.copy(name, copy, room)
@@ -144,7 +144,7 @@ def _object_names(source: UntrustedFolder) -> Iterator[str]:
 def _index_packs(quarantine: Place) -> None:
     packs = sorted((quarantine.cwd / "objects/pack").glob("pack-*.pack"))
     if len(packs) > MAX_PACKS:
-        raise too_large(f"it holds more than {MAX_PACKS} packs")
+        raise too_large(f"it contains more than {MAX_PACKS} packs")
     for pack in packs:
         run_git("index-pack", str(pack), place=quarantine)
 

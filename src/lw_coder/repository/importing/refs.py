@@ -45,7 +45,7 @@ def read_new_refs(session: PrivateGit) -> NewRefs:
     """
     folder = UntrustedFolder(session.folder)
     if folder.entries("reftable"):
-        raise GitError("the run's git folder keeps its refs in another format", _CONVERT)
+        raise GitError("the run's git folder stores its refs in another format than files", _CONVERT)
     found, ignored = _all_refs(folder)
     changed = {name: sha for name, sha in found.items() if session.refs.get(name) != sha}
     values = {
@@ -56,11 +56,11 @@ def read_new_refs(session: PrivateGit) -> NewRefs:
     values |= _stashes(folder, found.get("refs/stash"))
     values |= _detached(folder, session, {*values.values(), *session.refs.values()})
     if len(values) > MAX_NEW_REFS:
-        raise too_large(f"it holds more than {MAX_NEW_REFS} new refs")
+        raise too_large(f"it contains more than {MAX_NEW_REFS} new refs")
     return NewRefs(values, tuple(ignored))
 
 
-_CONVERT = "replay the run, and type in there: git refs migrate --ref-format=files"
+_CONVERT = "replay the run, and type there: git refs migrate --ref-format=files"
 
 
 def _all_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:

@@ -21,7 +21,7 @@ MAX_DEPTH = 40
 
 _NEVER_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 20
-_LOOK = "replay the run to look at it; git on the host would run what the folder's config says"
+_LOOK = "inspect it in a replay; git on the host would use the folder's config"
 
 
 class Entry(NamedTuple):
@@ -93,7 +93,7 @@ class UntrustedFolder:
         try:
             with self._opened(name) as handle:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    raise GitError(f"{name!a} in the run's git folder is no plain file", _LOOK)
+                    raise GitError(f"{name!a} in the run's git folder is not a regular file", _LOOK)
                 return _copy_bytes(handle, target, limit)
         except OSError as error:
             raise _unreadable(name, error) from error
@@ -125,7 +125,7 @@ class UntrustedFolder:
                 seen += 1
                 inner = f"{folder}/{entry.name}"
                 if seen > MAX_ENTRIES or inner.count("/") > MAX_DEPTH:
-                    raise too_large("it holds too many files")
+                    raise too_large("it contains too many files")
                 if entry.is_folder:
                     waiting.append(inner)
                 else:
@@ -175,6 +175,6 @@ def _copy_bytes(handle: int, target: Path, limit: int) -> int:
         while chunk := source.read(_CHUNK):
             size += len(chunk)
             if size > limit:
-                raise too_large("it holds too many bytes of new objects")
+                raise too_large("its new objects are too large")
             copy.write(chunk)
     return size

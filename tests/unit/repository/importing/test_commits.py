@@ -260,7 +260,7 @@ def test_a_session_that_takes_commits_back_moves_no_branch(tmp_path: Path) -> No
     kept = f"refs/lw_coder/sample-plan/later/heads/{BRANCH}"
     assert (home.moved, home.commits, made.sha(BRANCH)) == (False, 0, tip)
     (note,) = home.notes
-    assert note.startswith(f"branch {BRANCH} was not moved: the session took back commits that it has; ")
+    assert note.startswith(f"branch {BRANCH} was not moved: the session removed commits that it has; ")
     assert note.endswith(f" are at {kept}")
     assert made.sha(kept) == made.head()
 
@@ -412,7 +412,7 @@ def test_a_gitlink_does_not_reach_the_branch(session: Session, marker: Path) -> 
     marker.unlink(missing_ok=True)
     home = session.end()
     assert (home.moved, home.planted, home.commits) == (False, ("sub/.git",), 1)
-    assert "nested repositories along: sub" in home.notes[-1]
+    assert "add nested repositories: sub" in home.notes[-1]
     assert session.made.sha(BRANCH) == old
     assert session.made.sha(f"{PREFIX}/heads/{BRANCH}") == home.tip
     assert not marker.exists()
@@ -441,7 +441,9 @@ def test_linked_refs_are_not_followed(session: Session, tmp_path: Path) -> None:
     os.mkfifo(heads / "pipe")
     home = session.end()
     assert (home.refs, home.problem) == ((), None)
-    assert home.notes == ("3 names in the run's git folder are no refs and were left: 'refs/heads/folder'",)
+    assert home.notes == (
+        "3 names in the run's git folder are not valid refs and were ignored: 'refs/heads/folder'",
+    )
 
 
 def test_linked_objects_and_foreign_alternates_leak_nothing(session: Session, tmp_path: Path) -> None:
@@ -592,11 +594,11 @@ def test_names_that_a_terminal_would_act_upon_are_left(session: Session, name: s
         session.agent.run("pack-refs", "--all")
     home = session.end()
     assert [ref for ref in home.refs if "evil" in ref] == []
-    assert [note for note in home.notes if "are no refs and were left" in note and name not in note]
+    assert [note for note in home.notes if "are not valid refs and were ignored" in note and name not in note]
 
 
 def test_a_run_name_that_is_no_ref_is_an_error(session: Session) -> None:
-    with pytest.raises(GitError, match="no ref of this run's name"):
+    with pytest.raises(GitError, match="not valid in a ref name"):
         import_commits(session.repository, session.worktree, session.git, "a..b")
 
 
@@ -636,7 +638,7 @@ def test_a_tree_of_more_files_than_anyone_writes_stays(
     assert reason in "".join(home.notes)
 
 
-@pytest.mark.parametrize(("megabytes", "problem"), [(1, ""), (65, "it holds a commit of 681")])
+@pytest.mark.parametrize(("megabytes", "problem"), [(1, ""), (65, "it contains a commit of 681")])
 def test_a_commit_of_many_megabytes_is_refused(session: Session, megabytes: int, problem: str) -> None:
     message = "0" * (megabytes << 20)
     commit = session.agent.run("commit-tree", "-p", "HEAD", "HEAD^{tree}", stdin=message)
@@ -663,7 +665,7 @@ def test_more_packs_than_git_can_search_are_refused(session: Session) -> None:
     (pack,) = (session.git.folder / "objects/pack").glob("pack-*.pack")
     for number in range(201):
         (pack.parent / f"pack-{number:040x}.pack").write_bytes(pack.read_bytes())
-    assert "it holds more than 200 packs" in (session.end().problem or "")
+    assert "it contains more than 200 packs" in (session.end().problem or "")
 
 
 _GREEDY = """
@@ -709,9 +711,7 @@ def test_a_submodule_that_moved_is_told(tmp_path: Path) -> None:
     session.agent.run("commit", "--quiet", "--message", "moved")
     home = session.end()
     assert home.moved
-    assert home.notes == (
-        "the commits move a submodule: sub; look at it and at .gitmodules before you update it",
-    )
+    assert home.notes == ("the commits move a submodule: sub; check it and .gitmodules before you update it",)
 
 
 def test_a_new_one_stays_whatever_the_persons_gitmodules_leave_out(tmp_path: Path) -> None:
@@ -722,7 +722,7 @@ def test_a_new_one_stays_whatever_the_persons_gitmodules_leave_out(tmp_path: Pat
     session.agent.run("commit", "--quiet", "--message", "planted")
     home = session.end()
     assert not home.moved
-    assert "bring nested repositories along: another" in home.notes[0]
+    assert "add nested repositories: another" in home.notes[0]
 
 
 def test_a_name_without_end_is_cut(session: Session) -> None:
