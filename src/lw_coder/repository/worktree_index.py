@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, config_text, init_bare, run_git
 from lw_coder.repository.git_settings import read_settings
-from lw_coder.repository.index_file import read_index
+from lw_coder.repository.importing.untrusted_files import UntrustedFolder
+from lw_coder.repository.index_file import IndexEntry, read_index
 
 if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
@@ -229,15 +231,38 @@ def _is_in(place: Place, path: str) -> bool:
 
 def _compare_with_files(place: Place, repository: Repository) -> None:
     """Note in the index the times of files that are the commit's: else git has to read each of them again."""
-    data = (place.cwd / "index").read_bytes()
-    unknown = (entry for entry in read_index(data, repository.sha_length // 2) if not entry.size)
-    if sum(_size(Path(str(place.work_tree), entry.path)) for entry in unknown) <= _MOST_COMPARED:
-        compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
+    entries = _entries(place, repository)
+    if sum(_size(place, entry.path) for entry in entries if not entry.size) > _MOST_COMPARED:
+        return
+    compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
+    run_git(*compare, place=place, check=False)
+    # What git inside checked out without a filter has another size: git looks no further then.
+    same = _same_contents(place, entries)
+    if same:
+        lines = "".join(f"{entry.mode:o} {entry.sha}\t{entry.path}\0" for entry in same)
+        run_git("update-index", "-z", "--index-info", place=place, stdin=lines)
         run_git(*compare, place=place, check=False)
 
 
-def _size(file: Path) -> int:
-    try:
-        return file.lstat().st_size
-    except OSError:
-        return 0
+def _entries(place: Place, repository: Repository) -> list[IndexEntry]:
+    return read_index((place.cwd / "index").read_bytes(), repository.sha_length // 2)
+
+
+def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
+    """List entries whose file looks changed, and holds exactly what git stores."""
+    listed = run_git("diff-files", "-z", "--name-only", "--diff-filter=M", place=place, check=False).stdout
+    looks_changed = {path for path in listed.split("\0") if path and "\n" not in path}
+    candidates = [entry for entry in entries if entry.path in looks_changed and _size(place, entry.path)]
+    if not candidates or sum(_size(place, entry.path) for entry in candidates) > _MOST_COMPARED:
+        return []
+    names = "".join(f"{entry.path}\n" for entry in candidates)
+    at_files = replace(place, cwd=place.work_tree or place.cwd)
+    hashed = run_git("hash-object", "--no-filters", "--stdin-paths", place=at_files, stdin=names, check=False)
+    pairs = zip(candidates, hashed.stdout.split("\n"), strict=False)
+    return [entry for entry, sha in pairs if entry.sha == sha]
+
+
+def _size(place: Place, path: str) -> int:
+    """Return the size of a plain file that no link leads to; 0 for anything else."""
+    found = UntrustedFolder(place.work_tree or place.cwd).stat(path)
+    return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0

@@ -119,6 +119,21 @@ def test_other_branches_can_be_checked_out_and_merged(made: GitRepository, tmp_p
     assert session.host.run("status", "--porcelain") == ""
 
 
+def test_a_file_that_git_inside_wrote_without_the_filter_is_unchanged_outside(
+    made: GitRepository, tmp_path: Path
+) -> None:
+    made.run("config", "filter.crypt.clean", "sed s/^clear-//")
+    made.run("config", "filter.crypt.smudge", "sed s/^/clear-/")
+    session = start(made, tmp_path / "run")
+    file = session.worktree.path / "one.secret"
+    assert file.read_text(encoding="ascii") == "clear-cnffjbeq\n"
+    file.write_text("tried something longer\n", encoding="ascii")
+    session.agent.run("checkout", "--", "one.secret")
+    assert file.read_text(encoding="ascii") == "cnffjbeq\n"
+    session.end()
+    assert session.host.run("status", "--porcelain") == ""
+
+
 def test_the_commands_of_an_unknown_filter_stay_on_the_host(made: GitRepository, tmp_path: Path) -> None:
     made.run("config", "filter.crypt.clean", "openssl enc -aes-256-ecb -k hunter2")
     session = start(made, tmp_path / "run")
