@@ -8,7 +8,7 @@ set -eu
 
 readonly LOG=/var/log/lw_coder-dockerd.log
 readonly MIN_COMPOSE_MINOR=30
-readonly START_TIMEOUT=60  # seconds
+readonly START_TIMEOUT=600  # seconds
 
 say() { printf 'engine: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }

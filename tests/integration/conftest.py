@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -22,7 +22,7 @@ from tests.integration.own_repository import (
     scripted_onlooker,
 )
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
-from tests.support.engine import bridge_address, containers, docker
+from tests.support.engine import bridge_address, containers, docker, remove_images
 from tests.support.sample_repository import (
     PLAN,
     PLAN_ID,
@@ -42,8 +42,33 @@ SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is stil
 ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_users")
 # One process runs each of these files: its tests look at what one costly fixture did.
 WHOLE = ("test_docker_flags", "test_escape", "test_model_errors", "test_own_image")
+# A part of the unit suite: plain Python, real git, and DSPy's answers from the shipped cache. The whole of it
+# has its own place, and a second time it would tell nothing more about the image.
+IN_A_SESSION = (
+    "plans/test_plan_file",
+    "repository/test_git",
+    "dspy/test_prompt_cache",
+    "prompts/test_prompt_memo",
+)
 # These look at the session that test_own_image looks at.
 IN_OWN_SESSION = ("test_dspy_caching_active", "test_pytest_executable_available")
+
+# Names of images that go when no process builds any more: repositories with one Dockerfile share an image,
+# and a build fails where what it has just made is removed. The layers stay in the build cache.
+IMAGES: set[str] = set()
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what one of several processes leaves."""
+    IMAGES.update(getattr(node, "workeroutput", {}).get("images", ()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    shared = getattr(session.config, "workeroutput", None)
+    if shared is not None:
+        shared["images"] = sorted(IMAGES)
+    elif IMAGES:
+        remove_images(IMAGES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,7 +100,7 @@ def _belongs_to(nodeid: str) -> str:
 @pytest.fixture(autouse=True)
 def engine() -> str:
     """The server's version; where no engine answers the test fails."""
-    return docker("version", "--format", "{{.Server.Version}}", timeout=20)
+    return docker("version", "--format", "{{.Server.Version}}")
 
 
 @pytest.fixture
@@ -118,10 +143,10 @@ class Person:
     def types(self, *command: str) -> Terminal:
         return Terminal(command, self.cwd, self.env)
 
-    def runs_to_the_end(self, *arguments: str, timeout: float = 300) -> tuple[int, str]:
+    def runs_to_the_end(self, *arguments: str) -> tuple[int, str]:
         """Run an lw_coder command that ends by itself; return its status and what it printed."""
         with self.types(LW_CODER, *arguments) as terminal:
-            status = terminal.wait(timeout)
+            status = terminal.wait()
             return status, terminal.text
 
     def carries_out(self, plan: str, check: Callable[[Terminal], None] | None = None) -> Terminal:
@@ -130,7 +155,7 @@ class Person:
         Fails unless the command ends with status 0; the terminal returned is closed, its text there.
         """
         with self.types(LW_CODER, "code", plan) as terminal:
-            terminal.wait_for(SUMMARY, timeout=240)
+            terminal.wait_for(SUMMARY)
             if check:
                 check(terminal)
             status = terminal.leave()
@@ -149,7 +174,7 @@ def a_person(home: Path, root: Path) -> Iterator[Person]:
     """Yield somebody at work in the repository; see that nothing of theirs is left on the engine."""
     yield Person(home, root)
     assert not sessions_in(root), "a container was left behind"
-    _remove_images(root)
+    _name_image(root)
 
 
 Execute = Callable[[], Execution]
@@ -191,8 +216,9 @@ def own_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]
 
 @pytest.fixture(scope="session")
 def unit_suite(own_session: Execution) -> str:
-    """What the whole unit suite prints inside that session; it fails if a test does."""
-    return own_session.inside("uv", "run", "pytest", "-v", "-n", "2", "tests/unit", timeout=600)
+    """What the unit suite prints inside that session, as far as it is run there; it fails if a test does."""
+    tests = (f"tests/unit/{name}.py" for name in IN_A_SESSION)
+    return own_session.inside("uv", "run", "pytest", "-v", *tests)
 
 
 def sessions_in(root: Path) -> list[str]:
@@ -208,13 +234,8 @@ def _belongs(container: str, root: Path) -> bool:
     return str(root) in mounts
 
 
-def _remove_images(root: Path) -> None:
-    # The layers stay in the build cache; only the name of a repository that is no more goes. A run that
-    # failed has left no folder that could tell it.
-    try:
+def _name_image(root: Path) -> None:
+    # A run that failed has left no folder that could tell it.
+    with suppress(CalledProcessError):  # without a commit there was no image
         first = run_git(root, "rev-list", "--max-parents=0", "--first-parent", "HEAD")
-    except CalledProcessError:
-        return  # without a commit there was no image
-    tag = repo_tag(repo_hash(first, root / ".git"))
-    if docker("images", "--quiet", tag):
-        docker("image", "rm", "--force", tag)
+        IMAGES.add(repo_tag(repo_hash(first, root / ".git")))

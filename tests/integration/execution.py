@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.containers.image_names import repo_hash, repo_tag
 from lw_coder.repository.git import find_repository, root_commit
 from tests.support.engine import containers, docker
+from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from tests.support.terminal import Terminal
 
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
-_START_TIMEOUT = 300  # seconds; the images may have to be built from nothing
 
 
 class Execution:
@@ -28,11 +29,12 @@ class Execution:
         self.root = root
         self.plan_id = plan_id
         self.status: int | None = None
+        self.typed_at = datetime.now(UTC)
         self._earlier = run_folders(root, plan_id)
 
     def wait_for(self, text: str) -> None:
         """Read until the screen shows the text or the command ends by itself."""
-        deadline = time.monotonic() + _START_TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         while text not in self.terminal.screen and self.status is None:
             assert time.monotonic() < deadline, self.terminal.screen
             if not self.terminal.settle(0.2):
@@ -65,9 +67,9 @@ class Execution:
         (found,) = containers(f"lw_coder.plan={self.identity}/{self.plan_id}")
         return found
 
-    def inside(self, *command: str, timeout: float = 120) -> str:
+    def inside(self, *command: str) -> str:
         """Run a command in the session's container, with its user, its limits and its variables."""
-        return docker("exec", self.container, *command, timeout=timeout)
+        return docker("exec", self.container, *command)
 
     def find_inside(self, names: Sequence[str]) -> list[str]:
         """Find files of these names anywhere in the container, mounts included, closed folders too."""

@@ -7,14 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import IMAGES
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS
 from tests.support.engine import docker
+from tests.support.patience import PATIENCE, wait_until
 from tests.support.sample_repository import PLAN_ID, run_git
 
 BRANCH = f"lw/task/{PLAN_ID}"
@@ -28,7 +29,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield folder
     for services in folder.glob("sample/.lw_coder/runs/*/*/services.yml"):
         for tag in re.findall(r"image: (lw_coder_droid:[0-9a-f]{12})", services.read_text()):
-            docker("image", "rm", "--force", tag)
+            IMAGES.add(tag)
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -54,7 +55,7 @@ def containers_of(folder: Path) -> list[str]:
 
 def test_the_demo_shows_a_run_and_says_that_its_model_is_scripted(folder: Path) -> None:
     demo = start(folder)
-    said, _ = demo.communicate(timeout=280)
+    said, _ = demo.communicate(timeout=PATIENCE)
 
     assert demo.returncode == 0, said
     assert "THE MODEL IS SCRIPTED" in said
@@ -74,14 +75,10 @@ def test_the_demo_shows_a_run_and_says_that_its_model_is_scripted(folder: Path) 
 
 def test_a_demo_broken_off_leaves_no_container_and_no_server(folder: Path) -> None:
     demo = start(folder)
-    deadline = time.monotonic() + 200
-    while not containers_of(folder):
-        assert demo.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: containers_of(folder) or demo.poll() is not None, "its container")
     base_url = re.search(r"URL=(http\S+)", (folder / "sample/.env").read_text())
     demo.send_signal(signal.SIGINT)
-    said, _ = demo.communicate(timeout=60)
+    said, _ = demo.communicate(timeout=PATIENCE)
 
     assert demo.returncode == 130, said
     assert "interrupted" in said
@@ -94,13 +91,13 @@ def test_a_folder_in_the_way_is_refused_in_one_line(folder: Path) -> None:
     folder.mkdir()
     (folder / "mine.txt").write_text("mine")
     demo = start(folder)
-    said, _ = demo.communicate(timeout=60)
+    said, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
     assert said.strip() == f"demo: failed: {folder}: is in the way; name a new or an empty folder"
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
 def _refused(url: str) -> bool:
-    probe = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/models', timeout=5)"
+    probe = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/models', timeout=60)"
     done = subprocess.run([sys.executable, "-c", probe, url], capture_output=True, text=True, check=False)
     return "Connection refused" in done.stderr

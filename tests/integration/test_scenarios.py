@@ -33,12 +33,7 @@ CODING_DROIDS = ["code-review-auditor.md", "plan-alignment-checker.md"]
 PLAN_DROIDS = Path(__file__).parents[2] / "src/lw_coder/droids/plan"
 LOCAL_KEY = "sk-or-key-of-env-local"
 MARKER = "/made-by-the-changed-dockerfile"
-QUICK = timedelta(
-    seconds=30
-)  # a build from nothing takes more than a minute, one from the cache about one second
 CACHE_TEST = "dspy/test_prompt_cache.py::test_the_sample_plans_prompts_come_from_the_shipped_cache"
-
-pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
 
 
 @scenario(FEATURE, "Worktree separation is preserved")
@@ -95,7 +90,7 @@ def _(execute: Execute) -> Execution:
 def _(execution: Execution, sample: SampleRepository) -> None:
     assert execution.run.parent == sample.root / ".lw_coder/runs" / PLAN_ID
     started = datetime.strptime(execution.run.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    assert abs(datetime.now(UTC) - started) < timedelta(minutes=10)
+    assert execution.typed_at.replace(microsecond=0) <= started <= datetime.now(UTC)
 
 
 @then(
@@ -237,10 +232,6 @@ def _(execution: Execution, last: Execution, home: Path) -> None:
     assert steps
     assert [step for step in steps if f"\n#{step} CACHED\n" not in log] == []
     assert _images(execution) == _images(last)
-    # From the run folder's name on, which is given before the build, to the session's container.
-    opened = datetime.strptime(execution.run.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    started = docker("inspect", "--format", "{{.State.StartedAt}}", execution.container)
-    assert datetime.fromisoformat(started) - opened < QUICK
 
 
 @then("the logs show the image build invocation before the interactive session starts")
@@ -440,8 +431,8 @@ def _(suite: str, person: Person, model: ScriptedModel) -> None:
     assert re.search(rf"PASSED tests/unit/{CACHE_TEST}", suite)
     # And what they assert of the function holds for the command, in the folder that was filled above.
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
-        terminal.wait_for("Prompts: from the cache.", timeout=60)
-        terminal.wait_for(SUMMARY, timeout=240)
+        terminal.wait_for("Prompts: from the cache.")
+        terminal.wait_for(SUMMARY)
         assert terminal.leave() == 0
     assert model.count("dspy") == 0
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import LW_CODER, SUMMARY, Person
-from tests.support.engine import docker
+from tests.integration.conftest import IMAGES, LW_CODER, SUMMARY, Person
 from tests.support.scripted_model import ScriptedModel
 from tests.support.terminal import Terminal
 
@@ -46,18 +45,16 @@ def _type_block(shell: Terminal, block: str, done: str) -> None:
         _leave_session(shell)
     # The shell puts the mark together, so that the line as it is typed is not taken for it.
     shell.type(f"printf '%s %s\\n' '{done}' $?\n")
-    shell.wait_for(f"{done} 0", timeout=60)
+    shell.wait_for(f"{done} 0")
 
 
 def _leave_session(shell: Terminal) -> None:
-    shell.wait_for(SUMMARY, timeout=240)
-    shell.press_ctrl_c()
-    shell.settle(0.4)
-    shell.press_ctrl_c()
-    shell.wait_for("Replay:", timeout=60)
+    shell.wait_for(SUMMARY)
+    shell.leave_session()
+    shell.wait_for("Replay:")
 
 
 def _remove_image(root: Path) -> None:
     (services,) = root.glob(".lw_coder/runs/*/*/services.yml")
     (tag,) = re.findall(r"image: (lw_coder_droid:[0-9a-f]{12})", services.read_text(encoding="utf-8"))
-    docker("image", "rm", "--force", tag)
+    IMAGES.add(tag)

@@ -12,9 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.integration.conftest import IMAGES
 from tests.scan.plants import PLANTS
 from tests.scan.scene import scan
 from tests.scan.searches import Search, Searched
+from tests.support.engine import remove_images
 
 NOT_SEARCHED = (
     "Not searched, for the values have to be there: the env file; a container's Config.Env; and, in"
@@ -26,6 +28,7 @@ def main() -> int:
     """Scan; the status is 0 only if nothing was found but what was planted, and all of that."""
     with tempfile.TemporaryDirectory(prefix="lw_coder-scan-") as folder:
         searched = scan(Path(folder))
+    remove_images(IMAGES)
     planted = list(_planted())
     console = Console()
     console.print(_table("Values of forwarded variables", searched), _table("Planted, to be found", planted))

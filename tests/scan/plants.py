@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.scan.searches import CommandLines, Part, container, files, git_objects, image, names
 from tests.support.engine import docker
+from tests.support.patience import wait_until
 from tests.support.sample_repository import run_git
 
 BASE = "lw_coder_droid:latest"
@@ -64,8 +65,10 @@ def in_a_packed_object(folder: Path, value: str) -> Iterator[Part]:
 
 
 def on_a_command_line(_: Path, value: str) -> Iterator[Part]:
-    with CommandLines() as lines:
-        subprocess.run([sys.executable, "-c", "import time; time.sleep(0.5)", value], check=True)
+    command = (sys.executable, "-c", "input()", value)
+    with CommandLines() as lines, subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        wait_until(lambda: any(value.encode() in line for line in list(lines.seen)), "the command line")
+        process.communicate(b"\n")
     return lines.parts()
 
 

@@ -121,13 +121,13 @@ class Scene:
 
     def _ends(self, what: str, status: ExitCode, *command: str) -> None:
         with self.person.types(*command) as terminal:
-            found = terminal.wait(120)
+            found = terminal.wait()
             self.printed[what] = terminal.transcript
         assert found == status, terminal.text
 
     def prints_json(self, *arguments: str) -> None:
         with self.person.types(LW_CODER, *arguments) as terminal:
-            assert terminal.wait(60) == ExitCode.OK, terminal.text
+            assert terminal.wait() == ExitCode.OK, terminal.text
             self.as_json[" ".join(arguments)] = terminal.transcript
 
 
@@ -177,7 +177,7 @@ def _prepared(folder: Path, stem: str) -> Iterator[Scene]:
 
 def _session(scene: Scene, search: Search) -> list[Searched]:
     with scene.person.types(LW_CODER, "--debug", "code", PLAN_ID) as terminal:
-        terminal.wait_for(SUMMARY, timeout=240)
+        terminal.wait_for(SUMMARY)
         (session,) = sessions_in(scene.sample.root)
         environment = docker("inspect", "--format", "{{json .Config.Env}}", session)
         for name, value in {**scene.markers(*IN_THE_FILE), **scene.exported}.items():
@@ -205,7 +205,7 @@ def _replay(scene: Scene, search: Search) -> list[Searched]:
     """Replay by hand and leave the ended container there, as without --rm."""
     command = ("docker", "compose", "-f", str(scene.run / COMPOSE_FILE), "run", "-T", "--entrypoint", "true")
     with scene.person.types(*command, "droid") as terminal:
-        assert terminal.wait(60) == 0, terminal.text
+        assert terminal.wait() == 0, terminal.text
         scene.printed["a replay"] = terminal.transcript
     (ended,) = sessions_in(scene.sample.root)
     try:
@@ -221,7 +221,7 @@ def _confined_session(scene: Scene, search: Search) -> list[Searched]:
         _changed(config, f"{CONFIG}allow_hosts = []\n"),
         scene.person.types(LW_CODER, "--debug", "code", PLAN_ID) as terminal,
     ):
-        terminal.wait_for(SUMMARY, timeout=240)
+        terminal.wait_for(SUMMARY)
         (proxy,) = containers(f"{PROXY_LABEL}={scene.identity}/{PLAN_ID}")
         found = search.parts("docker inspect and logs, a session's proxy", _told_of(proxy))
         assert f'"{PROXY}=' not in docker("inspect", "--format", "{{json .Config.Env}}", proxy)
@@ -234,7 +234,7 @@ def _plan_session(scene: Scene) -> None:
     with ScriptedModel(scripted_planner, host=bridge_address()) as model:
         scene.write_env(model)
         with scene.person.types(LW_CODER, "--debug", "plan", "--text", "Let it be shouted.") as terminal:
-            terminal.wait_for(SUMMARY_TITLE.removeprefix("# "), timeout=240)
+            terminal.wait_for(SUMMARY_TITLE.removeprefix("# "))
             assert terminal.leave() == 0, terminal.text
             scene.printed["a session of plan"] = terminal.transcript
 

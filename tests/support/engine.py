@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
+
+from tests.support.patience import PATIENCE
 
 
-def docker(*args: str, timeout: float = 120) -> str:
+def docker(*args: str, timeout: float = PATIENCE) -> str:
     """Run docker and return what it printed; a failure raises with both of its outputs."""
     result = subprocess.run(["docker", *args], capture_output=True, text=True, timeout=timeout, check=False)
     if result.returncode != 0:
@@ -24,3 +27,8 @@ def bridge_address() -> str:
 def containers(label: str) -> list[str]:
     """List the containers, ended ones included, that have this label."""
     return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}").split()
+
+
+def remove_images(names: Iterable[str]) -> None:
+    """Remove what there is of these names."""
+    subprocess.run(["docker", "image", "rm", "--force", *names], capture_output=True, check=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import termios
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,14 @@ from typing import Self
 import pexpect
 import pyte
 
+from tests.support.patience import PATIENCE
+
 ROWS, COLUMNS = 50, 160
 _CTRL_C = "\x03"
 # Several threads have people of their own, and filelock lets only one fork at a time.
 _FORKING = threading.Lock()
-_LEAVING = 15  # seconds that droid's end and what follows it may take on a busy machine
+_ANOTHER_TRY = 15  # seconds after which droid is taken to have missed one of two Ctrl+C
+_CHUNK = 8192  # bytes; the screen is looked at after each, so that nothing brief is missed
 
 
 class ScreenTimeoutError(AssertionError):
@@ -43,7 +47,7 @@ class Terminal:
                 cwd=str(cwd),
                 env={**env, "TERM": "xterm-256color"},
                 dimensions=(ROWS, COLUMNS),
-                timeout=5,
+                timeout=PATIENCE,
             )
 
     def __enter__(self) -> Self:
@@ -67,20 +71,20 @@ class Terminal:
         )
         return "\n".join([*(line.rstrip() for line in history), self.screen])
 
-    def wait_for(self, text: str, timeout: float = 60) -> None:
+    def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
         """Read until the screen shows the text."""
         self.wait_until(lambda: text in self.screen, text, timeout)
 
-    def wait_until(self, is_met: Callable[[], bool], what: str, timeout: float) -> None:
+    def wait_until(self, is_met: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
         deadline = time.monotonic() + timeout
         while not is_met():
             if time.monotonic() > deadline or not self._read():
                 raise ScreenTimeoutError(f"waited for {what!r}; the screen shows:\n{self.screen}")
 
-    def settle(self, seconds: float) -> bool:
-        """Read whatever comes for a while; tell whether the program still runs."""
+    def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Read whatever comes for a while, or until something is so; tell whether the program still runs."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not until():
             if not self._read():
                 return False
         return True
@@ -95,28 +99,47 @@ class Terminal:
         self._child.setwinsize(rows, columns)
         self._screen.resize(rows, columns)
 
-    def leave(self, timeout: float = 60) -> int:
-        """Leave droid, which wants Ctrl+C twice within a second; return the program's exit status.
+    @property
+    def is_raw(self) -> bool:
+        """Whether Ctrl+C is a key like any other, as it is while a session has the terminal."""
+        try:
+            return not termios.tcgetattr(self._child.child_fd)[3] & termios.ISIG
+        except (termios.error, ValueError):  # the program has ended
+            return False
 
-        A third one would meet what comes after droid: so it is pressed only when nothing ended for long.
+    @property
+    def is_running(self) -> bool:
+        """Whether the program itself runs; what it started can outlive it."""
+        return bool(self._child.isalive())
+
+    def leave(self) -> int:
+        """Leave the session as `leave_session` does; return the program's exit status."""
+        self.leave_session()
+        return self.wait()
+
+    def leave_session(self) -> None:
+        """Leave droid, which wants Ctrl+C twice within a second: a busy machine can take too long for that.
+
+        Once the session has given the terminal back, another one would interrupt what comes after it.
         """
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + PATIENCE
+        while self.is_raw and time.monotonic() < deadline:
             self.press_ctrl_c()
-            if not self.settle(0.5):
-                break
-            self.press_ctrl_c()
-            if not self.settle(_LEAVING):
-                break
-        return self.wait(timeout)
+            self.settle(0.5, until=self._is_given_back)
+            if self.is_raw:
+                self.press_ctrl_c()
+                self.settle(_ANOTHER_TRY, until=self._is_given_back)
 
-    def end(self, timeout: float = 60) -> None:
+    def _is_given_back(self) -> bool:
+        return not self.is_raw
+
+    def end(self, timeout: float = PATIENCE) -> None:
         """Ask the program and its children to end, and give them time to tidy up behind themselves."""
         if self._child.pid and self._child.isalive():
             os.killpg(self._child.pid, signal.SIGTERM)
             self.wait(timeout)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Read to the end and return the exit status (128 + n after signal n)."""
         deadline = time.monotonic() + timeout
         while self._read():
@@ -129,7 +152,7 @@ class Terminal:
 
     def _read(self) -> bool:
         try:
-            chunk = self._child.read_nonblocking(65536, timeout=0.2)
+            chunk = self._child.read_nonblocking(_CHUNK, timeout=0.2)
         except pexpect.TIMEOUT:
             return True
         except (pexpect.EOF, OSError):

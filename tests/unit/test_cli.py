@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from lw_coder import __version__
 from lw_coder.cli import cli
 from lw_coder.foundation.errors import ExitCode
+from tests.support.patience import PATIENCE, wait_until
 
 SLOW = ("dspy", "litellm", "python_on_whales", "pydantic", "msgspec", "yaml", "rich", "dotenv", "filelock")
 _MAIN = "from lw_coder.cli import cli, main\n"
@@ -26,7 +26,7 @@ import pathlib, time
 def wait():
     try:
         pathlib.Path({started!r}).touch()
-        time.sleep(60)
+        time.sleep(36000)
     finally:
         pathlib.Path({cleaned!r}).touch()
 main()
@@ -36,7 +36,7 @@ main()
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
@@ -164,11 +164,9 @@ def test_a_signal_runs_what_cleans_up(tmp_path: Path, number: signal.Signals) ->
     started, cleaned = tmp_path / "started", tmp_path / "cleaned"
     code = _WAIT.format(started=str(started), cleaned=str(cleaned))
     with subprocess.Popen([sys.executable, "-c", code, "wait"]) as process:
-        while not started.exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_until(lambda: started.exists() or process.poll() is not None, "the command")
         process.send_signal(number)
-        status = process.wait(20)
+        status = process.wait(PATIENCE)
     assert status == 128 + number
     assert cleaned.exists()
 
@@ -176,7 +174,12 @@ def test_a_signal_runs_what_cleans_up(tmp_path: Path, number: signal.Signals) ->
 def test_the_installed_command() -> None:
     command = Path(sys.executable).with_name("lw_coder")
     result = subprocess.run(
-        [command, "--version"], capture_output=True, text=True, check=False, env=dict(os.environ), timeout=60
+        [command, "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+        timeout=PATIENCE,
     )
     assert (result.returncode, result.stdout.split()[-1]) == (ExitCode.OK, __version__)
 

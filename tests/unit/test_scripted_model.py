@@ -7,7 +7,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pydantic
 import pytest
 
 from tests.support import agent_script
+from tests.support.patience import NEVER, PATIENCE, wait_until
 from tests.support.scripted_model import (
     Conversation,
     HttpFailure,
@@ -156,7 +156,7 @@ both_ways = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "w
 
 
 @contextmanager
-def _post(model: ScriptedModel, path: str, body: Json, timeout: float = 5.0) -> Iterator[HTTPResponse]:
+def _post(model: ScriptedModel, path: str, body: Json, timeout: float = PATIENCE) -> Iterator[HTTPResponse]:
     headers = {"Content-Type": "application/json", "Authorization": "Bearer sk-test"}
     request = HttpRequest(f"{model.base_url}{path}", json.dumps(body).encode(), headers)  # noqa: S310
     with urlopen(request, timeout=timeout) as response:  # noqa: S310
@@ -309,17 +309,16 @@ def test_silence_lasts_until_the_server_closes() -> None:
             with pytest.raises(TimeoutError), _post(model, CHAT.path, body, timeout=0.2):
                 pass
             waiting = pool.submit(_ask, model, CHAT)
-            while len(model.requests) < 2:
-                time.sleep(0.01)
-        assert isinstance(waiting.exception(timeout=5), ConnectionResetError)
+            wait_until(lambda: len(model.requests) == 2, "the second request")
+        assert isinstance(waiting.exception(timeout=PATIENCE), ConnectionResetError)
 
 
 def test_an_answer_can_take_its_time() -> None:
-    slow = _always(Reply("At last", delay=0.5))
-    with ScriptedModel(slow) as model:
-        with pytest.raises(TimeoutError), _post(model, CHAT.path, {"messages": []}, timeout=0.2):
-            pass
+    with ScriptedModel(_always(Reply("At last", delay=0.1))) as model:
         assert _ask(model, CHAT).text == "At last"
+    never = ScriptedModel(_always(Reply(delay=NEVER)))
+    with never, pytest.raises(TimeoutError), _post(never, CHAT.path, {"messages": []}, timeout=0.2):
+        pass
 
 
 def test_nothing_listens_once_the_block_is_left() -> None:
@@ -336,7 +335,7 @@ def test_it_runs_as_a_program() -> None:
         assert program.stdout is not None
         url = program.stdout.readline().strip()
         body = json.dumps({"messages": [{"role": "user", "content": "A title, please"}]}).encode()
-        with urlopen(HttpRequest(f"{url}{CHAT.path}", body), timeout=5) as response:  # noqa: S310
+        with urlopen(HttpRequest(f"{url}{CHAT.path}", body), timeout=PATIENCE) as response:  # noqa: S310
             assert CHAT.read(json.load(response)).text == agent_script.SIDE_ANSWER
         program.terminate()
     assert program.returncode == 0

@@ -1,4 +1,4 @@
-"""`lw_coder code`: one straight line from a plan to its commits. Each step is a module of its own."""
+"""`lw_coder code`: a sequence of steps from a plan to its commits. Each step is a separate module."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from lw_coder.runs.session_result import SessionResult
 
 _MOST_SHOWN = 5  # refs
-_BRIEF = 0.3  # seconds; to show a longer wait, rich is imported
+_BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be done and with what: all that was checked before anything is made.
+class CodeInputs:
+    """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
-        plan: what is carried out.
+        plan: the plan to carry out.
         build_files: what the repository's image is built from.
         context: what the session works with.
         engine: what runs it.
@@ -82,21 +82,21 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
             commits that delete files which the session did not have.
 
     Raises:
-        LwCoderError: an expected failure: before the session, everything is then as it was;
-            after it, its commits could not be imported.
-        SystemExit: a signal ended the session; its commits are imported all the same.
+        LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
+            commits could not be imported.
+        SystemExit: a signal ended the session; its commits were imported.
     """
     require_terminal()
-    job = load_job(name, start, probe, yes=yes)
-    with plan_lock(job.context.repository.root, job.plan_id):
-        setup = prepare(job)
+    inputs = load_inputs(name, start, probe, yes=yes)
+    with plan_lock(inputs.context.repository.root, inputs.plan_id):
+        setup = prepare(inputs)
         with interrupts_held():
             result, imported = carry_out(setup, yes=yes)
-    report_end(job, setup, result, imported)
+    report_end(inputs, setup, result, imported)
     return exit_code(setup.run, result, imported)
 
 
-def load_job(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Job:
+def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> CodeInputs:
     """Check everything that is cheap and can be wrong; make nothing."""
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
@@ -104,10 +104,10 @@ def load_job(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Job:
     context = load_context(repository, load_config(repository.root))
     build_files = images.read_build_files(repository.root, context.environment.env_file)
     base = probe.base_image
-    # A current base image was built by Compose: it will build again, and what it builds tells its version.
-    found = require_engine(probe, context, build_tells=images.is_current(base))
+    # Compose built the current base image, and labels the next image that it builds with its version.
+    found = require_engine(probe, context, build_gives_version=images.is_current(base))
     report_context(context)
-    return Job(plan, build_files, context, found, base, yes)
+    return CodeInputs(plan, build_files, context, found, base, yes)
 
 
 def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult]:
@@ -119,50 +119,50 @@ def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportR
     return result, imported
 
 
-def prepare(job: Job) -> SessionSetup:
+def prepare(inputs: CodeInputs) -> SessionSetup:
     """Make the worktree, the run's folder, the images and the prompts; all of it, or nothing."""
-    context, repository = job.context, job.context.repository
-    run_folders.remove_partial_runs(repository.root, job.plan_id)
-    import_unfinished_runs(repository, context.identity, job.plan_id, yes=job.yes)
-    where = f"{job.plan.path}: git_sha"
+    context, repository = inputs.context, inputs.context.repository
+    run_folders.remove_partial_runs(repository.root, inputs.plan_id)
+    import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.yes)
+    where = f"{inputs.plan.path}: git_sha"
     with (
-        ensured_worktree(repository, job.plan.metadata, where, yes=job.yes) as worktree,
-        run_folders.removed_on_failure(run_folders.open_run(repository.root, job.plan_id)) as run,
+        ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.yes) as worktree,
+        run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
-        write_build_spec(job, run)
-        # Everything else is done while the images are built: neither needs the other.
+        write_build_spec(inputs, run)
+        # The images are built in parallel with everything else.
         with Background(
-            lambda: images.build_images(run.folder, context.identity, job.base), awaits_client=True
+            lambda: images.build_images(run.folder, context.identity, inputs.base), awaits_client=True
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
-            stop_abandoned_sessions(context.identity, job.plan_id, has_proxies=has_proxies)
+            stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
             private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
             for note in private_git.notes:
                 warn(note)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
-            prompts = write_prompts(job, run, building)
+            prompts = write_prompts(inputs, run, building)
             built = built_images(building, repo_tag(context.identity))
-        seal(job, setup, prompts, built)
+        seal(inputs, setup, prompts, built)
     for line in prune(repository, keep=run):
         say(line)
     return setup.as_sealed()
 
 
 def built_images(building: Background[Built], tag: str) -> Built:
-    """Wait for the images; a wait that the person would notice is shown."""
+    """Wait for the images; show a wait that is long enough to be noticed."""
     if building.ends_within(_BRIEF):
         return building.result()
     with waiting(f"Building the image {tag} ..."):
         return building.result()
 
 
-def write_build_spec(job: Job, run: Run) -> None:
-    """Write what the images are built from."""
-    run_folders.write_file(run.folder, images.DOCKERFILE.name, job.build_files.dockerfile)
-    run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", job.build_files.ignore)
-    write_build_files(job.context, run.folder, _builds(job.context, run.folder))
+def write_build_spec(inputs: CodeInputs, run: Run) -> None:
+    """Write the files that the images are built from."""
+    run_folders.write_file(run.folder, images.DOCKERFILE.name, inputs.build_files.dockerfile)
+    run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", inputs.build_files.ignore)
+    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder))
 
 
 def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
@@ -171,9 +171,9 @@ def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
     return {"base": images.base_build(), "repo": repo}
 
 
-def write_prompts(job: Job, run: Run, building: Background[Built]) -> GeneratedPrompts:
-    """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
-    context, plan = job.context, job.plan.metadata
+def write_prompts(inputs: CodeInputs, run: Run, building: Background[Built]) -> GeneratedPrompts:
+    """Write the prompt files of a run; if the build fails meanwhile, stop waiting for the model."""
+    context, plan = inputs.context, inputs.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
     prompts = generate_prompts(plan, context.environment.model, program, building)
@@ -182,20 +182,22 @@ def write_prompts(job: Job, run: Run, building: Background[Built]) -> GeneratedP
     return prompts
 
 
-def seal(job: Job, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
+def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
     session, builds = session_spec(final, setup.run.plan_id), _builds(context, final.run.folder)
     write_compose_files(final, session, builds, built.images, into=setup.run.folder)
     login, forwarded = context.login.name, context.environment.names
-    used = replace(job.engine, compose_version=built.compose_version)
-    record = run_record.begin(job.plan, prompts, built.images, used, login=login, forwarded=forwarded)
+    used = replace(inputs.engine, compose_version=built.compose_version)
+    record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, record)
     run_folders.seal_run(setup.run)
 
 
-def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
-    """Say what there is now, and what can be typed next."""
+def report_end(
+    inputs: CodeInputs, setup: SessionSetup, result: SessionResult, imported: ImportResult
+) -> None:
+    """Report the results and the next commands."""
     report_session(result, imported)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
@@ -204,7 +206,7 @@ def report_end(job: Job, setup: SessionSetup, result: SessionResult, imported: I
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
     say(f"Run:      {shell_path(root, run.folder)}")
     if imported.moved:
-        say(f"Review:   git log -p {job.plan.metadata.git_sha[:12]}..{branch}")
+        say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{branch}")
         say(f"Merge:    git merge {branch}")
     say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
 

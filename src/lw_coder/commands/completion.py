@@ -1,4 +1,4 @@
-"""What a shell completes: ids of plans and of runs, read from folder names and front matter, without git."""
+"""Shell completion of plan and run ids, from folder names and front matter, without git."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def complete_plan(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Complete the id of a plan; where none begins so, a path."""
+    """Complete the id of a plan; if none matches, a path."""
     folder = _above(TASKS_FOLDER)
     ids = plan_ids(folder) if folder.is_dir() else set()
     return _starting_with(typed, ids) or [CompletionItem(typed, type="file")]
 
 
 def complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Complete the plan's id of a run, which means its newest one."""
+    """Complete a plan's id, which stands for its newest run."""
     folder = _above(RUNS_FOLDER)
     return _starting_with(typed, [entry.name for entry in os.scandir(folder)] if folder.is_dir() else [])
 
@@ -35,7 +35,7 @@ def _starting_with(typed: str, names: Iterable[str]) -> list[CompletionItem]:
 
 
 def _above(relative: Path) -> Path:
-    """Find a folder of the repository that the shell stands in, or below."""
+    """Find a folder of the repository that contains the current directory."""
     here = Path.cwd()
     return next(
         (top / relative for top in (here, *here.parents) if (top / relative).is_dir()), here / relative

@@ -1,4 +1,4 @@
-"""`lw_coder doctor`: is all there that a session needs, and what was left lying about? It changes nothing."""
+"""`lw_coder doctor`: check what a session needs, and find what sessions left behind. It changes nothing."""
 
 from __future__ import annotations
 
@@ -39,47 +39,47 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen of one thing.
+    """The result of a check.
 
     Attributes:
-        subject: what was looked at.
-        told: what is there, or what is wrong with it.
-        remedy: what to do about it; nothing where all is well.
+        subject: what was checked.
+        result: the state, or the problem.
+        remedy: what to do about it; empty if there is no problem.
     """
 
     subject: str
-    told: str
+    result: str
     remedy: str = ""
 
 
-class Examination:
-    """Takes down what is found, and goes on after what is wrong."""
+class Checks:
+    """Collects findings, and continues after a problem."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
-    def look(self, subject: str, find: Callable[[], T], tell: Callable[[T], str | Finding]) -> T | None:
-        """Look at one thing; None if something is wrong with it, which is taken down too."""
+    def run(self, subject: str, find: Callable[[], T], describe: Callable[[T], str | Finding]) -> T | None:
+        """Run one check and record its finding; return None if it found a problem."""
         try:
             found = find()
-            told = tell(found)
+            result = describe(found)
         except LwCoderError as error:
             self.findings.append(Finding(subject, error.message, error.remedy))
             return None
-        self.findings.append(told if isinstance(told, Finding) else Finding(subject, told))
+        self.findings.append(result if isinstance(result, Finding) else Finding(subject, result))
         return found
 
 
 def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCode:
-    """Look at everything that a session needs, and say for each what there is, or what to do.
+    """Check everything that a session needs, and print the result or the remedy of each check.
 
     Args:
         start: a folder in the repository.
-        probe: what docker was asked at the start.
+        probe: docker queries that were started with the command.
         as_json: print an array of findings.
 
     Returns:
-        ERROR if there is something to do.
+        ERROR if a check found a problem.
     """
     findings = examine(start, probe)
     if as_json:
@@ -90,92 +90,94 @@ def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCod
 
 
 def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
-    """Look at the engine, the repository and, where both are there, at what they have of one another."""
-    seen = Examination()
-    engine = seen.look(
+    """Check the engine, the repository and, if both are usable, what sessions left in them."""
+    checks = Checks()
+    engine = checks.run(
         "docker",
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
-    repository = seen.look("git", lambda: git.find_repository(start), lambda found: str(found.root))
+    repository = checks.run("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
-        seen.look("base image", lambda: images.is_current(probe.base_image), _base_told)
+        checks.run("base image", lambda: images.is_current(probe.base_image), _describe_base)
     if repository:
-        config = seen.look("config.toml", lambda: load_config(repository.root), _config_told)
+        config = checks.run("config.toml", lambda: load_config(repository.root), _describe_config)
         if engine and config and config.allow_hosts is not None:
-            seen.look("allow_hosts", lambda: require_isolation(engine.version), lambda _: "supported")
-        environment = _examine_environment(seen, repository, config) if config else None
+            checks.run("allow_hosts", lambda: require_isolation(engine.version), lambda _: "supported")
+        environment = _examine_environment(checks, repository, config) if config else None
         if engine and environment and (env_file := environment.env_file):
             values = environment.values
-            seen.look(
+            checks.run(
                 "env file",
                 lambda: check_env_file(env_file, values),
                 lambda _: "Compose reads it as lw_coder does",
             )
-        seen.look("runs", lambda: _not_home(repository), _runs_told)
-        seen.look("worktrees", lambda: _half_made(repository), _half_made_told)
-        seen.look("nested repositories", lambda: _planted(repository), _planted_told)
+        checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
+        checks.run("worktrees", lambda: _half_made(repository), _describe_half_made)
+        checks.run(
+            "nested repositories", lambda: _nested_repositories(repository), _describe_nested_repositories
+        )
     if repository and engine:
-        seen.look("leftovers", lambda: _leftovers(repository), _leftovers_told)
-    return seen.findings
+        checks.run("leftovers", lambda: _leftovers(repository), _describe_leftovers)
+    return checks.findings
 
 
 def _examine_environment(
-    seen: Examination, repository: git.Repository, config: CodeConfig
+    checks: Checks, repository: git.Repository, config: CodeConfig
 ) -> SessionEnvironment | None:
     root = repository.root
-    environment = seen.look(
+    environment = checks.run(
         "variables",
         lambda: load_environment(root, config.env_file, config.forward_env, os.environ),
-        _variables_told,
+        _describe_variables,
     )
     env_file = environment.env_file if environment else None
-    seen.look(
+    checks.run(
         "code.Dockerfile", lambda: images.read_build_files(root, env_file), lambda _: str(images.DOCKERFILE)
     )
-    seen.look(
+    checks.run(
         "certificates",
         lambda: config.find_ca_bundle(root, os.environ),
         lambda path: str(path or "the defaults"),
     )
     if environment:
         values = environment.values
-        seen.look("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
     if env_file:
-        seen.look(
+        checks.run(
             "env file",
             lambda: git.is_ignored(repository, env_file),
-            lambda yes: _ignored_told(env_file, is_ignored=yes),
+            lambda yes: _describe_ignored(env_file, is_ignored=yes),
         )
     return environment
 
 
-def _base_told(is_current: bool) -> str:  # noqa: FBT001 - what was found
+def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - the result of a check
     state = "current" if is_current else "missing or out of date; the next run builds it"
     return f"{BASE_TAG} is {state}"
 
 
-def _config_told(config: CodeConfig) -> str:
+def _describe_config(config: CodeConfig) -> str:
     return "; ".join(["can be read", *config.warnings()])
 
 
-def _variables_told(environment: SessionEnvironment) -> str:
+def _describe_variables(environment: SessionEnvironment) -> str:
     model = environment.model
     return f"{model.model} at {model.base_url}; a session gets {', '.join(environment.names) or 'none'}"
 
 
-def _ignored_told(env_file: Path, *, is_ignored: bool) -> str | Finding:
+def _describe_ignored(env_file: Path, *, is_ignored: bool) -> str | Finding:
     if is_ignored:
         return f"{env_file.name} is ignored by git"
     remedy = f"add {env_file.name} to .gitignore; where it is tracked: git rm --cached, and change the keys"
     return Finding("env file", f"{env_file}: git does not ignore it, and would commit its keys", remedy)
 
 
-def _not_home(repository: git.Repository) -> list[Run]:
+def _pending_runs(repository: git.Repository) -> list[Run]:
     return [run for run in list_runs(repository.root) if has_pending(repository, run)]
 
 
-def _runs_told(runs: Sequence[Run]) -> str | Finding:
+def _describe_runs(runs: Sequence[Run]) -> str | Finding:
     if not runs:
         return "all commits of sessions are in the repository"
     names = ", ".join(run.identity for run in runs)
@@ -189,7 +191,7 @@ def _half_made(repository: git.Repository) -> list[str]:
     return [name for name in names if is_half_made(repository, folder / name)]
 
 
-def _half_made_told(names: Sequence[str]) -> str | Finding:
+def _describe_half_made(names: Sequence[str]) -> str | Finding:
     if not names:
         return "every worktree was finished"
     remedy = " && ".join(f"lw_coder code {shlex.quote(name)}" for name in names)
@@ -197,21 +199,21 @@ def _half_made_told(names: Sequence[str]) -> str | Finding:
     return Finding("worktrees", told, remedy)
 
 
-def _planted(repository: git.Repository) -> list[str]:
-    """Look for repositories where agents write, but for bare ones that the person's own commit has there."""
+def _nested_repositories(repository: git.Repository) -> list[str]:
+    """Find repositories in the folders that agents write, except bare ones that HEAD contains."""
     tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
     found = {tasks: find_repositories_in(tasks)} if tasks.is_dir() else {}
     for folder in sorted(path for path in worktrees.glob("*") if path.is_dir() and not path.is_symlink()):
         worktree = plan_worktree(repository, folder.name)
         top = () if worktree is None or worktree.has_own_pointer() else (".git",)
         nested = find_nested_repositories(folder)
-        # No commit holds a `.git`: what is left out is a bare repository's HEAD, as in a test's data.
+        # No commit contains a `.git`, so only the HEAD of a bare repository, such as test data, is left out.
         own = git.committed_files(repository, "HEAD") if nested else {}
         found[folder] = (*top, *(name for name in nested if name not in own))
     return [nested_repositories_note(place, names) for place, names in found.items() if names]
 
 
-def _planted_told(notes: Sequence[str]) -> str | Finding:
+def _describe_nested_repositories(notes: Sequence[str]) -> str | Finding:
     if not notes:
         return "none among the plans or in their worktrees"
     return Finding("nested repositories", "; ".join(notes), "inspect each without git, and remove it")
@@ -221,7 +223,7 @@ def _leftovers(repository: git.Repository) -> Leftovers:
     return find_leftovers(repo_hash(git.root_commit(repository), repository.common_dir))
 
 
-def _leftovers_told(left: Leftovers) -> str | Finding:
+def _describe_leftovers(left: Leftovers) -> str | Finding:
     if not left:
         return "no session has left a container or a network"
     parts = (
@@ -229,14 +231,14 @@ def _leftovers_told(left: Leftovers) -> str | Finding:
         (len(left.proxies), "idle proxy container(s)"),
         (len(left.networks), "unused network(s)"),
     )
-    told = ", ".join(f"{count} {what}" for count, what in parts if count)
-    return Finding("leftovers", f"{told}, left by replays or by an lw_coder that was killed", left.removal)
+    result = ", ".join(f"{count} {what}" for count, what in parts if count)
+    return Finding("leftovers", f"{result}, left by replays or by an lw_coder that was killed", left.removal)
 
 
 def _print(findings: Sequence[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         mark = click.style("wrong", fg="red") if finding.remedy else click.style("ok   ", fg="green")
-        click.echo(f"{mark}  {finding.subject.ljust(width)}  {printable(finding.told)}")
+        click.echo(f"{mark}  {finding.subject.ljust(width)}  {printable(finding.result)}")
         if finding.remedy:
             click.echo(f"{' ' * (width + 9)}-> {printable(finding.remedy)}")

@@ -1,6 +1,6 @@
-"""`lw_coder plan`: one straight line from an idea to plans, in a worktree that is gone afterwards.
+"""`lw_coder plan`: a sequence of steps from an idea to plans, in a temporary worktree.
 
-The session writes straight into the person's tasks folder: no end of it, however sudden, loses a plan.
+The session writes directly into the person's tasks folder, so that no plan is lost however it ends.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ from lw_coder.settings.config import load_config_or_defaults
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be planned and on what: all that was checked before anything is made.
+class PlanInputs:
+    """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
-        idea: the person's words, or None where the agent is to ask.
+        idea: the person's words, or None if the agent is to ask.
         git_sha: the commit that the session sees and its plans start from.
-        context: what the session works with.
-        engine: what runs it.
+        context: the session's settings and variables.
+        engine: the Docker engine.
     """
 
     idea: str | None
@@ -75,26 +75,26 @@ class Job:
 def run_plan_command(file: str | None, text: str | None, start: Path, probe: EngineProbe) -> ExitCode:
     """Turn an idea into plans in an interactive session.
 
-    A plan that breaks a rule is kept and told of with its remedy; it does not change the exit code, for the
-    session itself did what it was asked to.
+    A plan that breaks a rule is kept and reported with its remedy. It does not change the exit code, because
+    the session itself did what it was asked to do.
 
     Args:
         file: path of a text with the idea, or None.
         text: the idea itself, or None; with neither, the agent asks for it.
         start: a folder in the repository.
-        probe: what docker was asked at the start.
+        probe: docker queries that were started with the command.
 
     Raises:
-        LwCoderError: an expected failure: before the session, everything is then as it was;
-            after it, its commits could not be imported.
-        SystemExit: a signal ended the session; what came of it is kept, as ever.
+        LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
+            commits could not be imported.
+        SystemExit: a signal ended the session; its results are kept as usual.
     """
     require_terminal()
-    job = load_job(read_idea(file, text), start, probe)
-    repository = job.context.repository
-    tidy_up(job.context)
-    with temporary_worktree(repository, job.git_sha) as worktree:
-        setup, originals = prepare(job, worktree)
+    inputs = load_inputs(read_idea(file, text), start, probe)
+    repository = inputs.context.repository
+    tidy_up(inputs.context)
+    with temporary_worktree(repository, inputs.git_sha) as worktree:
+        setup, originals = prepare(inputs, worktree)
         with interrupts_held():
             result = run_session(setup.run.folder, plan_session(setup))
             imported = import_commits(repository, None, setup.git, setup.run.identity)
@@ -113,10 +113,10 @@ def run_plan_command(file: str | None, text: str | None, start: Path, probe: Eng
 
 
 def read_idea(file: str | None, text: str | None) -> str | None:
-    """Read what is to be planned.
+    """Read the idea.
 
     Raises:
-        IdeaError: the file cannot be read, or there is nothing in it.
+        IdeaError: the file cannot be read, or is empty.
     """
     if file is None and text is None:
         return None
@@ -139,8 +139,8 @@ def _read_idea_file(path: Path) -> str:
         raise IdeaError(f"{name}: cannot be read: {error.strerror}", "check its permissions") from error
 
 
-def load_job(idea: str | None, start: Path, probe: EngineProbe) -> Job:
-    """Check everything that is cheap and can be wrong; make nothing."""
+def load_inputs(idea: str | None, start: Path, probe: EngineProbe) -> PlanInputs:
+    """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     git_sha = git.head_commit(repository)
     context = load_context(repository, load_config_or_defaults(repository.root))
@@ -148,7 +148,7 @@ def load_job(idea: str | None, start: Path, probe: EngineProbe) -> Job:
     report_context(context)
     if git.has_changes(repository, besides=TASKS_FOLDER):
         warn(f"the session sees commit {git_sha[:12]}, without your uncommitted changes")
-    return Job(idea, git_sha, context, engine)
+    return PlanInputs(idea, git_sha, context, engine)
 
 
 def tidy_up(context: SessionContext) -> None:
@@ -166,12 +166,12 @@ def tidy_up(context: SessionContext) -> None:
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) not in in_use:
             import_unfinished_run(repository, run)
-    if not temp_worktree_names(repository):  # each `plan` has one before it has a run
+    if not temp_worktree_names(repository):  # each `plan` creates its worktree before its run
         run_folders.remove_partial_runs(repository.root, PLAN_RUNS)
 
 
 def keep_plans_of_killed(repository: git.Repository, name: str) -> None:
-    """Keep the plans that a killed session left in its worktree, in its run's folder."""
+    """Copy the plans that a killed session left in its worktree to its run's folder."""
     worktree = repository.root / TEMP_WORKTREES_FOLDER / name
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) == name:
@@ -190,9 +190,9 @@ def _worktree_of(run: run_folders.Run) -> str | None:
         return None
 
 
-def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
-    """Make the run's folder and the image; all of it, or nothing."""
-    repository = job.context.repository
+def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
+    """Create the run's folder and the image; on failure, remove them."""
+    repository = inputs.context.repository
     with (
         _tasks_folder(repository.root),
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
@@ -200,11 +200,11 @@ def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
         private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
         for note in private_git.notes:
             warn(note)
-        setup = SessionSetup(job.context, run, worktree, private_git)
-        write_spec(job, setup)
+        setup = SessionSetup(inputs.context, run, worktree, private_git)
+        write_spec(inputs, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")
-        originals = seal(job, setup, base)
+        originals = seal(inputs, setup, base)
     for line in prune(repository, keep=run):
         say(line)
     return setup.as_sealed(), originals
@@ -212,7 +212,7 @@ def prepare(job: Job, worktree: Worktree) -> tuple[SessionSetup, TasksSnapshot]:
 
 @contextmanager
 def _tasks_folder(root: Path) -> Iterator[None]:
-    """Have a tasks folder; if the block fails, one that was made for it, and is empty, goes again."""
+    """Create the tasks folder if needed; if the block fails, remove it again if it is empty."""
     folder = root / TASKS_FOLDER
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -225,11 +225,11 @@ def _tasks_folder(root: Path) -> Iterator[None]:
         raise
 
 
-def write_spec(job: Job, setup: SessionSetup) -> None:
-    """Write what a container is made from, and make the folders that its mounts lie over."""
+def write_spec(inputs: PlanInputs, setup: SessionSetup) -> None:
+    """Write the files that a container needs, and create the folders that its mounts cover."""
     (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(setup)
-    for path, text in prompt_files.plan_run_files(job.git_sha, job.idea).items():
+    for path, text in prompt_files.plan_run_files(inputs.git_sha, inputs.idea).items():
         run_folders.write_file(setup.run.folder, path, text)
     write_services(setup, BASE_TAG, setup.run.folder)
 
@@ -240,15 +240,15 @@ def write_services(setup: SessionSetup, image: str, into: Path) -> None:
     write_compose_files(setup, plan_session(setup), {"base": images.base_build()}, used, into)
 
 
-def seal(job: Job, setup: SessionSetup, base: str) -> TasksSnapshot:
-    """Complete the run's folder, the person's plans in it, and give it its final name."""
-    final, context = setup.as_sealed(), job.context
+def seal(inputs: PlanInputs, setup: SessionSetup, base: str) -> TasksSnapshot:
+    """Complete the run's folder, with a copy of the plans, and give it its final name."""
+    final, context = setup.as_sealed(), inputs.context
     write_services(final, base, setup.run.folder)
     record = run_record.begin_plan(
-        job.git_sha,
+        inputs.git_sha,
         context.environment.model.model,
         base,
-        job.engine,
+        inputs.engine,
         login=context.login.name,
         forwarded=context.environment.names,
     )
@@ -259,10 +259,10 @@ def seal(job: Job, setup: SessionSetup, base: str) -> TasksSnapshot:
 
 
 def plan_session(setup: SessionSetup) -> SessionSpec:
-    """Describe the session's container: plans are what it may write.
+    """Describe the session's container, which may write plans.
 
-    Agents also put plans where they see others: in the worktree, which is thrown away. So the tasks
-    folder lies over its namesake there.
+    Agents also put plans next to the existing ones in the worktree, which is deleted afterwards. So the
+    tasks folder is mounted there too.
     """
     tasks = Mount(tasks_folder(setup), f"{WORKSPACE}/{TASKS_FOLDER}", read_only=False)
     return session_spec(setup, owner_of(setup.worktree.path.name), tasks, tasks_read_only=False)

@@ -1,4 +1,4 @@
-"""What a session of `lw_coder plan` did: its plans, validated, and everything else that it left."""
+"""Report what a session of `lw_coder plan` did: its plans, validated, and everything else that it left."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Written:
     """A plan that the session wrote or changed.
 
     Attributes:
-        path: where it stands.
-        name: what `lw_coder code` knows it by, or None for one that is broken.
+        path: its file.
+        name: what to type after `lw_coder code`, or None if the plan is invalid.
         problem: what is wrong with it and the remedy, in one line, or None.
     """
 
@@ -58,14 +58,14 @@ def _validate(repository: git.Repository, path: Path) -> Written:
     except (PlanError, GitError) as error:
         where = str(path.relative_to(repository.root))
         message = error.message.replace(str(path), where)
-        told = message if message.startswith(where) else f"{where}: {message}"
-        return Written(path, problem=f"{told}; {error.remedy}")
+        problem = message if message.startswith(where) else f"{where}: {message}"
+        return Written(path, problem=f"{problem}; {error.remedy}")
     in_top = path.parent == repository.root / TASKS_FOLDER
     return Written(path, plan.metadata.plan_id if in_top else shell_path(repository.root, path))
 
 
 def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
-    """Say how the session ended, and what it left beside plans."""
+    """Report how the session ended, and what it left besides plans."""
     report_session(result, imported)
     for ref in imported.refs[:MOST_SHOWN]:
         say(f"Commits:  {printable(ref)}")
@@ -73,19 +73,19 @@ def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResul
 
 
 def report_nested_repositories(tasks: Path) -> None:
-    """Warn of repositories among the plans, where git would do as their configuration says."""
+    """Warn of repositories among the plans: git would use their configuration."""
     if found := find_repositories_in(tasks):
         warn(nested_repositories_note(tasks, found))
 
 
 def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) -> None:
-    """Say what changed in the tasks folder, what is dangerous first, and what can be typed next."""
+    """Report the changes in the tasks folder, dangerous ones first, and the next commands."""
     for name in _first(changes.odd, "entries that are not regular files"):
-        warn(f"{_shown(TASKS_FOLDER / name)}: is not a regular file; inspect and remove it")
+        warn(f"{_escaped(TASKS_FOLDER / name)}: is not a regular file; inspect and remove it")
     for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
         _report_touched(setup, name, "removed" if name in changes.removed else "changed")
     for name in _first([name for name in changes.new if not name.endswith(".md")], "new files"):
-        say(f"File:     {_shown(TASKS_FOLDER / name)}")
+        say(f"File:     {_escaped(TASKS_FOLDER / name)}")
     if not changes.is_complete:
         warn(f"{TASKS_FOLDER}: the session left more files than lw_coder checks; check the folder yourself")
     for plan in plans:
@@ -95,17 +95,19 @@ def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) ->
 
 
 def _first(names: Sequence[str], what: str) -> Sequence[str]:
-    """Return as many as are shown; say how many more there are."""
+    """Return the first names; warn if there are more."""
     if len(names) > MOST_SHOWN:
         warn(f"{TASKS_FOLDER}: {len(names) - MOST_SHOWN} more {what}")
     return names[:MOST_SHOWN]
 
 
 def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) -> None:
-    """Say what was kept of the plans that the session wrote beside the tasks folder."""
+    """Report the plans that the session wrote outside the tasks folder, and where they are kept."""
     for name in stray.kept[:MOST_SHOWN]:
         kept = (run.folder / KEPT / name).relative_to(repository.root)
-        warn(f"{_shown(Path(name))}: was written outside {TASKS_FOLDER}; a copy is kept as {_shown(kept)}")
+        warn(
+            f"{_escaped(Path(name))}: was written outside {TASKS_FOLDER}; a copy is kept as {_escaped(kept)}"
+        )
     more = len(stray.kept[MOST_SHOWN:]) + stray.lost
     if more:
         warn(f"{more} more Markdown files were written there; {stray.lost} of them could not be kept")
@@ -113,8 +115,8 @@ def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) 
 
 def _report_touched(setup: SessionSetup, name: str, what: str) -> None:
     root, copy = setup.context.repository.root, setup.run.folder / ORIGINALS / name
-    kept = f"original: {_shown(copy.relative_to(root))}" if copy.is_file() else "it was too large to copy"
-    warn(f"{_shown(TASKS_FOLDER / name)} was {what} during the session; {kept}")
+    kept = f"original: {_escaped(copy.relative_to(root))}" if copy.is_file() else "it was too large to copy"
+    warn(f"{_escaped(TASKS_FOLDER / name)} was {what} during the session; {kept}")
 
 
 def _report_plan(setup: SessionSetup, plan: Written) -> None:
@@ -125,5 +127,5 @@ def _report_plan(setup: SessionSetup, plan: Written) -> None:
     say(f"Next:     lw_coder code {printable(str(plan.name))}")
 
 
-def _shown(path: Path) -> str:
+def _escaped(path: Path) -> str:
     return printable(str(path))

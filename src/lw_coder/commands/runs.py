@@ -1,4 +1,4 @@
-"""`lw_coder runs`: look at the runs of a repository, bring one home again, export what was learned."""
+"""`lw_coder runs`: list, show, import and export the runs of a repository."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def list_command(start: Path, plan_id: str | None, *, as_json: bool) -> ExitCode
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif rows:
-        _print_table([_COLUMNS, *(tuple(_shown(row[name]) for name in _COLUMNS) for row in rows)])
+        _print_table([_COLUMNS, *(tuple(_cell(row[name]) for name in _COLUMNS) for row in rows)])
     else:
         say("There are no runs yet.")
     return ExitCode.OK
 
 
 def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
-    """Print one run: its record, or where everything is and how it is replayed.
+    """Print one run: its record, or its files and the command that replays it.
 
     Raises:
-        RunError: no such run, or its record is damaged.
+        RunError: there is no such run, or its record is damaged.
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
@@ -51,7 +51,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         return ExitCode.OK
     folder = run.folder.relative_to(repository.root)
     for label, value in (*_row(run).items(), ("prompts", folder / "prompts"), ("droids", folder / "droids")):
-        click.echo(f"{label + ':':9} {_shown(value)}")
+        click.echo(f"{label + ':':9} {_cell(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
         click.echo(f"{'replay:':9} docker compose -f {folder}/compose.yml run --rm droid")
     if has_pending(repository, run):
@@ -71,14 +71,14 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
         yes: move the branch also to commits that delete files which the session did not have.
 
     Raises:
-        RunError: no such run, or a session is at work on its plan.
-        SessionError: a replay is, or a session of `plan`, or one whose lw_coder was killed.
+        RunError: there is no such run, or a session of its plan is running.
+        SessionError: a replay is running, or a session of `plan`, or one whose lw_coder was killed.
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
     with plan_lock(repository.root, run.plan_id):
         session = open_private_git(run.folder)
-        with suppress(EngineError):  # where no engine answers, commits can come home all the same
+        with suppress(EngineError):  # commits can be imported without an engine
             require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))
         worktree = plan_worktree(repository, run.plan_id)
         imported = import_commits(repository, worktree, session, run.identity, yes=yes)
@@ -94,12 +94,12 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
 
 
 def _owner(run: Run, session: PrivateGit) -> str:
-    """Return what the containers of a run are found again by."""
+    """Return the owner that the labels of a run's containers name."""
     return owner_of(session.worktree_name) if run.plan_id == PLAN_RUNS else run.plan_id
 
 
 def export_command(start: Path, plan_id: str | None) -> ExitCode:
-    """Print what each run taught, as JSON Lines: the signature's inputs and outputs, and the outcome."""
+    """Print each run as JSON Lines: the signature's inputs and outputs, and the result."""
     for run in list_runs(find_repository(start).root, plan_id):
         for line in _exported(run):
             click.echo(json.dumps(line, sort_keys=True))
@@ -110,7 +110,7 @@ def find_run(root: Path, name: str) -> Run:
     """Find a run by `<plan_id>/<time>`, by its time alone, or by a plan's id for its newest.
 
     Raises:
-        RunError: no run is meant, or more than one.
+        RunError: no run matches, or more than one.
     """
     plan_id, _, time = name.strip("/").rpartition("/")
     runs = list_runs(root)
@@ -145,14 +145,14 @@ def _exported(run: Run) -> Iterator[dict[str, Any]]:
         warn(error.message)
         return
     signature = record.get("signature")
-    if signature is None:  # a run of `lw_coder plan` asks for no prompts
+    if signature is None:  # a run of `lw_coder plan` generates no prompts
         return
     kept = ("model", "cache_hit", "attempts", "program_state", "versions", "ended")
     yield {"run": run.identity, **signature, **{name: record.get(name) for name in kept}}
 
 
 def has_pending(repository: Repository, run: Run) -> bool:
-    """Tell whether something was committed in a run that the repository lacks."""
+    """Return whether a run has commits that the repository lacks."""
     return (run.folder / "git").is_dir() and pending(repository, open_private_git(run.folder))
 
 
@@ -162,5 +162,5 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _shown(value: object) -> str:
+def _cell(value: object) -> str:
     return "-" if value is None else printable(str(value))

@@ -1,4 +1,4 @@
-"""What every command reports at the end of a session, and what it exits with."""
+"""What every command reports at the end of a session, and its exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def report_session(result: SessionResult, imported: ImportResult) -> None:
-    """Say how a session ended, and what is to be known of its commits."""
+    """Report how a session ended, and the notes on its commits."""
     for note in imported.notes:
         warn(note)
     if result.status:
@@ -27,10 +27,10 @@ def report_session(result: SessionResult, imported: ImportResult) -> None:
 
 
 def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCode:
-    """Decide what the command exits with, once everything is told.
+    """Choose the command's exit code, after everything has been reported.
 
     Raises:
-        RunError: the session's commits could not be brought imported.
+        RunError: the session's commits could not be imported.
         SystemExit: a signal ended the session.
     """
     if imported.problem:
@@ -44,5 +44,5 @@ def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCo
 
 
 def shell_path(root: Path, path: Path) -> str:
-    """Write a path as it is typed from the repository's root; an absolute one if it lies outside of that."""
+    """Quote a path for a shell in the repository's root; absolute if it is outside of it."""
     return shlex.quote(str(path.relative_to(root) if path.is_relative_to(root) else path))

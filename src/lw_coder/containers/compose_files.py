@@ -1,4 +1,4 @@
-"""Render a run's compose.yml and services.yml from the skeletons in compose/. Pure: nothing is run."""
+"""Render a run's compose.yml and services.yml from the templates in compose/. Pure: nothing is run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class ImageBuild:
     """How an image is built.
 
     Attributes:
-        tag: what it is called.
-        context: the folder whose files the build can use.
-        dockerfile: the Dockerfile; the ignore file beside it counts.
+        tag: its name.
+        context: the build context.
+        dockerfile: the Dockerfile; the ignore file next to it is used.
         args: build arguments; None takes the value from the environment.
         labels: labels of the image.
-        options: what the repository's docker_build_args add.
+        options: additions from the repository's docker_build_args.
     """
 
     tag: str
@@ -44,13 +44,13 @@ class ImageBuild:
 
 @dataclass(frozen=True)
 class ComposeSpec:
-    """Everything that a run's two Compose files say.
+    """Everything that a run's two Compose files contain.
 
     Attributes:
-        folder: where they stand; paths inside the repository are written relative to it.
+        folder: their folder; paths inside the repository are written relative to it.
         root: the repository's root.
-        session: the droid service; None where the images are still to be built, and nothing else is.
-        run_options: what the repository's docker_run_args add to it.
+        session: the droid service; None if the files are only for building the images.
+        run_options: additions from the repository's docker_run_args.
         builds: the base and repo services' builds, by service.
         env_file: the session's env file, if there is one.
         ca_bundle: certificates for the builds, if any.
@@ -70,7 +70,7 @@ class ComposeSpec:
 
 
 def render(spec: ComposeSpec) -> dict[str, str]:
-    """Return the text of each Compose file by its name, and of what the proxy mounts."""
+    """Return the text of each Compose file, and of the proxy's filter, by file name."""
     texts = {
         COMPOSE_FILE: _dump(_top(spec), COMPOSE_FILE),
         SERVICES_FILE: _dump(_services(spec), SERVICES_FILE),
@@ -107,14 +107,14 @@ def _services(spec: ComposeSpec) -> Yaml:
 
 
 def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
-    """Leave the session one way out, the proxy; or, where any host may be reached, leave the proxy out."""
+    """Make the proxy the session's only way out; if any host is allowed, remove the proxy."""
     services = file["services"]
     if session.allowed is None:
         del services["proxy"], file["networks"]
         return
     del services["droid"]["network_mode"]
     services["droid"] |= {"networks": ["inside"], "depends_on": {"proxy": {"condition": "service_healthy"}}}
-    # Names are looked up where the way out is.
+    # The proxy resolves names.
     names = {key: spec.run_options.keys[key] for key in _NAME_KEYS if key in spec.run_options.keys}
     mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
     labels, image = session.proxy_labels, spec.proxy_image
@@ -161,7 +161,7 @@ def _droid(spec: ComposeSpec, session: SessionSpec) -> Yaml:
 
 
 def _as_list(environment: Yaml) -> list[str]:
-    """Write variables as a list: a bare name there gets the include's value, a null in a mapping does not."""
+    """Format variables as a list: a bare name gets the include's value, a null in a mapping does not."""
     return [name if value is None else f"{name}={value}" for name, value in environment.items()]
 
 
@@ -186,9 +186,9 @@ def _run_keys(spec: ComposeSpec) -> Yaml:
     if "security_opt" in keys:
         keys["security_opt"] = [_person_security(spec, option) for option in keys["security_opt"]]
     if "mem_limit" in keys and "memswap_limit" not in keys:
-        keys["memswap_limit"] = keys["mem_limit"]  # the skeleton's limit could be below the new one
+        keys["memswap_limit"] = keys["mem_limit"]  # the template's limit could be below the new one
     if "start_interval" in keys.get("healthcheck", {}):
-        # Compose refuses the one without the other; 0s is docker's default.
+        # Compose requires both; 0s is docker's default.
         keys["healthcheck"] = {"start_period": "0s", **keys["healthcheck"]}
     return keys
 
@@ -201,7 +201,7 @@ def _person_security(spec: ComposeSpec, option: str) -> str:
 
 
 def _person_volume(spec: ComposeSpec, volume: Any) -> Any:
-    """Read a relative source as docker does: from where the command is typed, the root."""
+    """Resolve a relative source as docker does: from the current directory, here the root."""
     if isinstance(volume, str):
         source, colon, rest = volume.partition(":")
         return f"{_path(spec, spec.root / source)}:{rest}" if colon and source.startswith(".") else volume
@@ -238,7 +238,7 @@ def _secrets(spec: ComposeSpec) -> Yaml:
 
 
 def _merged(base: Yaml, extra: Mapping[str, Any]) -> Yaml:
-    """Put `extra` over `base`: lists grow, mappings merge, all else is replaced."""
+    """Merge `extra` into `base`: lists are appended, mappings merged, other values replaced."""
     merged = dict(base)
     for key, value in extra.items():
         old = merged.get(key)
@@ -252,7 +252,7 @@ def _merged(base: Yaml, extra: Mapping[str, Any]) -> Yaml:
 
 
 def _path(spec: ComposeSpec, path: Path) -> str:
-    """Write a path so that the repository can be moved; outside of it, paths are absolute."""
+    """Format a path relative to the folder, so that the repository can be moved; outside it, absolute."""
     if not path.is_relative_to(spec.root):
         return str(path)
     relative = os.path.relpath(path, spec.folder)
@@ -260,7 +260,7 @@ def _path(spec: ComposeSpec, path: Path) -> str:
 
 
 def _literal(value: Any) -> Any:
-    """Double each dollar, which Compose would read as the start of a variable."""
+    """Double each dollar sign, which Compose would otherwise read as the start of a variable."""
     if isinstance(value, str):
         return value.replace("$", "$$")
     if isinstance(value, list):
@@ -273,7 +273,7 @@ def _literal(value: Any) -> Any:
 def _skeleton(name: str) -> Yaml:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where there is one, is far quicker
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader, if available, is much faster
     text = (shipped_folder("compose") / name).read_text(encoding="utf-8")
     return dict(yaml.load(text, Loader=loader))  # noqa: S506 - either of the two is a safe one
 

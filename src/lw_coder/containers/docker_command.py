@@ -1,6 +1,6 @@
-"""docker, by its command: what is asked and built while python-on-whales is not imported yet.
+"""Run the docker command: queries and builds before python-on-whales is imported.
 
-That takes longer to import than docker takes to answer. All else is done through it, in engine.py.
+It takes longer to import than docker takes to answer. engine.py uses it for everything else.
 """
 
 from __future__ import annotations
@@ -15,31 +15,37 @@ from pathlib import Path
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.report import printable, say
 
 COMPOSE_FILE = "compose.yml"
-SERVICES_FILE = "services.yml"  # what the other includes
+SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
 BUILD_PROFILE = "build"
 
 _VERDICT = "failed to solve: "  # BuildKit's
 _LONGEST_REASON = 300
+# What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
+_REMOVED_MEANWHILE = (
+    "failed to get digest sha256:",
+    "failed to get destination image",
+    "No such image: sha256:",
+)
 _QUICKLY = {
-    # A client ends before it has made much garbage; with Go's usual 100, a fifth of its time is collecting.
+    # A client exits before it has much garbage; with Go's default of 100, a fifth of its time is collecting.
     "GOGC": "400",
-    # Compose's own builder, while it has one, takes half the time of Bake, a plugin with a start of its own.
+    # Compose's own builder, while it has one, takes half the time of Bake, which is a separate plugin.
     "COMPOSE_BAKE": "false",
-    # Nobody asks an image for the repository's branch and remote, which seven calls of git would tell it.
+    # Nobody needs the repository's branch and remote in an image; finding them takes seven calls of git.
     "BUILDX_GIT_INFO": "false",
 }
 
 
 @dataclass(frozen=True)
 class LocalImage:
-    """What a tag named when it was looked at.
+    """The image that a tag pointed to when it was inspected.
 
     Attributes:
-        id: `sha256:...`, which no later build can take away.
-        labels: its own and those of the image that it starts from.
+        id: `sha256:...`, which does not change with later builds.
+        labels: its own and those of its base image.
     """
 
     id: str
@@ -47,7 +53,7 @@ class LocalImage:
 
 
 def quick_environment(folder: Path | None = None) -> dict[str, str]:
-    """Return this process's environment, with variables by which docker's clients take less time.
+    """Return this process's environment, with variables that make docker's clients faster.
 
     Args:
         folder: holds the Compose files that a client works on, if it does. A variable that they name goes on
@@ -58,7 +64,7 @@ def quick_environment(folder: Path | None = None) -> dict[str, str]:
 
 
 class Question:
-    """A docker command that is under way."""
+    """A docker command that is running."""
 
     def __init__(self, *words: str) -> None:
         self._process = self._start(words)
@@ -67,7 +73,7 @@ class Question:
     def _start(words: Sequence[str]) -> subprocess.Popen[str] | None:
         try:
             return subprocess.Popen(
-                ["docker", *words],  # noqa: S607 - the docker on the person's PATH is the one to use
+                ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
                 env=quick_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -75,17 +81,17 @@ class Question:
                 text=True,
             )
         except OSError:
-            return None  # asked again, python-on-whales says what is wrong
+            return None  # python-on-whales asks again and reports the problem
 
     def answer(self) -> str:
-        """Wait for what it prints; nothing where it fails."""
+        """Wait for its output; empty if it fails."""
         if self._process is None:
             return ""
         answer, _ = self._process.communicate()
         return answer.strip() if self._process.returncode == 0 else ""
 
     def image(self) -> LocalImage | None:
-        """Wait for what `ask_image` asked; None also where docker did not answer."""
+        """Wait for the result of `ask_image`; None also if docker did not answer."""
         answer = self.answer()
         if not answer:
             return None
@@ -94,16 +100,16 @@ class Question:
 
 
 def ask_image(tag: str) -> Question:
-    """Ask what a tag names."""
+    """Inspect the image of a tag."""
     return Question("image", "inspect", "--format", "{{json .}}", tag)
 
 
 class EngineProbe:
-    """The way to the engine: what every command asks first, under way while it looks at other things.
+    """The first queries of every command, which run in parallel with its other checks.
 
     Args:
-        asks_compose: whether Compose is asked for its version too, which takes as long as all else. A build
-            tells it as well: what Compose builds has COMPOSE_LABEL.
+        asks_compose: whether to query Compose's version too, which takes as long as all other queries. A
+            build provides it as well: Compose adds COMPOSE_LABEL to what it builds.
     """
 
     def __init__(self, *, asks_compose: bool) -> None:
@@ -112,16 +118,16 @@ class EngineProbe:
         self._base = ask_image(BASE_TAG)
 
     def server_version(self) -> str:
-        """Wait for the engine's version; nothing where it does not answer."""
+        """Wait for the engine's version; empty if it does not answer."""
         return self._server.answer()
 
     def compose_version(self) -> str:
-        """Wait for what the Compose plugin says of its version; nothing where there is none."""
+        """Wait for the Compose plugin's version; empty if it is missing."""
         return (self._compose or _ask_compose()).answer()
 
     @cached_property
     def base_image(self) -> LocalImage | None:
-        """What the base image's name meant when it was asked for; None if nothing, or no answer."""
+        """The base image when the queries started; None if it did not exist, or docker did not answer."""
         return self._base.image()
 
 
@@ -133,26 +139,34 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
     """Build a service's image.
 
     Args:
-        folder: holds the compose.yml.
+        folder: contains the compose.yml.
         project: Compose's project name.
-        service: which of its services.
-        log: gets everything that the build prints.
+        service: the service to build.
+        log: receives the build's output.
 
     Raises:
-        EngineError: the build failed; the message is the build's own last word. Or the log cannot be written.
+        EngineError: the build failed (the message is its last error), or the log cannot be written.
     """
+    reason = _build_once(folder, project, service, log)
+    if reason and any(word in reason for word in _REMOVED_MEANWHILE):
+        say(f"Image: building {service} once more: an image was removed during the build")
+        reason = _build_once(folder, project, service, log)
+    if reason:
+        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+
+
+def _build_once(folder: Path, project: str, service: str, log: Path) -> str:
+    """Build, and return why it failed; nothing where it did not."""
     lines: list[str] = []
     try:
-        # By the line: a person may follow the log.
+        # Line by line: a person may follow the log.
         with log.open("a", encoding="utf-8", buffering=1) as file, _build(folder, project, service) as build:
             for line in build.stdout or ():
                 lines.append(line)
                 file.write(line)
     except OSError as error:
         raise disk_error(log, error) from error
-    if build.returncode != 0:
-        reason = printable(_last_word(lines))
-        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+    return printable(_last_word(lines)) if build.returncode else ""
 
 
 def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
@@ -170,19 +184,19 @@ def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
 
 def _last_word(lines: Sequence[str]) -> str:
     words = [line.strip() for line in lines if line.strip()]
-    # What a command of the Dockerfile printed can look like an error too, and come later.
+    # Output of a command in the Dockerfile can look like an error too, and come later.
     verdicts = [word.partition(_VERDICT)[2] for word in words if _VERDICT in word]
-    told = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
-    return _shortened((verdicts or told or words or ["no reason was given"])[-1])
+    failures = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
+    return _shortened((verdicts or failures or words or ["no reason was given"])[-1])
 
 
 def _shortened(text: str) -> str:
-    # An exit status stands at the end, behind the command, which can be long.
+    # The exit status is at the end, after the command, which can be long.
     half = _LONGEST_REASON // 2
     return text if len(text) <= _LONGEST_REASON else f"{text[:half]} ... {text[-half:]}"
 
 
 def disk_error(path: Path, error: OSError) -> EngineError:
-    """Say that a file or a folder cannot be written."""
+    """Make the error for a file or folder that cannot be written."""
     reason = error.strerror or type(error).__name__
     return EngineError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")

@@ -1,7 +1,7 @@
 """The Docker engine, through python-on-whales: the only module that imports it.
 
-An exception of python-on-whales repeats command lines and output, either of which can hold a
-secret; none of its text leaves this module but through `_reason`.
+An exception of python-on-whales contains command lines and output, either of which can contain a
+secret; its text leaves this module only through `_reason`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Engine:
 
     Attributes:
         version: the server's version.
-        compose_version: the Compose plugin's version; None where what it builds is yet to tell.
+        compose_version: the Compose plugin's version; None if the next build will provide it.
     """
 
     version: str
@@ -53,11 +53,11 @@ class Engine:
 
 
 def load_client() -> None:
-    """Import python-on-whales, at a moment when something else is waited for: it takes longest of all.
+    """Import python-on-whales while something else is running: it takes longer than any other import.
 
-    It describes all that docker can say in models of pydantic's, of which a session needs none. So each is
-    completed when it is used; until then pydantic looks for no plugins either, in all that is installed. What
-    else is here imports python-on-whales where it is needed, for whoever has not called this.
+    It describes docker's output in pydantic models, of which a session needs none. So each model is completed
+    only when it is used, and pydantic does not search the installed packages for plugins. The other functions
+    here import python-on-whales themselves, in case this was not called.
     """
     import pydantic
 
@@ -69,18 +69,18 @@ def load_client() -> None:
         pydantic.BaseModel.model_config = usual
 
 
-def connect(probe: EngineProbe, *, build_tells: bool = False) -> Engine:
-    """Wait for what docker answered; where it did not, python-on-whales asks again, and says why.
+def connect(probe: EngineProbe, *, build_gives_version: bool = False) -> Engine:
+    """Wait for docker's answers; without them, python-on-whales asks again, and the error gives the reason.
 
     Args:
-        probe: what it was asked.
-        build_tells: whether what Compose will build tells its version, so that it is not asked.
+        probe: the queries.
+        build_gives_version: whether the next build will provide Compose's version, so that it is not queried.
 
     Raises:
         EngineError: no client, no daemon, no Compose plugin, or one that is too old.
     """
     version = probe.server_version() or _server_version()
-    if build_tells:
+    if build_gives_version:
         return Engine(version, None)
     compose = probe.compose_version()
     return Engine(version, require_compose(compose) if compose else installed_compose())
@@ -89,7 +89,7 @@ def connect(probe: EngineProbe, *, build_tells: bool = False) -> Engine:
 def _server_version() -> str:
     from python_on_whales import docker
 
-    with _asked():
+    with _reported_errors():
         server = docker.version().server
     if server is None or server.version is None:
         raise EngineError("the Docker engine does not answer", _START_REMEDY)
@@ -97,7 +97,7 @@ def _server_version() -> str:
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
+def _reported_errors() -> Iterator[None]:
     from python_on_whales import ClientNotFoundError
     from python_on_whales.exceptions import DockerException
 
@@ -116,10 +116,10 @@ def _no_answer(reason: str) -> EngineError:
 
 
 def installed_compose() -> str:
-    """Ask for the Compose plugin's version.
+    """Query the Compose plugin's version.
 
     Raises:
-        EngineError: there is none, or one that is too old.
+        EngineError: it is missing or too old.
     """
     from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
@@ -131,10 +131,10 @@ def installed_compose() -> str:
 
 
 def require_compose(text: str) -> str:
-    """Return the version in what `docker compose version`, or COMPOSE_LABEL, tells.
+    """Return the version in the output of `docker compose version`, or in COMPOSE_LABEL.
 
     Raises:
-        EngineError: it is older than MIN_COMPOSE, or is none.
+        EngineError: it is older than MIN_COMPOSE, or there is no version.
     """
     match = re.search(r"(\d+)\.(\d+)[^\s,]*", text)
     if match is None or (int(match[1]), int(match[2])) < MIN_COMPOSE:
@@ -145,7 +145,7 @@ def require_compose(text: str) -> str:
 
 
 def require_isolation(version: str) -> None:
-    """See that an engine of this version can keep a network from the host itself.
+    """Check that an engine of this version can isolate a network from the host.
 
     Raises:
         EngineError: it is too old.
@@ -160,14 +160,14 @@ def require_isolation(version: str) -> None:
 
 
 def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
-    """See that Compose, which a replay is typed for, reads the env file as we do.
+    """Check that Compose, which a replay uses, reads the env file as lw_coder does.
 
     Args:
         env_file: the session's env file.
-        values: the variables that the session gets, as we read them.
+        values: the session's variables, as lw_coder read them.
 
     Raises:
-        EnvironmentFileError: Compose refuses the file, or reads another value; it names the line or
+        EnvironmentFileError: Compose rejects the file, or reads a different value; it names the line or
             the variable, never the value.
         EngineError: the temporary folder cannot be written.
     """
@@ -175,7 +175,7 @@ def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
 
     try:
         if is_plain(env_file.read_text(encoding="utf-8")):
-            return  # and two starts of a docker client are saved
+            return  # this saves two starts of a docker client
         read = _read_by_compose(env_file, values)
     except OSError as error:
         raise disk_error(Path(tempfile.gettempdir()), error) from error
@@ -183,9 +183,9 @@ def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether an env file leaves nothing to interpret: each line a comment, or NAME=value, once.
+    """Return whether an env file can be read in only one way: each line is a comment or a unique NAME=value.
 
-    Of such a value, without quotes, blanks, dollars, hashes and backslashes, there is one reading.
+    Such a value has no quotes, blanks, dollar signs, hashes or backslashes.
     """
     lines = [line for line in text.split("\n") if line and not line.startswith("#")]
     names = {line.partition("=")[0] for line in lines}
@@ -206,13 +206,13 @@ def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, 
         try:
             config = _client(Path(folder), "lw_coder-check").compose.config(return_json=True)
         except DockerException as error:
-            installed_compose()  # where there is none, the file is not what is wrong
+            installed_compose()  # if Compose is missing, the file is not the problem
             raise _env_file_error(env_file, error.stderr or "") from None
     return config["services"]["droid"].get("environment") or {}
 
 
 def _env_file_error(env_file: Path, stderr: str) -> EnvironmentFileError:
-    line = _DOTENV_LINE.search(stderr)  # the text behind it repeats the file's contents
+    line = _DOTENV_LINE.search(stderr)  # the text after it repeats the file's contents
     where = f", line {line[1]}" if line else ""
     return EnvironmentFileError(
         f"{env_file.name}{where}: Docker Compose cannot read it",
@@ -222,7 +222,7 @@ def _env_file_error(env_file: Path, stderr: str) -> EnvironmentFileError:
 
 def _compare(env_file: Path, values: Mapping[str, str], read: Mapping[str, str | None]) -> None:
     for name, value in values.items():
-        # `config` doubles each dollar, so that its output can be read again.
+        # `config` doubles each dollar sign, so that its output can be read again.
         if (read.get(name) or "").replace("$$", "$") != value:
             raise EnvironmentFileError(
                 f"{env_file.name}: {name}: Docker Compose reads a different value",
@@ -231,7 +231,7 @@ def _compare(env_file: Path, values: Mapping[str, str], read: Mapping[str, str |
 
 
 def find_image(tag: str) -> LocalImage | None:
-    """Look at a local image once, so that its id and its labels belong together; None if it is not there.
+    """Inspect a local image once, so that its id and labels belong together; None if it does not exist.
 
     Raises:
         EngineError: no client, or no daemon.
@@ -243,7 +243,7 @@ def _find_image(tag: str) -> LocalImage | None:
     from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchImage
 
-    with _asked():
+    with _reported_errors():
         try:
             found = docker.image.inspect(tag)
         except NoSuchImage:
@@ -252,15 +252,15 @@ def _find_image(tag: str) -> LocalImage | None:
 
 
 def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
-    """Run the droid service at the person's terminal and return its exit status.
+    """Run the droid service in the person's terminal and return its exit status.
 
-    Where the container could not be started, Compose has said why at the terminal, and the status is its own.
+    If the container could not be started, Compose has printed the reason, and the status is Compose's.
     """
     from python_on_whales.exceptions import DockerException
 
     compose = _client(folder, project).compose
     try:
-        with _environment(quick_environment(folder)):  # python-on-whales gives its client no other
+        with _environment(quick_environment(folder)):  # python-on-whales has no parameter for it
             # service_ports: `run` leaves a service's ports unpublished otherwise.
             compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
     except DockerException as error:
@@ -270,7 +270,7 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have these in this process's environment, beside what is there already."""
+    """Add variables to this process's environment during the block; existing ones keep their values."""
     added = variables.keys() - os.environ.keys()
     os.environ.update({name: variables[name] for name in added})
     try:
@@ -285,12 +285,12 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class LocalContainer:
-    """A container as it was when it was looked at.
+    """A container as it was when it was inspected.
 
     Attributes:
         id: 64 hex digits.
-        labels: all that it has.
-        is_running: whether its process is at work, or paused.
+        labels: all its labels.
+        is_running: whether its process is running or paused.
     """
 
     id: str
@@ -307,11 +307,11 @@ class LocalNetwork:
 
 
 def containers_with(labels: Mapping[str, str | None], *, only_running: bool = False) -> list[LocalContainer]:
-    """Find the containers that have all these labels, ended ones included.
+    """Find the containers that have all these labels, including stopped ones.
 
     Args:
-        labels: values by name; None stands for any value.
-        only_running: leave out those that have ended.
+        labels: values by name; None matches any value.
+        only_running: leave out stopped ones.
 
     Raises:
         EngineError: the engine does not answer.
@@ -319,24 +319,24 @@ def containers_with(labels: Mapping[str, str | None], *, only_running: bool = Fa
     from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchContainer
 
-    with _asked():
+    with _reported_errors():
         listed = docker.container.list(all=not only_running, filters=_label_filters(labels))
     found: list[LocalContainer] = []
     for one in listed:
-        with _asked(), suppress(NoSuchContainer):  # it can be removed meanwhile
+        with _reported_errors(), suppress(NoSuchContainer):  # it can be removed meanwhile
             found.append(LocalContainer(one.id, one.config.labels or {}, bool(one.state.running)))
     return found
 
 
 def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
-    """Find the networks that have all these labels; None stands for any value.
+    """Find the networks that have all these labels; None matches any value.
 
     Raises:
         EngineError: the engine does not answer.
     """
     from python_on_whales import docker
 
-    with _asked():
+    with _reported_errors():
         listed = docker.network.list(filters=_label_filters(labels))
         return [LocalNetwork(one.id, one.labels) for one in listed]
 
@@ -346,7 +346,7 @@ def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["labe
 
 
 def remove_containers(containers: Sequence[LocalContainer]) -> None:
-    """Stop and remove containers; one that is gone already is no error."""
+    """Stop and remove containers; ignore those that no longer exist."""
     from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
@@ -358,12 +358,12 @@ def remove_containers(containers: Sequence[LocalContainer]) -> None:
 
 
 def remove_containers_with(labels: Mapping[str, str | None]) -> None:
-    """Stop and remove all containers that have these labels, and check that they are gone.
+    """Stop and remove all containers that have these labels, and check that none is left.
 
     Raises:
-        EngineError: the engine does not answer, or one is still there.
+        EngineError: the engine does not answer, or a container could not be removed.
     """
-    for pause in (0.0, 0.2, 1.0, 3.0):  # seconds; what is being removed already cannot be removed
+    for pause in (0.0, 0.2, 1.0, 3.0):  # seconds; a container that is being removed already cannot be removed
         time.sleep(pause)
         found = containers_with(labels)
         if not found:
@@ -375,19 +375,19 @@ def remove_containers_with(labels: Mapping[str, str | None]) -> None:
 
 
 def container_log(container: str) -> str:
-    """Return what a container printed; nothing if it has gone meanwhile."""
+    """Return a container's log; empty if it no longer exists."""
     from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        log = docker.container.logs(container, stream=True)  # as bytes: not all that an agent sends is text
+        log = docker.container.logs(container, stream=True)  # as bytes: an agent can print anything
         return log if isinstance(log, str) else "".join(line.decode(errors="replace") for _, line in log)
     except DockerException:
         return ""
 
 
 def remove_networks(networks: Sequence[LocalNetwork]) -> None:
-    """Remove networks; one that is gone already, or that something else has joined, is no error."""
+    """Remove networks; ignore those that no longer exist or are in use."""
     from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
@@ -399,10 +399,10 @@ def remove_networks(networks: Sequence[LocalNetwork]) -> None:
 
 
 def ensure_volume(name: str) -> None:
-    """Make a named volume, as `docker run` does, if it is not there.
+    """Create a named volume if it does not exist, as `docker run` does.
 
     Raises:
-        EngineError: it cannot be made.
+        EngineError: it cannot be created.
     """
     from python_on_whales import docker
     from python_on_whales.exceptions import DockerException

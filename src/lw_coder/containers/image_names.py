@@ -1,4 +1,4 @@
-"""What images are called: the base image, and a repository's."""
+"""The names of images: the base image, and a repository's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def repo_hash(root_commit: str, common_dir: Path) -> str:
 
     Args:
         root_commit: the first commit of HEAD's main line.
-        common_dir: its git folder, so that two clones have an image each.
+        common_dir: its git folder, so that each clone has its own image.
     """
     return hashlib.sha256(os.fsencode(f"{root_commit}\0{common_dir}")).hexdigest()[:12]
 

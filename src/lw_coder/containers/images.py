@@ -1,4 +1,4 @@
-"""The base image and the repository's image: their names, whether they are current, their builds."""
+"""The base image and the repository's image: whether they are current, and their builds."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from lw_coder.settings.environment import PROXY_NAMES
 DOCKERFILE = Path(".lw_coder/code.Dockerfile")
 IGNORE_FILE = Path(".lw_coder/.dockerignore")
 
-# Compose labels an image with its project: a run's own would make another image of each build.
+# Compose labels an image with its project; a project for each run would make each build a new image.
 _PROJECT = "lw_coder"
 
 _LOGS_KEPT = 30 * 86_400.0  # seconds
 
-# Two users of one machine take the base image's name from one another; each build is quick by then.
+# Two users of one machine can replace each other's base image; repeated builds are quick.
 _ATTEMPTS = 4
 
-# Last in the ignore file, so that nothing in the repository's own can bring them back: secrets
-# would end up in the image, and a run's folder would make every build a new one.
+# Last in the ignore file, so that the repository's own patterns cannot re-include them: secrets would
+# end up in the image, and a run's folder would invalidate the build cache.
 _NEVER_IN_AN_IMAGE = (
     "**/.git",
     "**/.env*",
@@ -51,7 +51,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Built:
-    """What a build left: the images, and the version of the Compose that built the repository's."""
+    """The result of a build: the images, and the version of the Compose that built the repository's."""
 
     images: Images
     compose_version: str
@@ -59,11 +59,11 @@ class Built:
 
 @dataclass(frozen=True)
 class RepoBuildFiles:
-    """What the repository's image is built from, as the run folder keeps it.
+    """What the repository's image is built from; the run folder has a copy.
 
     Attributes:
         dockerfile: text of .lw_coder/code.Dockerfile.
-        ignore: text of .lw_coder/.dockerignore, and what is never to be in an image.
+        ignore: text of .lw_coder/.dockerignore, and what must never be in an image.
     """
 
     dockerfile: str
@@ -71,7 +71,7 @@ class RepoBuildFiles:
 
 
 def base_fingerprint() -> str:
-    """Return a hash of all that the base image is built from, the host's user included."""
+    """Return a hash of everything that the base image is built from, including the host's user."""
     digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
     folder = shipped_folder("docker") / "droid"
     for path in sorted(folder.iterdir()):
@@ -89,17 +89,17 @@ def base_build() -> ImageBuild:
 
 
 def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> ImageBuild:
-    """Describe the repository's image's build, from the files that the run's folder keeps."""
+    """Describe the build of the repository's image, from the files in the run's folder."""
     return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
 
 
 def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Built:
-    """Build the base image if it is missing or out of date, then, always, the repository's.
+    """Build the base image if it is missing or out of date, and always the repository's image.
 
     Args:
-        folder: the run's, which holds the Compose files.
+        folder: the run's, which contains the Compose files.
         identity: the repository's, from `repo_hash`.
-        base: what BASE_TAG meant a moment ago, where that is known.
+        base: the base image a moment ago, if it is known.
 
     Raises:
         EngineError: a build failed, or Compose is missing or too old.
@@ -113,8 +113,8 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
         repo = engine.find_image(tag)
         if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
             return Built(Images(base_id, repo.id), _compose_version(repo))
-        known = None  # others build here too: look again
-    # An image that carries another base's label has another person's home and user in it.
+        known = None  # another user is building too: inspect again
+    # An image with another base's label contains another user's uid and home.
     raise EngineError(
         f"{tag}: is not based on this user's {BASE_TAG}",
         f"start {DOCKERFILE} with FROM {BASE_TAG}; if it does, another user is building too: try again",
@@ -125,24 +125,24 @@ def _build_repo(folder: Path, log: Path) -> None:
     try:
         docker_command.build_image(folder, _PROJECT, "repo", log)
     except EngineError:
-        engine.installed_compose()  # where that has gone, docker complains of a flag
+        engine.installed_compose()  # without Compose, docker only complains about a flag
         raise
 
 
 def _compose_version(built: LocalImage) -> str:
-    told = built.labels.get(COMPOSE_LABEL)
-    return engine.require_compose(told) if told else engine.installed_compose()
+    version = built.labels.get(COMPOSE_LABEL)
+    return engine.require_compose(version) if version else engine.installed_compose()
 
 
 def build_base(folder: Path, log: Path) -> str:
     """Build the base image if it is missing or out of date; return its id.
 
-    Another user of this machine has a base image of their own under the same name, and can build it at any
-    moment: what is returned is looked at, and never what the name means later.
+    Another user of this machine has their own base image under the same name, and can build it at any
+    moment: so the id is returned, and the name is not resolved again.
 
     Args:
-        folder: the run's, which holds the Compose files.
-        log: gets what the build prints, with a number of this process's own in its name.
+        folder: the run's, which contains the Compose files.
+        log: receives the build's output; this process's id is added to its name.
 
     Raises:
         EngineError: the build failed.
@@ -151,10 +151,10 @@ def build_base(folder: Path, log: Path) -> str:
 
 
 def new_log(log: Path) -> Path:
-    """Name a log that no other process writes to; its namesakes go when they are as old as a run can be.
+    """Return a log path that no other process uses; remove old logs of the same kind.
 
     Raises:
-        EngineError: there is an old one that cannot be removed.
+        EngineError: an old log cannot be removed.
     """
     own, oldest = log.with_stem(f"{log.stem}-{os.getpid()}"), time.time() - _LOGS_KEPT
     try:
@@ -188,7 +188,7 @@ def _build_base(folder: Path, log: Path) -> None:
 
 
 def is_current(base: LocalImage | None) -> bool:
-    """Tell whether what the base image's name meant is built from what this lw_coder ships, for this user."""
+    """Return whether the base image was built from this lw_coder's files, for this user."""
     return base is not None and base.labels.get(BASE_LABEL) == base_fingerprint()
 
 
@@ -213,7 +213,7 @@ def read_build_files(root: Path, env_file: Path | None) -> RepoBuildFiles:
 
 
 def _inside(root: Path, path: Path) -> list[str]:
-    """Name a file of the repository, and the one that it leads to if it is a link."""
+    """Return a file's path in the repository, and that of its target if it is a link."""
     places = ((path, root), (path.resolve(), root.resolve()))
     names = [str(place.relative_to(top)) for place, top in places if place.is_relative_to(top)]
     return list(dict.fromkeys(names))
@@ -230,5 +230,5 @@ def _read(path: Path, name: Path) -> str:
 
 
 def _proxies() -> dict[str, str | None]:
-    # No value: Docker takes it from the environment, and it stands in no file.
+    # No value: Docker takes it from the environment, so that no file contains it.
     return {name: None for name in PROXY_NAMES if os.environ.get(name)}

@@ -16,12 +16,12 @@ _REFUSED = re.compile(r'refused on filtered url "(?:[a-z]+://)?([^/"]*)', re.IGN
 _MOST_SHOWN = 10
 _LONGEST_SHOWN = 100
 
-# What goes to the session itself, such as a server that the agent starts, does not go through the proxy.
+# Requests to the session itself, such as to a server that the agent starts, do not use the proxy.
 _NO_PROXY = "localhost,127.0.0.1,::1"
 
 
 def proxy_environment() -> dict[str, str]:
-    """Return the variables by which programs find the proxy; some read the one case, some the other."""
+    """Return the proxy variables, in upper and lower case: programs differ in which they read."""
     values = {"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "NO_PROXY": _NO_PROXY}
     return {**values, **{name.lower(): value for name, value in values.items()}}
 
@@ -29,7 +29,7 @@ def proxy_environment() -> dict[str, str]:
 def render_filter(hosts: Iterable[AllowedHost]) -> str:
     """Render the proxy's filter: one extended regular expression per line, for the start of an address.
 
-    The proxy matches `host:port` for what is tunnelled, and the address as it was sent for plain http.
+    The proxy matches `host:port` for tunnels, and the requested URL for plain http.
     """
     lines = [line for allowed in hosts for line in _patterns(allowed)]
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))
@@ -45,16 +45,16 @@ def _patterns(allowed: AllowedHost) -> list[str]:
 
 
 def refused_hosts(log: str) -> Counter[str]:
-    """Count what the proxy refused, by host and port as allow_hosts would name it."""
-    return Counter(_shown(found) for found in _REFUSED.findall(log))
+    """Count the refused requests, by host and port as in allow_hosts."""
+    return Counter(_escaped(found) for found in _REFUSED.findall(log))
 
 
-def _shown(address: str) -> str:
+def _escaped(address: str) -> str:
     return printable(address.rpartition("@")[2])[:_LONGEST_SHOWN]
 
 
 def refusal_line(refused: Counter[str]) -> str:
-    """Say what was refused, the most frequent first."""
+    """Format the refused hosts, the most frequent first."""
     shown = [f"{host} ({count}x)" for host, count in refused.most_common(_MOST_SHOWN)]
     more = [f"{len(refused) - len(shown)} more"] if len(refused) > len(shown) else []
     return f"Refused:  {', '.join(shown + more)}; to allow one, add it to allow_hosts"

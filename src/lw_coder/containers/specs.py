@@ -1,4 +1,4 @@
-"""What a session's container is made of, as values: from these the Compose files are rendered."""
+"""The specification of a session's container, which the Compose files are rendered from."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Mount:
 
 @dataclass(frozen=True)
 class SessionSpec:
-    """Everything that a session's container is made of, except its image.
+    """Everything that defines a session's container, except its image.
 
     Attributes:
         project: Compose's project name.
         user: `uid:gid` inside.
-        mounts: every bind, in the order in which they are mounted.
+        mounts: every bind mount, in mount order.
         forwarded: names of the variables whose values come from the env file or the process.
         fixed: variables that have the same value in every run.
         labels: labels of the container.
-        allowed: the only hosts that it may reach; None means any.
+        allowed: the only hosts that it may reach; None means any host.
     """
 
     project: str
@@ -43,5 +43,5 @@ class SessionSpec:
 
     @property
     def proxy_labels(self) -> dict[str, str]:
-        """Labels of its proxy and networks, by which those are found again."""
+        """Labels of its proxy and networks."""
         return {PROXY_LABEL: self.labels[PLAN_LABEL], RUN_LABEL: self.labels[RUN_LABEL]}

@@ -1,4 +1,4 @@
-"""Where a model's answers are kept, so that an equal question costs nothing and needs no server."""
+"""The cache of a model's answers, so that the same question costs nothing and needs no server."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import dspy
 from dspy.clients.cache import Cache
 
-SIZE_LIMIT = 256 * 2**20  # bytes; the oldest answers go first
+SIZE_LIMIT = 256 * 2**20  # bytes; the oldest answers are removed first
 
 logger = logging.getLogger(__name__)
 
 
 class AnswerCache(Cache):  # type: ignore[misc]
-    """DSPy's own cache, which also counts misses and takes a damaged entry for a miss.
+    """DSPy's own cache, which also counts misses and treats a damaged entry as a miss.
 
-    DSPy tells a hit from a request only by an empty usage, which a server may send as well.
+    DSPy marks a hit only by an empty usage, which a server may send as well.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -43,9 +43,9 @@ class AnswerCache(Cache):  # type: ignore[misc]
 
 
 def open_cache(folder: Path) -> AnswerCache:
-    """Let DSPy keep answers in `folder`, by its version: another version cannot read them.
+    """Make DSPy store answers in `folder`, by its version: other versions cannot read them.
 
-    Folders are made 0700. One that cannot be used costs a warning and the saving, never the run.
+    Folders are created with mode 0700. If one cannot be used, answers are not cached, with a warning.
     """
     dspy.cache = cache = _on_disk(folder / dspy.__version__) or AnswerCache(None)
     return cache

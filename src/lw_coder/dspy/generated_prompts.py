@@ -1,4 +1,4 @@
-"""What the prompt-writing program returns. It imports no DSPy, so that anybody can import it."""
+"""The result of the prompt-writing program. This module does not import DSPy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class GeneratedPrompts:
-    """The signature's outputs, checked, and how they came about. All of it can become JSON.
+    """The signature's outputs, checked, and how they were generated. Everything can be stored as JSON.
 
     Attributes:
         main_prompt: guidance for the coding agent, Markdown.
@@ -18,7 +18,7 @@ class GeneratedPrompts:
         model: name of the model that was asked.
         usage: sums of `prompt_tokens`, `completion_tokens` and `total_tokens`; empty if nothing was paid for.
         cache_hit: no request was sent.
-        attempts: how many answers were looked at: 1 to 3, and bad ones of earlier runs in the cache.
+        attempts: how many answers were checked: 1 to 3, plus unusable ones of earlier runs in the cache.
         program_state: the dumped state of the DSPy program: instructions and demos.
         dspy_version: DSPy's version.
         inputs: the signature's inputs, `{"plan": {...}}`; with the outputs they make a `dspy.Example`.

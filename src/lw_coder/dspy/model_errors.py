@@ -1,6 +1,6 @@
-"""Model weather: what DSPy raises, as one line and a remedy of ours.
+"""Errors of the language model: what DSPy raises, as one line with a remedy.
 
-No text of the provider's gets through: it can quote the key or the prompt.
+The provider's text is never included: it can quote the key or the prompt.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SETTINGS: _Text = (
     "check OPENROUTER_API_KEY, OPENROUTER_MODEL and OPENROUTER_BASE_URL",
 )
 
-# Specific classes stand before their parents.
+# Specific classes come before their parents.
 _BY_CLASS: tuple[tuple[type[Exception], _Text], ...] = (
     (lm_errors.LMAuthError, _KEY),
     (lm_errors.LMBillingError, _CREDIT),
@@ -61,12 +61,12 @@ _BY_CLASS: tuple[tuple[type[Exception], _Text], ...] = (
     (lm_errors.LMServerError, _BROKEN),
     (lm_errors.LMTransportError, _UNREACHABLE),
     (lm_errors.LMProviderError, _NOT_A_MODEL),
-    (lm_errors.LMUnexpectedError, _NOT_A_MODEL),  # JSON of a shape that DSPy trips over
+    (lm_errors.LMUnexpectedError, _NOT_A_MODEL),  # JSON of an unexpected shape
 )
 
 
 def explain(error: Exception, access: ModelAccess) -> PromptError:
-    """Make the error that the person sees of one of DSPy's `LMError`s."""
+    """Make the error to show for one of DSPy's `LMError`s."""
     what, remedy = _text_of(error)
     status = getattr(error, "status", None)
     shown = f" (HTTP {status})" if status else ""

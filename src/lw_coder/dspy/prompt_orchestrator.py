@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3  # one question, and two more after unusable answers
 RETRIES = 2  # of one question, after transient failures
-# A bad answer given at temperature 0 would come again. 1.0 is what every model accepts.
+# At temperature 0 the same bad answer would come again. Every model accepts 1.0.
 RETRY_TEMPERATURE = 1.0
 
 _BROKEN_STATE = (OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError)
@@ -42,7 +42,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Question:
-    """All that one question needs; `config` tells a second asking from the first."""
+    """Everything that one question needs; `config` distinguishes repeated requests."""
 
     program: CodePromptProgram
     lm: dspy.LM
@@ -73,23 +73,23 @@ def generate_prompts(
 ) -> GeneratedPrompts:
     """Turn a plan into the prompts of a run.
 
-    An answer that is refused, cut off, empty, incomplete or holds a placeholder is asked for again,
-    at most twice in a run. Every answer, good or bad, is kept in the cache, so that the same call costs
-    nothing the next time and needs no server.
+    If an answer is a refusal, cut off, empty, incomplete or contains a placeholder, the model is asked again,
+    at most twice in a run. Every answer, good or bad, is cached, so that the same call costs nothing the
+    next time and needs no server.
 
     Args:
         plan: the signature's input.
-        model: the language model and the patience to have with it.
-        cache_folder: created 0700 if absent; answers are kept below it by DSPy's version.
+        model: access to the language model.
+        cache_folder: created with mode 0700 if absent; answers are stored in it by DSPy's version.
         program_state: a `.json` file saved by `CodePromptProgram.save`, or None for the built-in text.
-        on_progress: told, in one line, what is waited for.
+        on_progress: called with one line for each step.
 
     Raises:
-        PromptError: the model could not be asked, or gave no usable answer, or `program_state`
+        PromptError: the model could not be called, or returned no usable answer, or `program_state`
             cannot be loaded. One question takes at most `model.deadline` seconds.
-        KeyboardInterrupt: at once, while waiting too.
+        KeyboardInterrupt: at once, even while waiting.
     """
-    dspy.disable_logging()  # what matters of it is raised or logged here
+    dspy.disable_logging()  # what matters is raised or logged here
     program = load_program(program_state)
     cache = open_cache(cache_folder)
     lm = _language_model(model)
@@ -108,17 +108,17 @@ def generate_prompts(
 
 
 def load_program(state: Path | None) -> CodePromptProgram:
-    """Make the program, with a saved state if there is one.
+    """Create the program, with a saved state if there is one.
 
     Raises:
-        PromptError: the file is missing or is no saved state of this program; it names the path.
+        PromptError: the file is missing or is not a saved state of this program; it names the path.
     """
     program = CodePromptProgram()
     if state is None:
         return program
     try:
         program.load(state)
-        program.dump_state()  # demos are read no earlier, and damaged ones fail there
+        program.dump_state()  # demos are read only here, and damaged ones fail
     except _BROKEN_STATE as error:
         reason = getattr(error, "strerror", None) or "it is not a saved state of this program"
         problem = PromptError(
@@ -126,14 +126,14 @@ def load_program(state: Path | None) -> CodePromptProgram:
             "use a .json file that CodePromptProgram.save wrote, or remove the setting",
         )
     else:
-        program.generate.lm = None  # a model named in a file would be asked with the person's key
+        program.generate.lm = None  # a model named in a file would be called with the person's key
         return program
     raise problem
 
 
 def _language_model(access: ModelAccess) -> dspy.LM:
-    # engine and api_base together keep LiteLLM out and the key at the address that was configured.
-    # DSPy's own retries obey any Retry-After, an hour too: ours have a cap.
+    # engine and api_base together avoid LiteLLM and send the key only to the configured address.
+    # DSPy's own retries obey any Retry-After, even an hour: these are limited.
     return dspy.LM(
         f"openrouter/{access.model}",
         engine="lm15",
@@ -147,9 +147,9 @@ def _language_model(access: ModelAccess) -> dspy.LM:
 
 
 def _usable_outputs(question: _Question, cache: AnswerCache) -> tuple[dict[str, Any], int]:
-    """Ask until an answer is fit to be used; also say how many were looked at.
+    """Ask until an answer is usable; also return how many were checked.
 
-    Unusable answers of earlier runs come from the cache and are passed over: only new ones count.
+    Unusable answers of earlier runs come from the cache and are skipped: only new ones count.
     """
     new = 0
     for attempt in itertools.count():
@@ -165,7 +165,7 @@ def _usable_outputs(question: _Question, cache: AnswerCache) -> tuple[dict[str, 
 
 
 def _asked_again(question: _Question, attempt: int) -> _Question:
-    """Give each asking a rollout id: a bad answer is cached too, and would come back for ever."""
+    """Give each repeated request a rollout id: a bad answer is cached too, and would be returned for ever."""
     config: dict[str, object] = (
         {"rollout_id": attempt, "temperature": RETRY_TEMPERATURE} if attempt else question.config
     )
@@ -174,7 +174,7 @@ def _asked_again(question: _Question, attempt: int) -> _Question:
 
 
 def _ask_patiently(question: _Question) -> _Answer:
-    """Ask, and repeat after a transient failure, until the deadline."""
+    """Ask, and retry after a transient failure, until the deadline."""
     access = question.access
     ends = time.monotonic() + access.deadline
     for retry in range(RETRIES + 1):
@@ -202,16 +202,16 @@ def _pause(error: Exception, retry: int, access: ModelAccess) -> float | None:
 
 
 def _within(seconds: float, question: _Question) -> _Answer | Exception | None:
-    """Ask in a thread of its own, so that no trickle of bytes outlasts the deadline.
+    """Ask in a separate thread, so that a response that trickles in cannot exceed the deadline.
 
-    Returns None when time is up; the thread, a daemon, is then left behind.
+    Returns None when time is up; the daemon thread is then abandoned.
     """
     done: queue.SimpleQueue[_Answer | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             done.put(_ask(question))
-        except BaseException as error:  # noqa: BLE001 - carried over to the waiting thread
+        except BaseException as error:  # noqa: BLE001 - passed on to the waiting thread
             done.put(error)
 
     threading.Thread(target=work, name="lw_coder-model", daemon=True).start()

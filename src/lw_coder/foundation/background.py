@@ -1,4 +1,4 @@
-"""Work that goes on beside the main line, with all that it starts in a process group of its own."""
+"""Background work in a child process, which has its own process group with everything that it starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lw_coder.foundation.errors import LwCoderError
 
 T = TypeVar("T")
 
-_PATIENCE = 10.0  # seconds that a docker client has to end by itself
+_PATIENCE = 10.0  # seconds for a docker client to end by itself
 
 
 class BackgroundError(Exception):
@@ -36,7 +36,7 @@ class Background(Generic[T]):
     """
 
     def __init__(self, call: Callable[[], T], *, awaits_client: bool = False) -> None:
-        # Forked, while there is one thread: nothing is imported again, and the child is at work at once.
+        # Forked, while there is one thread: nothing is imported again, and the child starts at once.
         context = multiprocessing.get_context("fork")
         self._receiver, self._sender = context.Pipe(duplex=False)
         work = _Work(call, self._sender, awaits_client)
@@ -58,11 +58,11 @@ class Background(Generic[T]):
 
     @property
     def receiver(self) -> connection.Connection:
-        """What becomes readable when the call has ended."""
+        """The connection that becomes readable when the call has ended."""
         return self._receiver
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the call, that long at most; tell whether it has ended."""
+        """Wait for the call for at most so many seconds; return whether it has ended."""
         return self._outcome is not None or self._receiver.poll(seconds)
 
     def result(self) -> T:
@@ -108,11 +108,11 @@ class _Work(Generic[T]):
             self.sender.send((self.call(), None))
         except LwCoderError as error:
             self.sender.send((None, error))
-        except Exception as error:  # noqa: BLE001 - its text can hold a secret
+        except Exception as error:  # noqa: BLE001 - its text can contain a secret
             self.sender.send((None, _without_text(error)))
 
 
 def _without_text(error: Exception) -> BackgroundError:
-    told = BackgroundError(type(error).__name__)
-    told.add_note("".join(traceback.format_tb(error.__traceback__)))
-    return told
+    textless = BackgroundError(type(error).__name__)
+    textless.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return textless

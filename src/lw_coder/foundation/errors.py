@@ -1,4 +1,4 @@
-"""One tree of expected errors. Each is one line that says what is wrong and where, and one remedy."""
+"""The hierarchy of expected errors. Each has a line that says what is wrong and where, and a remedy."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What `lw_coder` exits with; the table in the README is made of these."""
+    """The exit codes of `lw_coder`; the README has the same table."""
 
     OK = 0
-    ERROR = 1  # expected: one line and its remedy were shown; also for commits that did not come home
+    ERROR = 1  # expected: one line with a remedy was shown; also if commits could not be imported
     USAGE = 2  # the command line itself is wrong
     BUG = 3  # unexpected: the log's path was shown
-    SESSION = 4  # the agent's session ended with a status of its own
+    SESSION = 4  # the agent's session ended with a non-zero status
     INTERRUPTED = 130  # Ctrl+C
 
 
@@ -20,7 +20,7 @@ class LwCoderError(Exception):
     """An expected failure.
 
     `message` says what is wrong and where, `remedy` what the person can do about it. Neither ever
-    holds the value of an environment variable, nor text that a model or an agent wrote.
+    contains the value of an environment variable, nor text that a model or an agent wrote.
     """
 
     def __init__(self, message: str, remedy: str) -> None:
@@ -29,16 +29,16 @@ class LwCoderError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type[LwCoderError], tuple[str, str]]:
-        """Let it be sent from one process to another."""
+        """Make the error picklable."""
         return type(self), (self.message, self.remedy)
 
 
 class PlanError(LwCoderError):
-    """A plan file that cannot be carried out as it stands."""
+    """A plan file that is missing or invalid."""
 
 
 class IdeaError(LwCoderError):
-    """An idea that cannot be read, or says nothing."""
+    """An idea that cannot be read, or is empty."""
 
 
 class ConfigError(LwCoderError):
@@ -58,7 +58,7 @@ class EngineError(LwCoderError):
 
 
 class PromptError(LwCoderError):
-    """The language model could not be asked for prompts, or gave none that can be used."""
+    """The language model could not be called, or returned no usable prompts."""
 
 
 class RunError(LwCoderError):
@@ -66,7 +66,7 @@ class RunError(LwCoderError):
 
 
 class StateError(LwCoderError):
-    """A folder of lw_coder's own, outside any repository, that cannot be made."""
+    """A folder of lw_coder, outside any repository, that cannot be created or written."""
 
 
 class SessionError(LwCoderError):

@@ -17,12 +17,12 @@ from lw_coder.foundation.state import lock_folder
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[bool]:
-    """Lock a file, made if absent, for the length of the block; yield False, at once, if another holds it.
+    """Lock a file during the block, creating it if needed; yield False at once if it is locked already.
 
-    flock(2) itself, for a library around it takes longer to import than the rest of a plan's checks.
+    It uses flock(2) directly: a library takes longer to import than the rest of a plan's checks.
 
     Raises:
-        OSError: the file cannot be made or locked.
+        OSError: the file cannot be created or locked.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
@@ -41,10 +41,10 @@ def _is_taken(descriptor: int) -> bool:
 
 @contextmanager
 def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
-    """Hold the plan's lock for the length of the block.
+    """Hold the plan's lock during the block.
 
     Raises:
-        RunError: another process holds it, the message says which, and since when; or it cannot be made.
+        RunError: another process holds it (the message says which, and since when), or it cannot be created.
     """
     path = _lock_path(root, plan_id)
     holder = path.with_suffix(".json")
@@ -52,12 +52,12 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
         try:
             is_ours = stack.enter_context(exclusive(path))
             if is_ours:
-                _tell(holder)
+                _write_holder(holder)
         except OSError as error:
             raise _unusable(path, error) from error
         if not is_ours:
             raise RunError(
-                f"{plan_id}: a session is already running on this plan{_told(holder)}",
+                f"{plan_id}: a session is already running on this plan{_holder_note(holder)}",
                 "leave that session first, or wait until it ends",
             )
         stack.callback(holder.unlink, missing_ok=True)
@@ -85,7 +85,7 @@ def writers_lock(root: Path, plan_id: str) -> Iterator[int | None]:
 
 
 def is_locked(root: Path, plan_id: str) -> bool:
-    """Tell whether some process holds the plan's lock."""
+    """Return whether a process holds the plan's lock."""
     path = _lock_path(root, plan_id)
     try:
         with exclusive(path) as is_free:
@@ -95,7 +95,7 @@ def is_locked(root: Path, plan_id: str) -> bool:
 
 
 def _lock_path(root: Path, plan_id: str) -> Path:
-    # Outside the repository: a refused command leaves nothing there.
+    # Outside the repository: a refused command leaves nothing in it.
     worktree = hashlib.sha256(os.fsencode(f"{root}\0{plan_id}")).hexdigest()[:24]
     return lock_folder() / f"{worktree}.lock"
 
@@ -107,14 +107,14 @@ def _unusable(path: Path, error: OSError) -> RunError:
     )
 
 
-def _tell(holder: Path) -> None:
+def _write_holder(holder: Path) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     holder.write_text(json.dumps({"pid": os.getpid(), "since": since}), encoding="ascii")
 
 
-def _told(holder: Path) -> str:
+def _holder_note(holder: Path) -> str:
     try:
         known = json.loads(holder.read_text(encoding="ascii"))
         return f" (process {known['pid']}, since {known['since']})"
-    except (OSError, ValueError, KeyError, TypeError):  # it is being written, or its disk is full
+    except (OSError, ValueError, KeyError, TypeError):  # it is being written, or the disk is full
         return ""

@@ -1,4 +1,4 @@
-"""Where the files lie that ship with lw_coder but are not Python: compose/ and docker/."""
+"""The location of shipped files that are not Python: compose/ and docker/."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import lw_coder
 
 _PACKAGE = Path(lw_coder.__file__).parent
-# A wheel carries them inside the package; a checkout has them at its root.
+# A wheel has them inside the package; a checkout has them at its root.
 _ROOTS = (_PACKAGE / "shipped", _PACKAGE.parent.parent)
 
 
 def shipped_folder(name: str) -> Path:
-    """Return the folder `compose` or `docker`, wherever this installation has it."""
+    """Return the folder `compose` or `docker` of this installation."""
     return next(root / name for root in _ROOTS if (root / name).is_dir())

@@ -1,4 +1,4 @@
-"""Where lw_coder keeps what belongs to no repository: the prompt cache and the logs."""
+"""The folders of what belongs to no repository: the prompt cache, the logs and the locks."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _FOLDER_REMEDY = "correct its owner and permissions, or set XDG_STATE_HOME to an
 
 
 def prompt_cache_folder() -> Path:
-    """Return the folder of DSPy's cache; it is made with the first answer."""
+    """Return the folder of DSPy's cache; it is created with the first answer."""
     return Path(platformdirs.user_cache_dir(APP)) / "dspy"
 
 
 def log_folder() -> Path:
-    """Return the folder of the logs, made for its owner alone."""
+    """Return the folder of the logs, which only its owner can read."""
     return _private(Path(platformdirs.user_log_dir(APP)))
 
 
 def lock_folder() -> Path:
-    """Return the folder of the locks, made for its owner alone."""
+    """Return the folder of the locks, which only its owner can read."""
     return _private(Path(platformdirs.user_state_dir(APP)) / "locks")
 
 
@@ -39,15 +39,15 @@ def _private(folder: Path) -> Path:
         raise StateError(
             f"{error.filename or folder}: cannot be created: {reason}", _FOLDER_REMEDY
         ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):  # of root, after one `sudo lw_coder`
+    if not os.access(folder, os.W_OK | os.X_OK):  # owned by root, after a `sudo lw_coder`
         raise StateError(f"{folder}: is not writable", _FOLDER_REMEDY)
     return folder
 
 
 def write_crash_log(error: BaseException) -> Path:
-    """Write where an unexpected error arose.
+    """Write the trace of an unexpected error.
 
-    An exception's text can hold a secret; the log has its trace.
+    The log does not contain the exception's text, which can contain a secret.
     """
     path = log_folder() / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"
     path.touch(mode=0o600)

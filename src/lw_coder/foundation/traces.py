@@ -1,7 +1,7 @@
-"""Where an error arose, for the crash log and for --debug.
+"""Where an error occurred, for the crash log and for --debug.
 
-An exception's text can hold a secret (a command line, a server's answer), so it is left out: what remains is
-each exception's type and stack.
+An exception's text can contain a secret (a command line, a server's answer), so only the type and the stack
+of each exception are shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import click
 
 
 def trace(error: BaseException | None) -> str:
-    """Return the types and the stacks of an exception and of those that led to it, the first one first."""
+    """Return the types and stacks of an exception and of its causes, the first one first."""
     if error is None:
         return ""
     stack = traceback.format_list(traceback.extract_tb(error.__traceback__))

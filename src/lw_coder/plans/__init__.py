@@ -1,1 +1,1 @@
-"""Plan files, and what a planning session does to them."""
+"""Plan files, and what a planning session changes in them."""

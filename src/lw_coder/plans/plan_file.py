@@ -1,4 +1,4 @@
-"""A plan file: Markdown under YAML front matter that says which commit it starts from."""
+"""A plan file: Markdown with YAML front matter, which names the commit that it starts from."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class PlanFile:
 
 
 def read_plan(path: Path) -> PlanFile:
-    """Read and validate one plan file, by itself: neither git nor its neighbours are looked at.
+    """Read and validate one plan file, without git and without other plans.
 
     Raises:
-        PlanError: the file cannot be read, or breaks a rule; the message names file and field.
+        PlanError: the file cannot be read, or breaks a rule; the message names the file and the field.
     """
     text = _read_text(path)
     front, body = _split(path, text)
@@ -81,22 +81,22 @@ def read_plan(path: Path) -> PlanFile:
 
 
 def load_plan(root: Path, name: str) -> PlanFile:
-    """Find and read the plan that `name` means, and see that no other has its id.
+    """Find and read the plan called `name`, and check that no other has its id.
 
     Raises:
         PlanError: as `find_plan`, `read_plan` and `require_unique_id`.
     """
     plan = read_plan(find_plan(root, name))
-    if Path(name).is_file():  # else it was found by its id, and is the only one
+    if Path(name).is_file():  # otherwise it was found by its id, which is unique
         require_unique_id(root, plan)
     return plan
 
 
 def find_plan(root: Path, name: str) -> Path:
-    """Find the file that `name` means: a path, or the id of a plan in the repository's tasks folder.
+    """Find the file of a plan: `name` is a path, or the id of a plan in the repository's tasks folder.
 
     Raises:
-        PlanError: file not found and no plan with that id, or more than one.
+        PlanError: there is no such file and no plan with that id, or more than one.
     """
     path = Path(name)
     try:
@@ -119,7 +119,7 @@ def find_plan(root: Path, name: str) -> Path:
 
 
 def require_unique_id(root: Path, plan: PlanFile) -> None:
-    """Refuse a plan whose id another plan of the repository's tasks folder has too.
+    """Raise an error if another plan in the repository's tasks folder has the same id.
 
     Raises:
         PlanError: it names the files that share the id.
@@ -132,14 +132,14 @@ def require_unique_id(root: Path, plan: PlanFile) -> None:
 
 
 def plans_with_id(root: Path, plan_id: str) -> list[Path]:
-    """List the files in the tasks folder whose front matter has this plan_id; broken ones have none."""
+    """List the files in the tasks folder whose front matter has this plan_id; skip invalid ones."""
     folder, wanted = root / TASKS_FOLDER, plan_id.encode(errors="surrogateescape")
     names = [name for name in plan_names(folder) if _may_hold(f"{folder}/{name}", wanted)]
     return [folder / name for name in names if _plan_id_of(folder / name) == plan_id]
 
 
 def plan_names(folder: Path) -> list[str]:
-    """List the names of the Markdown files in a folder, in order; there may be thousands."""
+    """List the names of the Markdown files in a folder, sorted; there may be thousands."""
     try:
         return sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(".md"))
     except OSError:
@@ -147,14 +147,14 @@ def plan_names(folder: Path) -> list[str]:
 
 
 def plan_ids(folder: Path) -> set[str]:
-    """Return the ids in a folder's plans that are written as everyone writes them; none is validated."""
+    """Return the plan ids in a folder that are written in the usual way, without validation."""
     heads = (_read_head(f"{folder}/{name}") for name in plan_names(folder))
     fronts = (front[0] for head in heads if (front := _FRONT.match(head)))
     return {found[1].decode() for front in fronts if (found := _ID_LINE.search(front))}
 
 
 def _may_hold(path: str, word: bytes) -> bool:
-    """Tell, without YAML, whether a plan's front matter can hold a word: literally, or by an escape."""
+    """Return, without parsing YAML, whether front matter may contain a word, literally or escaped."""
     head = _read_head(path)
     front = _FRONT.match(head)
     if front is None:
@@ -163,9 +163,9 @@ def _may_hold(path: str, word: bytes) -> bool:
 
 
 def _read_head(path: str) -> bytes:
-    """Read the beginning of a file, quickly; nothing of what cannot be read."""
+    """Read the beginning of a file; empty if it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # do not wait for a pipe
     except OSError:
         return b""
     try:
@@ -197,7 +197,7 @@ def _relative(root: Path, path: Path) -> str:
 def _read_text(path: Path) -> str:
     try:
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device read for ever
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would block, a device would never end
             raise PlanError(f"{path}: is not a file", "name a Markdown file")
         if found.st_size > MAX_PLAN_BYTES:
             raise PlanError(f"{path}: is too large for a plan", "keep it below a megabyte")
@@ -211,7 +211,7 @@ def _read_text(path: Path) -> str:
 def _unreadable(path: Path | str, error: OSError) -> PlanError:
     name = printable(str(path))
     if len(name) > _SHOWN_PATH_LENGTH:
-        name = f"...{name[-_SHOWN_PATH_LENGTH:]}"  # the end of a path tells it from its neighbours
+        name = f"...{name[-_SHOWN_PATH_LENGTH:]}"  # the end of a path is the distinctive part
     return PlanError(f"{name}: cannot be read: {error.strerror}", "check the path and its permissions")
 
 
@@ -228,15 +228,15 @@ def _split(path: Path, text: str) -> tuple[dict[str, Any], str]:
 def _parse_front_matter(path: Path, front: str) -> dict[str, Any]:
     import yaml
 
-    if len(front) > _LONGEST_FRONT:  # libyaml would be quicker, and overflows the stack where it is deep
+    if len(front) > _LONGEST_FRONT:  # libyaml would be faster, but deep nesting overflows its stack
         raise PlanError(f"{path}: the front matter is too long", "put the plan itself below it")
     try:
-        # BaseLoader makes no numbers or dates of scalars: a sha of digits alone stays text.
+        # BaseLoader does not convert scalars to numbers or dates: a sha with only digits stays text.
         node = yaml.compose(front, yaml.BaseLoader)
         if not isinstance(node, yaml.MappingNode):
             raise PlanError(f"{path}: the front matter is not a mapping", _WRITE_KEYS)
         _refuse_repeated_keys(path, [key.value for key, _ in node.value])
-        return dict(yaml.load(front, yaml.BaseLoader))  # noqa: S506 - BaseLoader makes only text and lists
+        return dict(yaml.load(front, yaml.BaseLoader))  # noqa: S506 - BaseLoader creates only text, lists and mappings
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 2}" if mark else ""
@@ -253,9 +253,9 @@ def _refuse_repeated_keys(path: Path, keys: list[Any]) -> None:
     for key in keys:
         if str(key) in seen:
             raise PlanError(
-                f"{path}: {_shown_key(key)}: appears twice in the front matter", "keep one of the two"
+                f"{path}: {_quoted_key(key)}: appears twice in the front matter", "keep one of the two"
             )
-        seen.add(str(key))  # a key can be a list, which is no member of a set
+        seen.add(str(key))  # a key can be a list, which is not hashable
 
 
 def _metadata(path: Path, front: dict[str, Any], body: str) -> PlanMetadata:
@@ -275,7 +275,7 @@ def _refuse_unknown_and_missing(path: Path, front: dict[str, Any]) -> None:
     for key in front:
         if key not in known:
             raise PlanError(
-                f"{path}: {_shown_key(key)}: unknown key", f"remove it; known keys: {', '.join(known)}"
+                f"{path}: {_quoted_key(key)}: unknown key", f"remove it; known keys: {', '.join(known)}"
             )
     for key in _REQUIRED:
         if key not in front:
@@ -285,12 +285,12 @@ def _refuse_unknown_and_missing(path: Path, front: dict[str, Any]) -> None:
 def _check_id(path: Path, plan_id: Any) -> None:
     if not isinstance(plan_id, str) or not _PLAN_ID.fullmatch(plan_id) or ".." in plan_id:
         raise PlanError(
-            f"{path}: plan_id: {_shown(plan_id)} is not a valid id",
+            f"{path}: plan_id: {_quoted(plan_id)} is not a valid id",
             "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row",
         )
     if plan_id.startswith(".") or plan_id.endswith((".", ".lock")):
         raise PlanError(
-            f"{path}: plan_id: {_shown(plan_id)} is not valid in a branch name",
+            f"{path}: plan_id: {_quoted(plan_id)} is not valid in a branch name",
             "choose one that neither begins nor ends with a dot, and does not end in .lock",
         )
 
@@ -298,14 +298,14 @@ def _check_id(path: Path, plan_id: Any) -> None:
 def _check_sha(path: Path, sha: Any) -> None:
     if not isinstance(sha, str) or not _GIT_SHA.fullmatch(sha):
         raise PlanError(
-            f"{path}: git_sha: {_shown(sha)} is not a full commit id",
+            f"{path}: git_sha: {_quoted(sha)} is not a full commit id",
             "write the 40 lower-case hex digits that `git rev-parse HEAD` prints (64 in a sha256 repository)",
         )
 
 
 def _check_status(path: Path, status: Any) -> None:
     if status not in STATUSES:
-        raise PlanError(f"{path}: status: {_shown(status)} is unknown", f"use one of {', '.join(STATUSES)}")
+        raise PlanError(f"{path}: status: {_quoted(status)} is unknown", f"use one of {', '.join(STATUSES)}")
 
 
 def _evaluation_notes(path: Path, notes: Any) -> tuple[str, ...]:
@@ -320,13 +320,13 @@ def _optional_text(path: Path, key: str, value: Any) -> str:
     return value
 
 
-def _shown(value: Any) -> str:
-    # Only text is shown: YAML's aliases can make a few lines into a list of billions.
+def _quoted(value: Any) -> str:
+    # Show only text: YAML's aliases can turn a few lines into a list of billions.
     return _shortened(ascii(value)) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-def _shown_key(key: Any) -> str:
-    return _shortened(printable(key)) if isinstance(key, str) else _shown(key)
+def _quoted_key(key: Any) -> str:
+    return _shortened(printable(key)) if isinstance(key, str) else _quoted(key)
 
 
 def _shortened(text: str) -> str:

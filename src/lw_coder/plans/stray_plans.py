@@ -1,8 +1,8 @@
-"""Plans that a session wrote beside the tasks folder, in a worktree that is about to be removed.
+"""Plans that a session wrote outside the tasks folder, in a worktree that is about to be removed.
 
-Agents put plans where they like. New and changed Markdown files, the nearest to the worktree's top first,
-are kept in the run's folder. What is there is not to be trusted: no link is followed, nothing but plain
-files is opened.
+Agents put plans anywhere. New and changed Markdown files, those closest to the worktree's top first, are
+copied to the run's folder. The worktree is not trusted: no link is followed, and only regular files are
+opened.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from lw_coder.repository.importing.untrusted_files import Entry, UntrustedFolder
 KEPT = Path("left")  # in the run's folder
 MOST_KEPT = 50
 MOST_ENTRIES = 20_000
-DEEPEST = 12  # folders; each is opened from the top, so no part of the way can be a link
-LONGEST_NAME = 1000  # characters; a copy's path has to be one that can be opened
+DEEPEST = 12  # folders; each is opened from the top, so that no part of the path can be a link
+LONGEST_NAME = 1000  # characters; the path of a copy must not be too long to open
 
 
 @dataclass(frozen=True)
 class StrayPlans:
-    """What was found.
+    """The stray plans of a session.
 
     Attributes:
         kept: paths of the copies, below KEPT, as they were in the worktree.
-        lost: how many more there were: too many, too large, or not to be read.
+        lost: how many could not be kept: too many, too large, or unreadable.
     """
 
     kept: tuple[str, ...] = ()
@@ -39,12 +39,12 @@ class StrayPlans:
 
 
 def keep_stray_plans(worktree: Path, committed: Mapping[str, str], run_folder: Path) -> StrayPlans:
-    """Copy each Markdown file that is new, or not what was checked out, to the run's folder.
+    """Copy each new or changed Markdown file to the run's folder.
 
     Args:
-        worktree: what the session worked on.
-        committed: the files that were checked out, by path, with the ids of their content.
-        run_folder: gets KEPT, if there is anything to keep.
+        worktree: the session's worktree.
+        committed: the files that were checked out: blob ids by path.
+        run_folder: receives KEPT, if there is anything to keep.
     """
     found = sorted(
         (name for name in _markdown(worktree) if not _is_known(worktree, name, committed)), key=_nearest_first
@@ -63,12 +63,12 @@ def _is_known(worktree: Path, name: str, committed: Mapping[str, str]) -> bool:
     try:
         content = UntrustedFolder(worktree).read(name, MAX_PLAN_BYTES)
     except GitError:
-        return True  # longer than a plan can be
+        return True  # too large for a plan
     return content is None or _blob_id(content, len(committed[name])) == committed[name]
 
 
 def _blob_id(content: bytes, digits: int) -> str:
-    """Compute what git calls this content; git itself is not run where an agent wrote."""
+    """Compute git's blob id of this content; git itself is not run where an agent wrote."""
     digest = (
         hashlib.sha256()
         if digits == hashlib.sha256().digest_size * 2
@@ -98,7 +98,7 @@ def _entries(folder: UntrustedFolder, name: str) -> list[Entry]:
     try:
         return folder.entries(name)
     except GitError:
-        return []  # it cannot be read, by the person either
+        return []  # the person cannot read it either
 
 
 def _copied(worktree: Path, name: str, into: Path) -> bool:

@@ -1,7 +1,7 @@
-"""The tasks folder while a session may write to it: what was there is kept, what came is told.
+"""A snapshot of the tasks folder before a session that may write to it, and the changes afterwards.
 
-After the session its content is not to be trusted: no link is followed, nothing but plain files is opened,
-and nothing of it takes longer than its size allows.
+After the session its contents are not trusted: no link is followed, only regular files are opened, and the
+time to compare is limited.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORIGINALS = "tasks-before"  # in the run's folder
 MOST_ENTRIES = 10_000
 MOST_COPIED = 256 << 20  # bytes, of all copies together
 
-_ODD = ""  # the state of what is no plain file
+_ODD = ""  # the state of what is not a regular file
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class TasksSnapshot:
     """The files of the tasks folder before a session.
 
     Attributes:
-        copies: the folder that has a copy of each, but for what is larger than a plan can be.
-        states: what each was, by its path below the tasks folder.
+        copies: the folder with a copy of each, except those that are too large for a plan.
+        states: the state of each, by its path below the tasks folder.
     """
 
     copies: Path
@@ -41,14 +41,14 @@ class TasksSnapshot:
 
 @dataclass(frozen=True)
 class Changes:
-    """What became of the tasks folder, as sorted paths below it.
+    """The changes in the tasks folder, as sorted paths below it.
 
     Attributes:
-        new: plain files that were not there.
-        changed: files that are not what they were.
-        removed: files that are gone.
-        odd: links, pipes, setuid files and the like that were not there, or were plain files.
-        is_complete: False where there is so much that not all of what is new was looked at.
+        new: new regular files.
+        changed: files whose state changed.
+        removed: files that were removed.
+        odd: links, pipes, setuid files and the like that are new, or were regular files before.
+        is_complete: False if there are so many new entries that not all were checked.
     """
 
     new: tuple[str, ...] = ()
@@ -59,10 +59,10 @@ class Changes:
 
 
 def take_snapshot(tasks: Path, copies: Path) -> TasksSnapshot:
-    """Copy the plain files of the tasks folder, and remember what each was.
+    """Copy the regular files of the tasks folder, and record the state of each.
 
     Raises:
-        OSError: a file cannot be read, or there is no room for its copy.
+        OSError: a file cannot be read, or the disk is full.
     """
     folder, states, room = UntrustedFolder(tasks), {}, MOST_COPIED
     for name in _names(tasks, MOST_ENTRIES)[0]:
@@ -76,7 +76,7 @@ def take_snapshot(tasks: Path, copies: Path) -> TasksSnapshot:
 
 
 def find_changes(tasks: Path, originals: TasksSnapshot) -> Changes:
-    """Compare the tasks folder with what it was: all that was there, and at most MOST_ENTRIES besides."""
+    """Compare the tasks folder with its snapshot: all earlier entries, and at most MOST_ENTRIES new ones."""
     folder, before = UntrustedFolder(tasks), originals.states
     now = {name: _state(folder, name, found) for name in before if (found := folder.stat(name))}
     names, is_complete = _names(tasks, MOST_ENTRIES + len(before))
@@ -92,9 +92,9 @@ def find_changes(tasks: Path, originals: TasksSnapshot) -> Changes:
 
 
 def _names(folder: Path, most: int) -> tuple[list[str], bool]:
-    """List what is below a folder and is itself none, and whether that is all of it.
+    """List everything below a folder that is not a folder, and whether the list is complete.
 
-    At most so many entries are looked at, folders included; a folder that cannot be read counts as empty.
+    It reads at most `most` entries, including folders; a folder that cannot be read counts as empty.
     """
     names: list[str] = []
     waiting, seen = [str(folder)], 0
@@ -112,15 +112,15 @@ def _names(folder: Path, most: int) -> tuple[list[str], bool]:
 
 
 def _state(folder: UntrustedFolder, name: str, found: os.stat_result | None) -> str:
-    """Tell one content from another: by a digest, or, of what is too large for a plan, by size and time."""
-    # A setuid file would be the person's own, in a folder that others can reach.
+    """Return a file's state: a digest, or, if it is too large for a plan, its size and time."""
+    # A setuid file would belong to the person, in a folder that other users can reach.
     if not found or not stat.S_ISREG(found.st_mode) or found.st_mode & (stat.S_ISUID | stat.S_ISGID):
         return _ODD
     if found.st_size > MAX_PLAN_BYTES:
-        return f"{found.st_size} bytes, {found.st_ctime_ns}"  # the time that nobody can set
+        return f"{found.st_size} bytes, {found.st_ctime_ns}"  # the time that cannot be set
     try:
         content = folder.read(name, found.st_size)
-    except GitError:  # it grows; where nobody is at work any more, none does
+    except GitError:  # it is growing, which cannot happen after the session
         content = None
-    # The session can have made it unreadable; a copy, made before it, fails by itself.
+    # The session may have made it unreadable; an error before the session is raised by the copy.
     return "unreadable" if content is None else hashlib.sha256(content).hexdigest()

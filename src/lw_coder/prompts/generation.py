@@ -1,4 +1,4 @@
-"""Have the prompts of a run written: from an answer that was kept, or by the language model."""
+"""Generate the prompts of a run: from a cached answer, or with the language model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 def generate_prompts(
     plan: PlanMetadata, model: ModelAccess, program: Path | None, *beside: Background[Any]
 ) -> GeneratedPrompts:
-    """Return the prompts that the language model writes for the plan, or has written for it before.
+    """Return the prompts that the language model writes for the plan, or wrote for it earlier.
 
     Args:
-        plan: what is carried out.
-        model: how the language model is reached.
+        plan: the plan to carry out.
+        model: access to the language model.
         program: a saved prompt program, or None for the built-in one.
-        beside: work under way meanwhile; its failure ends the wait for the model.
+        beside: other background work; if it fails, the wait for the model ends.
 
     Raises:
-        LwCoderError: the model could not be asked or gave nothing usable, or the other work failed.
+        LwCoderError: the model could not be called or returned nothing usable, or the other work failed.
     """
     memo = prompt_memo.memo_path(prompt_cache_folder(), plan, model, program)
     prompts = prompt_memo.recall(memo)
@@ -42,7 +42,7 @@ def generate_prompts(
 def _ask_model(
     plan: PlanMetadata, model: ModelAccess, program: Path | None, beside: tuple[Background[Any], ...]
 ) -> GeneratedPrompts:
-    """Ask in a child process, whose end frees the memory that DSPy took."""
+    """Ask in a child process, so that DSPy's memory is freed when it ends."""
 
     def generate() -> GeneratedPrompts:
         from lw_coder.dspy import prompt_orchestrator

@@ -19,7 +19,7 @@ DROIDS_FOLDER = "droids"
 CODE_REVIEW_DROID = "code-review-auditor"
 PLAN_ALIGNMENT_DROID = "plan-alignment-checker"
 
-# droid takes an unknown tool silently and then runs without it.
+# droid silently accepts an unknown tool, and then runs without it.
 KNOWN_TOOLS = frozenset(
     {"Read", "LS", "Grep", "Glob", "Execute", "Create", "Edit", "ApplyPatch", "WebSearch", "FetchUrl"}
 )
@@ -37,12 +37,12 @@ class Droid:
 
 
 def run_files(plan: PlanMetadata, prompts: GeneratedPrompts) -> dict[str, str]:
-    """Make every prompt file of a run, by its path below the run's folder.
+    """Render every prompt file of a run, by its path below the run's folder.
 
-    Shipped coding droids for which no text is generated are taken as they are.
+    Shipped coding droids without generated text are used unchanged.
 
     Raises:
-        PromptError: a droid file would not be one that droid can use.
+        PromptError: droid could not use one of the droid files.
     """
     generated = {
         CODE_REVIEW_DROID: prompts.code_review_prompt,
@@ -55,11 +55,11 @@ def run_files(plan: PlanMetadata, prompts: GeneratedPrompts) -> dict[str, str]:
 
 
 def plan_run_files(git_sha: str, idea: str | None) -> dict[str, str]:
-    """Make every prompt file of a run of the plan command, by its path below the run's folder.
+    """Render every prompt file of a run of the plan command, by its path below the run's folder.
 
     Args:
         git_sha: the commit that the plans are to start from.
-        idea: what the person wants, or None: then the agent asks.
+        idea: the person's idea, or None: then the agent asks for it.
 
     Raises:
         PromptError: a droid file would not be one that droid can use.
@@ -75,10 +75,10 @@ def plan_run_files(git_sha: str, idea: str | None) -> dict[str, str]:
 
 
 def render_main_prompt(plan: PlanMetadata, prompts: GeneratedPrompts) -> str:
-    """Put the plan, word for word, and the generated guidance into the fixed frame of duties.
+    """Insert the plan, word for word, and the generated guidance into the fixed frame.
 
-    Every duty stands in the frame, so that no answer of a model can lose one. Inserted text is not
-    looked through for markers, whatever it holds.
+    The frame contains every duty, so that no answer of a model can lose one. Markers in inserted text are
+    not replaced.
     """
     frame = Template(_shipped("prompts/main_frame.md"))
     return frame.substitute(
@@ -94,9 +94,9 @@ def render_main_prompt(plan: PlanMetadata, prompts: GeneratedPrompts) -> str:
 
 
 def render_droid(name: str, body: str) -> str:
-    """Make the file of a shipped coding droid: its front matter, its ground rules, and `body`.
+    """Render the file of a shipped coding droid: its front matter, its ground rules, and `body`.
 
-    The ground rules (read only, verify, how to report) stay, whatever a model wrote into `body`.
+    The ground rules (read only, verify, how to report) are always included, whatever a model wrote in `body`.
 
     Raises:
         PromptError: the result is not a droid file of that name with known tools.
@@ -109,7 +109,7 @@ def render_droid(name: str, body: str) -> str:
 
 
 def validate_droid(name: str, text: str) -> None:
-    """Check what droid itself would take silently.
+    """Check what droid itself would silently accept.
 
     Raises:
         PromptError: the front matter is not valid YAML, or name, description, model or tools are wrong.
@@ -125,7 +125,7 @@ def validate_droid(name: str, text: str) -> None:
 
 
 def code_droids() -> tuple[str, ...]:
-    """Names of the shipped droids of a coding run, sorted; those of the plan command are not among them."""
+    """Names of the shipped droids of a coding run, sorted, without those of the plan command."""
     return _droid_names(DROIDS_FOLDER)
 
 
@@ -135,7 +135,7 @@ def plan_droids() -> tuple[str, ...]:
 
 
 def plan_droid_text(name: str) -> str:
-    """Give the file of a droid of the plan command as it is shipped.
+    """Return the shipped file of a droid of the plan command.
 
     Raises:
         PromptError: it is not a droid file of that name with known tools.
@@ -181,7 +181,7 @@ def _broken(name: str, reason: str) -> PromptError:
 
 
 def _enclosed(tag: str, text: str) -> str:
-    """Put text between tags that it cannot close itself."""
+    """Enclose text in tags that it cannot close itself."""
     number = 1
     unique = tag
     while f"</{unique}>" in text:
@@ -212,5 +212,5 @@ def _layout(summary: dict[str, Any]) -> str:
 
 
 def _item(label: str, text: str) -> str:
-    """Make one list item of a text of any number of lines."""
+    """Format text with any number of lines as one list item."""
     return f"- {label}: " + text.strip().replace("\n", "\n  ")

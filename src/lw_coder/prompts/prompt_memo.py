@@ -1,8 +1,8 @@
-"""Whole answers in front of DSPy's cache: a plan that was asked about before costs no import of DSPy.
+"""A cache of complete answers in front of DSPy's cache, so that a known plan needs no import of DSPy.
 
-The key covers all that DSPy's own key is made from: what is asked (plan, model, saved program, this package's
-own text) and what turns it into a request (every library that is installed, by version). Where any of it
-changed, DSPy is asked, and knows.
+The key covers everything that DSPy's own key is made from: the question (plan, model, saved program, this
+package's source) and what turns it into a request (every installed library, by version). If any of it
+changed, DSPy is asked, which has its own cache.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _TABLES = ("feedback_summary", "program_state", "inputs")
 
 
 def memo_path(cache: Path, plan: PlanMetadata, access: ModelAccess, program: Path | None) -> Path:
-    """Name the file that holds the answer to just this question.
+    """Return the path of the cached answer to this question.
 
     Args:
-        cache: the folder of DSPy's cache; who removes it removes these answers with it.
+        cache: the folder of DSPy's cache; these answers are removed with it.
         plan: the signature's input.
-        access: how the model is asked. Its key is no part of what is asked.
+        access: access to the model. Its key is not part of the question.
         program: a saved program, or None.
     """
     asked = {name: value for name, value in asdict(access).items() if name != "api_key"}
@@ -48,7 +48,7 @@ def memo_path(cache: Path, plan: PlanMetadata, access: ModelAccess, program: Pat
 
 
 def recall(path: Path) -> GeneratedPrompts | None:
-    """Return an answer that was kept, as one that cost nothing; None where there is none, or half of one."""
+    """Return a cached answer, with no usage; None if there is none, or it is incomplete."""
     try:
         known = json.loads(path.read_bytes())
         prompts = GeneratedPrompts(**known)
@@ -61,7 +61,7 @@ def recall(path: Path) -> GeneratedPrompts | None:
 
 
 def keep(path: Path, prompts: GeneratedPrompts) -> None:
-    """Keep an answer, for its owner alone, and let very old ones go; a disk that is full is no error."""
+    """Store an answer, readable by its owner only, and remove very old ones; ignore a full disk."""
     values = {field.name: getattr(prompts, field.name) for field in fields(prompts)}
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with suppress(OSError):
@@ -87,17 +87,17 @@ def _content(program: Path) -> bytes:
     try:
         return program.read_bytes()
     except OSError:
-        return os.urandom(16)  # nothing was ever kept for it: DSPy is asked, and says what is wrong
+        return os.urandom(16)  # nothing is cached for it: DSPy is asked, and reports the problem
 
 
 def _own_text() -> bytes:
-    """The source of all that words or checks a question: this package, whole."""
+    """The source of this package, which words and checks the questions."""
     folder = Path(lw_coder.__file__).parent
     return b"\0".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
 
 
 def _libraries() -> bytes:
-    """The name and version of all that can be imported, as its metadata's folders are called."""
+    """The names and versions of all installed packages, from the names of their metadata folders."""
     places = [Path(place) for place in sys.path]
     names = {entry.name for place in places if place.is_dir() for entry in os.scandir(place)}
     return "\n".join(sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))).encode()

@@ -1,1 +1,1 @@
-"""Git: the only module that runs it, worktrees, a run's private git folder."""
+"""Git: running it, worktrees, a run's private git folder."""

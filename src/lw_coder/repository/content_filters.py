@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.repository.git import Place, run_git, shown
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import Place, run_git
 from lw_coder.repository.index_file import read_index
 
 UNCHANGED = "lw_coder-unchanged"  # in the git folder: size, time and content's id of files that a filter made
@@ -53,7 +54,7 @@ def told(settings: Mapping[str, str], used: list[str]) -> tuple[str, ...]:
     """Say, in one line, which filters the session's files have, if any."""
     if not used:
         return ()
-    named = ", ".join(f"{shown(name)} ({_program(settings, name) or 'not in sessions'})" for name in used)
+    named = ", ".join(f"{printable(name)} ({_program(settings, name) or 'not in sessions'})" for name in used)
     line = (
         f"content filters: {named}; a file that they filter, once changed, is committed only if the image has"
     )
@@ -136,7 +137,7 @@ def _words(command: str) -> list[str]:
 def _clean(settings: Mapping[str, str], name: str, program: str | None) -> str:
     what = f"this image has no {program}" if program else "its program is not in the session"
     message = shlex.quote(
-        f"lw_coder: content filter {shown(name)}: {what}, so a changed file cannot be added:"
+        f"lw_coder: content filter {printable(name)}: {what}, so a changed file cannot be added:"
     )
     if_there = _run_if_there(settings, name, program, "clean")
     return f"{_SAME_FILE}{if_there}{_SAME_CONTENT}echo {message} %f >&2; exit 1"

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.report import is_utf8
+from lw_coder.foundation.report import is_utf8, printable
 
-# Ubuntu 22.04's, the oldest that the options used here were checked against.
+# The version in Ubuntu 22.04, the oldest that the options used here were tested with.
 OLDEST_GIT = (2, 34)
 OWN_FOLDER = ".lw_coder"
 
-# A relative core.hooksPath (husky's .husky/_) is looked up in the worktree, which the agent writes: a hook of
-# the person's would be the agent's code. So no call of ours runs hooks, nor the person's file system monitor.
+# A relative core.hooksPath (husky's .husky/_) is resolved in the worktree, where the agent can replace the
+# person's hooks with its own code. So no call here runs hooks, nor the person's file system monitor.
 _QUIET_CONFIG = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
 _FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -36,7 +36,7 @@ class Identity(NamedTuple):
 
 
 class GitResult(NamedTuple):
-    """What a git call left: its exit code and its text, without the last line feed."""
+    """The result of a git call: its exit code and output, without the last line feed."""
 
     code: int
     stdout: str
@@ -45,7 +45,7 @@ class GitResult(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a git call works.
+    """Where a git call runs.
 
     Attributes:
         cwd: the folder to start git in.
@@ -63,11 +63,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository as the person stands in it.
+    """A repository, as seen from the person's current directory.
 
     Attributes:
-        root: absolute top of the working tree: the main one's, or a linked worktree's of the person's own.
-            `.lw_coder` lives there. Nothing inside of that is ever a root: it means the tree around it.
+        root: absolute top of the working tree: of the main one, or of a linked worktree of the person's.
+            `.lw_coder` is in it. Nothing inside `.lw_coder` is ever a root: the tree around it is.
         common_dir: absolute path of the `.git` folder that all worktrees share.
         object_format: "sha1" or "sha256".
     """
@@ -78,7 +78,7 @@ class Repository:
 
     @property
     def place(self) -> Place:
-        """Pinned to the shared git folder: whatever stands in a worktree is neither searched nor read."""
+        """Pinned to the shared git folder: nothing in a worktree is searched or read."""
         return Place(self.common_dir, git_dir=self.common_dir)
 
     @property
@@ -117,7 +117,7 @@ def run_git(
             capture_output=True,
             check=False,
             pass_fds=keeps_open,
-            process_group=0,  # a Ctrl+C at the terminal is for this process to handle
+            process_group=0,  # this process handles a Ctrl+C in the terminal
         )
     except OSError as error:
         raise _not_started(place, error) from error
@@ -128,27 +128,27 @@ def run_git(
 
 
 def stream_git(*args: str, place: Place) -> Iterator[str]:
-    """Run git, and yield what it prints, piece by piece as it comes, each without the NUL at its end.
+    """Run git, and yield the NUL-terminated parts of its output as they arrive, without the NUL.
 
-    For output that can be longer than memory; whoever has seen enough need not read it to its end.
+    For output that can be larger than memory; the caller may stop reading at any time.
 
     Raises:
         GitError: git failed.
     """
     with ExitStack() as stack:
         try:
-            # A pipe that nobody reads meanwhile could keep git waiting.
-            told = stack.enter_context(tempfile.TemporaryFile())
-            process = stack.enter_context(_started(args, place, told))
+            # If this were a pipe, git could block because nobody reads it.
+            output = stack.enter_context(tempfile.TemporaryFile())
+            process = stack.enter_context(_started(args, place, output))
         except OSError as error:
             raise _not_started(place, error) from error
         try:
             yield from _pieces(process.stdout)
         finally:
-            process.kill()  # without effect on one that has ended
+            process.kill()  # has no effect if it has ended
         if process.wait():
-            told.seek(0)
-            raise git_failed(args[0], GitResult(process.returncode, "", _text(told.read(_CHUNK))))
+            output.seek(0)
+            raise git_failed(args[0], GitResult(process.returncode, "", _text(output.read(_CHUNK))))
 
 
 def _started(args: Sequence[str], place: Place, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -164,7 +164,7 @@ def _started(args: Sequence[str], place: Place, stderr: IO[bytes]) -> subprocess
 
 
 def _command(args: Sequence[str], config: tuple[str, ...] = ()) -> list[str]:
-    # The git on the person's PATH is the one to run.
+    # Run the git on the person's PATH.
     return ["git", *(part for setting in (*_QUIET_CONFIG, *config) for part in ("-c", setting)), *args]
 
 
@@ -176,18 +176,13 @@ def _pieces(stream: IO[bytes] | None) -> Iterator[str]:
 
 
 def git_failed(command: str, result: GitResult) -> GitError:
-    """Make one line of a failed call: the first line of its stderr that says something, escaped."""
+    """Make the error for a failed call: the first meaningful line of its stderr, escaped."""
     found = _meaningful_line(result.stderr) or f"exit status {result.code}"
     return GitError(f"git {command}: {found}", "correct what git reports, then try again")
 
 
-def shown(text: str) -> str:
-    """Escape what a terminal would act upon: control and format characters, bytes that are no text."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def is_ref_name(name: str) -> bool:
-    """Tell whether `git check-ref-format` would take this full name, without asking git."""
+    """Return whether `git check-ref-format` would accept this full name, without running git."""
     if _FORBIDDEN_IN_REF.search(name) or name.endswith((".", "/")) or "/" not in name:
         return False
     return not any(part.startswith(".") or part.endswith(".lock") or not part for part in name.split("/"))
@@ -196,8 +191,8 @@ def is_ref_name(name: str) -> bool:
 def find_repository(start: Path) -> Repository:
     """Find the repository that a folder is in.
 
-    A folder inside of `.lw_coder` means the tree around that: agents write worktrees, plans and transcripts
-    there, and can plant a repository in each. So git is not run in there.
+    A folder inside `.lw_coder` stands for the tree around it: agents write worktrees, plans and transcripts
+    there, and can create a repository in each. So git is not run inside.
 
     Raises:
         GitError: no repository, a bare one, no working tree, dubious ownership, git absent or too old.
@@ -211,26 +206,26 @@ def find_repository(start: Path) -> Repository:
         place=place,
         check=False,
     )
-    told = asked.stdout.split("\n")
+    output = asked.stdout.split("\n")
     if asked.code != 0:
-        if len(told) == 1:
+        if len(output) == 1:
             raise _no_repository(start, outside, asked)
-        raise _no_working_tree(outside, is_bare="true" in told)  # it has printed what there is
-    if len(told) != len(("format", "is bare", "folder", "root")):
+        raise _no_working_tree(outside, is_bare="true" in output)  # git printed what it found
+    if len(output) != len(("format", "is bare", "folder", "root")):
         raise _unfit_path(outside, "contains a line break")
-    object_format, _, common_dir, root = told
-    if not is_utf8(common_dir + root):  # Compose's files are
+    object_format, _, common_dir, root = output
+    if not is_utf8(common_dir + root):  # Compose files are UTF-8
         raise _unfit_path(outside, "is not UTF-8 text")
     return Repository(Path(root), Path(common_dir), object_format)
 
 
 def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> None:
-    """Refuse a plan's git_sha that is not a commit of this repository.
+    """Raise an error if a plan's git_sha is not a commit of this repository.
 
     Args:
-        repository: where it is looked for.
+        repository: the repository to search.
         sha: hex digits.
-        where: the file and the field that it comes from, for the message.
+        where: the file and field that it comes from, for the message.
 
     Raises:
         GitError: the id has the wrong length, is unknown, or is a tree, a blob or an annotated tag.
@@ -255,17 +250,17 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
 
 
 def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> None:
-    """Refuse to start from a commit that an agent made, and that is on no branch or tag of the person's.
+    """Raise an error if an agent made a commit, and it is on no branch or tag of the person's.
 
-    What is planned or carried out from it would bring along what nobody has looked at.
+    A plan that starts from it would include changes that nobody has reviewed.
 
     Args:
-        repository: where it is looked for.
+        repository: the repository to search.
         sha: an existing commit.
-        where: the file and the field that it comes from, for the message.
+        where: the file and field that it comes from, for the message.
 
     Raises:
-        GitError: only refs/lw_coder leads to it.
+        GitError: only refs below refs/lw_coder reach it.
     """
     if _is_own(repository, sha):
         return
@@ -273,34 +268,34 @@ def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> 
     session = run_git(*only, place=repository.place).stdout
     if session:
         raise GitError(
-            f"{where}: {sha} is on none of your branches, only in a session's refs ({shown(session)})",
+            f"{where}: {sha} is on none of your branches, only in a session's refs ({printable(session)})",
             f"review it (git log -p {sha}); to start from it, type: git branch <name> {sha}",
         )
 
 
 def _is_own(repository: Repository, sha: str) -> bool:
-    """Tell whether HEAD, a branch or a tag leads to a commit."""
-    # Not `place`: where root is a linked worktree, its HEAD is not the shared git folder's.
+    """Return whether a commit is reachable from HEAD, a branch or a tag."""
+    # Not `place`: if root is a linked worktree, its HEAD is not the shared git folder's.
     place, rest = Place(repository.root), ("--branches", "--tags", "--remotes", "--")
     asked = ("rev-list", "--max-count=1", sha, "--not")
     found = run_git(*asked, "HEAD", *rest, place=place, check=False)
-    if found.code != 0:  # there is no commit yet in HEAD
+    if found.code != 0:  # HEAD has no commit yet
         found = run_git(*asked, *rest, place=place)
     return not found.stdout
 
 
 def committed_files(repository: Repository, sha: str) -> dict[str, str]:
-    """Map the path of every file of a commit, `/` between its parts, to the id of its content."""
+    """Map the path of every file of a commit, with `/` as separator, to its blob id."""
     listed = run_git("ls-tree", "-r", "-z", "--full-tree", sha, place=repository.place).stdout
     entries = (line.split("\t", 1) for line in listed.split("\0") if line)
     return {name: described.split(" ")[2] for described, name in entries}
 
 
 def root_commit(repository: Repository) -> str:
-    """Return the first commit of the main line: one id, also where unrelated histories were merged.
+    """Return the first commit of HEAD's main line: one id, even if unrelated histories were merged.
 
-    In a shallow clone it is the oldest commit that the clone has. A HEAD without commits gives way to the
-    smallest root of all refs.
+    In a shallow clone it is the oldest commit that the clone has. If HEAD has no commit, it is the smallest
+    root of all refs.
 
     Raises:
         GitError: the repository has no commit.
@@ -328,8 +323,8 @@ def head_commit(repository: Repository) -> str:
 
 
 def has_changes(repository: Repository, *, besides: Path) -> bool:
-    """Tell whether tracked files differ from HEAD, other than those below a folder of the root."""
-    # Submodules are left out: git would run in each, by its own configuration.
+    """Return whether tracked files differ from HEAD, except below one folder of the root."""
+    # Submodules are left out: git would run in each, with its own configuration.
     asked = run_git(
         *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all", "--", "."),
         f":(exclude){besides}",
@@ -340,7 +335,7 @@ def has_changes(repository: Repository, *, besides: Path) -> bool:
 
 
 def is_ignored(repository: Repository, path: Path) -> bool:
-    """Tell whether git leaves a file alone: it is outside of the repository, or ignored and not tracked."""
+    """Return whether git would not add a file: it is outside the repository, or ignored and untracked."""
     if not path.is_relative_to(repository.root):
         return True
     asked = run_git("check-ignore", "--quiet", "--", str(path), place=Place(repository.root), check=False)
@@ -350,14 +345,14 @@ def is_ignored(repository: Repository, path: Path) -> bool:
 def identity(repository: Repository) -> Identity | None:
     """Return who commits here, or None unless both user.name and user.email are configured."""
     asked = ("config", "--null", "--get-regexp", r"^user\.(name|email)$")
-    told = run_git(*asked, place=repository.place, check=False).stdout
-    found = dict(entry.split("\n", 1) for entry in told.split("\0") if "\n" in entry)  # the last one counts
+    output = run_git(*asked, place=repository.place, check=False).stdout
+    found = dict(entry.split("\n", 1) for entry in output.split("\0") if "\n" in entry)  # the last one counts
     name, email = found.get("user.name"), found.get("user.email")
     return Identity(name, email) if name and email else None
 
 
 def is_ancestor(repository: Repository, ancestor: str, descendant: str) -> bool:
-    """Tell whether a commit is an ancestor of another, or the same.
+    """Return whether a commit is an ancestor of another, or the same.
 
     Raises:
         GitError: one of the two is not a commit of the repository.
@@ -383,7 +378,7 @@ def list_refs(repository: Repository, *prefixes: str) -> dict[str, str]:
 
 
 def missing_objects(repository: Repository, shas: list[str]) -> list[str]:
-    """Return those of the object ids that the repository does not have."""
+    """Return the object ids that the repository does not have."""
     listed = run_git(
         "cat-file", "--batch-check", place=repository.place, stdin="".join(f"{sha}\n" for sha in shas)
     )
@@ -391,10 +386,10 @@ def missing_objects(repository: Repository, shas: list[str]) -> list[str]:
 
 
 def init_bare(folder: Path, object_format: str) -> None:
-    """Make a bare repository without templates, in the plain ref format, whatever the person configured.
+    """Create a bare repository without templates, in the files ref format, whatever the person configured.
 
     Raises:
-        GitError: git could not make it.
+        GitError: git failed.
     """
     run_git(
         *("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(folder)),
@@ -404,7 +399,7 @@ def init_bare(folder: Path, object_format: str) -> None:
 
 
 def config_text(settings: Mapping[str, str]) -> str:
-    """Write settings, each `section.key` or `section.subsection.key`, as a file of git's configuration."""
+    """Format settings, each `section.key` or `section.subsection.key`, as a git config file."""
     lines = []
     for name, value in settings.items():
         section, _, rest = name.partition(".")
@@ -437,7 +432,9 @@ def _text(output: bytes) -> str:
 
 def _not_started(place: Place, error: OSError) -> GitError:
     if not place.cwd.is_dir():
-        return GitError(f"{shown(str(place.cwd))}: is not a folder", "name a folder inside a git repository")
+        return GitError(
+            f"{printable(str(place.cwd))}: is not a folder", "name a folder inside a git repository"
+        )
     return GitError(f"git could not be started: {error.strerror}", "install git and add it to the PATH")
 
 
@@ -446,7 +443,7 @@ def _meaningful_line(stderr: str) -> str:
     loud = [line for line in lines if line.startswith(("fatal: ", "error: "))]
     first = next(iter(loud or lines), "")
     plain = first.removeprefix("fatal: ").removeprefix("error: ")
-    return shown(_CREDENTIALS.sub("", plain))[:_LONGEST_LINE]
+    return printable(_CREDENTIALS.sub("", plain))[:_LONGEST_LINE]
 
 
 def _outside_own_folder(folder: Path) -> Path:
@@ -455,7 +452,7 @@ def _outside_own_folder(folder: Path) -> Path:
 
 
 def require_recent(version: str) -> None:
-    """See that what `git version` prints is new enough.
+    """Check the output of `git version`.
 
     Raises:
         GitError: it is older than OLDEST_GIT.
@@ -463,7 +460,7 @@ def require_recent(version: str) -> None:
     match = re.search(r"(\d+)\.(\d+)", version)
     if match and (int(match[1]), int(match[2])) < OLDEST_GIT:
         wanted = ".".join(map(str, OLDEST_GIT))
-        raise GitError(f"{shown(version)} is too old", f"install git {wanted} or newer")
+        raise GitError(f"{printable(version)} is too old", f"install git {wanted} or newer")
 
 
 def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
@@ -473,7 +470,8 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
         )
         return GitError(
             f"{folder}: git does not trust this repository: another user owns it",
-            f"if you trust it, type: {shown(advice) or 'git config --global --add safe.directory <folder>'}",
+            "if you trust it, type: "
+            f"{printable(advice) or 'git config --global --add safe.directory <folder>'}",
         )
     if "not a git repository" in asked.stderr and OWN_FOLDER in start.resolve().parts:
         return GitError(
@@ -486,7 +484,7 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
 
 
 def _unfit_path(folder: Path, problem: str) -> GitError:
-    return GitError(f"{shown(str(folder))}: the path {problem}", "move the repository to another folder")
+    return GitError(f"{printable(str(folder))}: the path {problem}", "move the repository to another folder")
 
 
 def _no_working_tree(folder: Path, *, is_bare: bool) -> GitError:

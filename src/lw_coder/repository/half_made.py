@@ -14,8 +14,8 @@ import shutil
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.report import warn
-from lw_coder.repository.git import Repository, committed_files, run_git, shown
+from lw_coder.foundation.report import printable, warn
+from lw_coder.repository.git import Repository, committed_files, run_git
 
 _INITIALIZING = "initializing"
 _SMALLEST_INDEX = 32  # bytes: a header and a checksum
@@ -117,7 +117,7 @@ def remove_folder(path: Path) -> None:
 
 def quoted(path: Path | str) -> str:
     """Write a path as it can be typed in a shell, without what a terminal would act upon."""
-    return shlex.quote(shown(str(path)))
+    return shlex.quote(printable(str(path)))
 
 
 def _is_half_made_folder(repository: Repository, path: Path) -> bool:

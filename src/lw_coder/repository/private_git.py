@@ -1,7 +1,7 @@
-"""The private git folder of a run: the container's `/repo-git`, so that it never writes the host's `.git`.
+"""The private git folder of a run, the container's `/repo-git`, so that it never writes the host's `.git`.
 
-It has a bare repository's layout, one worktree of the host's worktree's name, all of the repository's
-branches, tags and remote-tracking refs, and none of its objects: those are borrowed, read-only.
+It has the layout of a bare repository, one worktree with the same name as the host's, all branches, tags and
+remote-tracking refs of the repository, and none of its objects: those are mounted read-only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import (
     UNCHANGED,
     filter_settings,
@@ -29,7 +30,6 @@ from lw_coder.repository.git import (
     init_bare,
     list_refs,
     run_git,
-    shown,
 )
 from lw_coder.repository.git_settings import GitSettings, read_settings
 from lw_coder.repository.half_made import quoted
@@ -57,7 +57,7 @@ _MAX_ALTERNATES_DEPTH = 5  # git's own
 
 
 class GitMount(NamedTuple):
-    """A bind mount that the container's git needs: an existing host path, and where it appears."""
+    """A bind mount that the container's git needs: an existing host path, and its path in the container."""
 
     source: Path
     target: str
@@ -66,13 +66,13 @@ class GitMount(NamedTuple):
 
 @dataclass(frozen=True)
 class PrivateGit:
-    """The private git folder of one run, and what it held at first.
+    """The private git folder of one run, and its initial state.
 
     Attributes:
         run_folder: the run's folder; `git/` in it is the one that the container writes.
         worktree_name: name below `worktrees/`, here as in the repository.
-        branch: short name of the worktree's branch, or None where its HEAD was detached.
-        head: object id that was checked out at first.
+        branch: short name of the worktree's branch, or None if its HEAD was detached.
+        head: id of the commit that was checked out initially.
         object_dirs: the repository's object folders: its own, then those that it borrows from.
         refs: full name and object id of each ref at first.
         submodules: what the `.git` file of each submodule that the person populated says, by its path in the
@@ -93,7 +93,7 @@ class PrivateGit:
 
     @property
     def folder(self) -> Path:
-        """The folder that is mounted writable; after the session its content is hostile."""
+        """The folder that is mounted writable; after the session its contents are hostile."""
         return self.run_folder / "git"
 
     @property
@@ -107,7 +107,7 @@ class PrivateGit:
         return self.run_folder / "pointer"
 
     def mounts(self) -> tuple[GitMount, ...]:
-        """List what to mount, outer folders before what lies over parts of them."""
+        """List the mounts, outer folders before those that cover parts of them."""
         mounts = [
             GitMount(self.folder, CONTAINER_GIT, read_only=False),
             GitMount(self.pointer, CONTAINER_POINTER, read_only=True),
@@ -118,7 +118,7 @@ class PrivateGit:
         for source, target in zip(self.object_dirs, _targets(self.object_dirs), strict=True):
             mounts.append(GitMount(source, target, read_only=True))
             if (source / "info/alternates").exists():
-                # It names host paths, which git would complain of at every command.
+                # It contains host paths, and git would print an error about them at every command.
                 hidden = self.run_folder / "no-alternates"
                 mounts.append(GitMount(hidden, f"{target}/info/alternates", read_only=True))
         if self.lfs_objects is not None:
@@ -142,9 +142,9 @@ def create_private_git(
 
     Args:
         repository: where the refs and objects are.
-        worktree: the tree that the session works in.
+        worktree: the session's worktree.
         run_folder: an existing folder; it may be renamed afterwards, see `open_private_git`.
-        identity: who commits inside, or None: then git inside asks for it.
+        identity: the committer in the container, or None: then git there asks for it.
 
     Raises:
         GitError: git failed, or the repository borrows objects in a way that cannot be mounted.
@@ -197,7 +197,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
-    """List an objects folder and all that it borrows from (`clone --shared`, `--reference`), each once.
+    """List an objects folder and all its alternates (`clone --shared`, `--reference`), each once.
 
     Raises:
         GitError: its alternates file is quoted or nested deeper than git allows.
@@ -244,7 +244,7 @@ def _append_config(session: PrivateGit, settings: Mapping[str, str]) -> None:
 
 
 def _write_refs(repository: Repository, session: PrivateGit) -> None:
-    # One packed file: update-ref would write a file for each, and refuse all if an object is absent.
+    # One packed-refs file: update-ref would write a file for each ref, and fail if an object is missing.
     lines = [f"{sha} {name}\n" for name, sha in session.refs.items()]
     (session.folder / "packed-refs").write_bytes(os.fsencode("".join(lines)))
     (session.folder / "HEAD").write_text(_head(session), encoding="utf-8")
@@ -296,7 +296,7 @@ def _read_state(session: PrivateGit, worktree: Worktree) -> _State:
 def _conflict(worktree: Worktree, path: str) -> GitError:
     git = f"git -C {quoted(worktree.path)}"
     return GitError(
-        f"{worktree.path}: has conflicts, as in {shown(path)}",
+        f"{worktree.path}: has conflicts, as in {printable(path)}",
         f"settle them, then type: {git} add --all, and commit; to see them: {git} status",
     )
 

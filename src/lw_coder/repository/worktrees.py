@@ -1,6 +1,6 @@
-"""Worktrees: a plan's own, which stays, and temporary ones, which go. The two share no folder.
+"""Worktrees: permanent ones of plans, and temporary ones. The two kinds share no folder.
 
-`ensure_worktree` removes nothing, `ensured_worktree` only what it made itself. `create_temp_worktree` and
+`ensure_worktree` removes nothing, `ensured_worktree` only what it created itself. `create_temp_worktree` and
 `remove_temp_worktree` work below `.lw_coder/temp-worktrees` alone.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import exclusive, writers_lock
+from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
     Place,
     Repository,
@@ -25,7 +26,6 @@ from lw_coder.repository.git import (
     require_commit,
     require_no_sessions_commit,
     run_git,
-    shown,
 )
 from lw_coder.repository.half_made import (
     admin_dir,
@@ -60,7 +60,7 @@ UNFINISHED = {  # what git keeps in a worktree's git folder meanwhile, and how i
 
 
 class PlanBase(Protocol):
-    """What a worktree is made from: a plan's id, and the commit that the plan starts from."""
+    """What a worktree is created from: a plan's id, and the commit that the plan starts from."""
 
     @property
     def plan_id(self) -> str:
@@ -73,13 +73,13 @@ class PlanBase(Protocol):
 
 @dataclass(frozen=True)
 class Worktree:
-    """A checked-out tree that a session works in.
+    """The worktree of a session.
 
     Attributes:
         path: its absolute folder.
-        branch: short name of its branch, or None where HEAD is detached.
-        git_dir: its absolute folder below the repository's `.git/worktrees`; the folder's name is the one
-            that the container's pointer file carries.
+        branch: short name of its branch, or None if HEAD is detached.
+        git_dir: its absolute folder below the repository's `.git/worktrees`; the container's pointer file
+            contains the folder's name.
         head: object id of the commit that is checked out.
     """
 
@@ -90,11 +90,11 @@ class Worktree:
 
     @property
     def place(self) -> Place:
-        """The worktree's git folder alone: git is neither led by the files, nor looks at them."""
+        """The worktree's git folder only: git neither reads nor follows the worktree's files."""
         return Place(self.git_dir, git_dir=self.git_dir)
 
     def has_own_pointer(self) -> bool:
-        """Tell whether `.git` in the worktree is still a plain file that names `git_dir`."""
+        """Return whether `.git` in the worktree is still a regular file that points to `git_dir`."""
         return _points_to(self.path, self.git_dir)
 
 
@@ -111,11 +111,11 @@ class _Record:
 def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
     """Return the plan's worktree `.lw_coder/worktrees/<plan_id>` on branch `lw/task/<plan_id>`.
 
-    A new branch starts at the plan's git_sha. An existing one is taken if its tip is git_sha or descends from
-    it; uncommitted changes of an earlier run stay. A folder that was deleted is made again from the branch.
+    A new branch starts at the plan's git_sha. An existing one is used if its tip is git_sha or descends from
+    it; uncommitted changes of an earlier run stay. A deleted folder is created again from the branch.
 
     Raises:
-        GitError: the worktree cannot be had without touching what a person may want; nothing was changed.
+        GitError: the worktree cannot be created without changing something of the person's; nothing changed.
     """
     require_commit(repository, plan.git_sha)
     return _ensured(repository, plan, _tip(repository, plan.plan_id), "git_sha")
@@ -173,7 +173,7 @@ def ensured_worktree(
 ) -> Iterator[Worktree]:
     """Yield the plan's worktree; if the block fails, what was made for it goes, and nothing else.
 
-    A file or commit that came to it meanwhile keeps it. The block ends before a session begins.
+    It stays if it has new files or commits. The block ends before a session begins.
 
     Args:
         repository: the person's.
@@ -204,7 +204,7 @@ def ensured_worktree(
 
 
 def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_branch: bool) -> None:
-    # Without --force git refuses to remove what holds changes. Neither call may hide the block's own error.
+    # Without --force git refuses to remove changes. Neither call may hide the block's own error.
     run_git("worktree", "remove", str(worktree.path), place=repository.place, check=False)
     if with_branch and not worktree.path.exists():
         ref = f"refs/heads/{worktree.branch}"
@@ -213,7 +213,7 @@ def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_bran
 
 @contextmanager
 def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
-    """Check a commit out, detached, under a name of its own; hold its lock; remove it at the end.
+    """Check a commit out, detached, in a new temporary worktree; hold its lock; remove it at the end.
 
     Raises:
         GitError: the commit is unknown, or the worktree could not be made or removed.
@@ -236,7 +236,7 @@ def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
 def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktree:
     """Check a commit out, detached, at `.lw_coder/temp-worktrees/<name>`.
 
-    Without the lock that `temporary_worktree` holds, `remove_stale_temp_worktrees` takes it for left over.
+    Without the lock that `temporary_worktree` holds, `remove_stale_temp_worktrees` would remove it.
 
     Raises:
         GitError: the commit is unknown, the name is taken, or git failed.
@@ -251,7 +251,7 @@ def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktre
 
 
 def remove_temp_worktree(repository: Repository, name: str) -> None:
-    """Remove a temporary worktree, git's record of it and its lock file; absent parts are no error.
+    """Remove a temporary worktree, git's record of it and its lock file; a missing one is no error.
 
     Raises:
         GitError: the folder could not be removed.
@@ -265,11 +265,11 @@ def remove_temp_worktree(repository: Repository, name: str) -> None:
 def remove_stale_temp_worktrees(
     repository: Repository, before: Callable[[str], None] | None = None
 ) -> tuple[str, ...]:
-    """Remove temporary worktrees that nobody holds the lock of, after a crash; return their names.
+    """Remove temporary worktrees whose lock nobody holds, after a crash; return their names.
 
     Args:
-        repository: whose.
-        before: called with a name while its lock is held, before anything of it is removed.
+        repository: the person's.
+        before: called with each name, with its lock held, before it is removed.
 
     Raises:
         GitError: one of them could not be removed.
@@ -279,7 +279,7 @@ def remove_stale_temp_worktrees(
 
 
 def temp_worktree_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names of the temporary worktrees that there are, in order."""
+    """Return the names of all temporary worktrees, sorted."""
     folder = (repository.root / TEMP_WORKTREES_FOLDER).resolve()
     return (
         tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir())) if folder.is_dir() else ()
@@ -301,14 +301,14 @@ def _lock_path(path: Path) -> Path:
 
 def _temp_path(repository: Repository, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
-        raise GitError(f"{shown(name)}: is not a valid worktree name", "use letters, digits and hyphens")
+        raise GitError(f"{printable(name)}: is not a valid worktree name", "use letters, digits and hyphens")
     return (repository.root / TEMP_WORKTREES_FOLDER).resolve() / name
 
 
 def _require_branch_name(plan_id: str, branch: str) -> None:
     if not is_ref_name(f"refs/heads/{branch}"):
         raise GitError(
-            f"plan_id: {shown(plan_id)!r} is not valid in a branch name",
+            f"plan_id: {printable(plan_id)!r} is not valid in a branch name",
             "choose a plan_id that neither begins nor ends with a dot, and does not end in .lock",
         )
 
@@ -321,7 +321,7 @@ def _require_room_for_branch(repository: Repository, branch: str, tip: str | Non
         if wanted.startswith(f"{name}/") or name.startswith(f"{wanted}/"):
             other = name.removeprefix("refs/heads/")
             raise GitError(
-                f"branch {branch} cannot be created: it conflicts with branch {shown(other)}",
+                f"branch {branch} cannot be created: it conflicts with branch {printable(other)}",
                 f"type: git branch -m {quoted(other)} <another name>",
             )
 
@@ -349,11 +349,13 @@ def _record_at(repository: Repository, path: Path, branch: str, *, is_half_made:
 
 def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError:
     if not record.is_gone:
-        message = f"branch {branch} is checked out at {shown(str(record.path))}"
+        message = f"branch {branch} is checked out at {printable(str(record.path))}"
         return GitError(
             message, f"switch that worktree to another branch: git -C {quoted(record.path)} switch ..."
         )
-    message = f"branch {branch} belongs to a worktree at {shown(str(record.path))}, which no longer exists"
+    message = (
+        f"branch {branch} belongs to a worktree at {printable(str(record.path))}, which no longer exists"
+    )
     if os.path.lexists(path):
         return GitError(message, f"if the repository was moved, type: git worktree repair {quoted(path)}")
     return GitError(message, "type: git worktree prune")
@@ -389,7 +391,8 @@ def _require_own_worktree(
     if record.branch != f"refs/heads/{branch}":
         found = (record.branch or "no branch").removeprefix("refs/heads/")
         raise GitError(
-            f"{path}: is on {shown(found)}, not on {branch}", f"type: git -C {quoted(path)} switch {branch}"
+            f"{path}: is on {printable(found)}, not on {branch}",
+            f"type: git -C {quoted(path)} switch {branch}",
         )
 
 
@@ -451,7 +454,7 @@ def _add_plan_worktree(
 
 
 def _remove_empty_remains(repository: Repository, branch: str) -> None:
-    """Remove what git leaves where it could not write a worktree's record, a ref or a ref's log."""
+    """Remove the empty files and folders that a failed git command leaves in the git folder."""
     heads = [
         Path(kind, "heads", parent) for kind in ("refs", "logs/refs") for parent in Path(branch).parents[:-1]
     ]
@@ -467,7 +470,7 @@ def _make_ignored_folder(folder: Path) -> None:
     ignore = folder / ".gitignore"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # The person's alone: an agent can leave a setuid file, which others must not be able to reach.
+        # Closed to other users: they must not be able to reach a setuid file that an agent left.
         folder.mkdir(mode=0o700, exist_ok=True)
         if not ignore.exists():
             ignore.write_text("*\n", encoding="ascii")
@@ -479,7 +482,7 @@ def _make_ignored_folder(folder: Path) -> None:
 
 
 def _remove_ignored_folder(folder: Path) -> None:
-    """Remove what `_make_ignored_folder` made, if nothing else came to be in it."""
+    """Remove what `_make_ignored_folder` created, unless it contains something else."""
     with suppress(OSError):
         if [path.name for path in folder.iterdir()] == [".gitignore"]:
             (folder / ".gitignore").unlink()

@@ -1,4 +1,4 @@
-"""Remove runs that are over 30 days old, except those that still hold something."""
+"""Remove runs that are more than 30 days old, except those with commits that are not imported."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lw_coder.runs.run_folders import Run, remove_run, runs_to_prune
 
 
 def prune(repository: Repository, keep: Run) -> list[str]:
-    """Remove the runs that are over 30 days old, and say so, a line for each.
+    """Remove the runs that are more than 30 days old, and return a line for each.
 
-    A run with commits that the repository lacks stays, and so does one whose plan is at work, or that the
-    disk does not let go.
+    A run stays if it has commits that the repository lacks, if its plan is in use, or if it cannot be
+    removed.
     """
     lines = []
     for run in runs_to_prune(repository.root):
@@ -24,7 +24,7 @@ def prune(repository: Repository, keep: Run) -> list[str]:
 
 
 def _why_not_removed(repository: Repository, run: Run, keep: Run) -> str | None:
-    """Remove a run, or say why it stays."""
+    """Remove a run, or return why it stays."""
     try:
         reason = _why_kept(repository, run, keep)
         if reason is None:
@@ -46,4 +46,4 @@ def _is_pending(repository: Repository, run: Run) -> bool:
     try:
         return pending(repository, open_private_git(run.folder))
     except GitError:
-        return True  # a damaged record says nothing of what is there
+        return True  # with a damaged record this is unknown

@@ -32,9 +32,9 @@ class Run:
 
     Attributes:
         plan_id: the plan that it carries out.
-        name: its UTC timestamp, with a number behind it if that second had a run already.
-        folder: where it is now: the partial folder until it is sealed.
-        made: the folders above it that were made for it, the innermost first.
+        name: its UTC timestamp, followed by a number if there already was a run in that second.
+        folder: its current folder: the partial folder until it is sealed.
+        made: the parent folders that were created for it, the innermost first.
     """
 
     plan_id: str
@@ -44,30 +44,30 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """`<plan_id>/<name>`, which is also part of the refs that it brings home."""
+        """`<plan_id>/<name>`, which is also part of the names of its imported refs."""
         return f"{self.plan_id}/{self.name}"
 
     @property
     def record(self) -> Path:
-        """run.json: what the run was made of, and how it ended."""
+        """run.json: what the run was made from, and how it ended."""
         return self.folder / RECORD
 
     @property
     def final_folder(self) -> Path:
-        """Where a sealed run is."""
+        """The folder of the run after it is sealed."""
         return self.folder.with_name(self.name)
 
     @property
     def started(self) -> datetime:
-        """The time in the folder's name, which pruning goes by."""
+        """The time in the folder's name, which pruning uses."""
         return _time_of(self.name)
 
 
 def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
-    """Make the partial folder of a new run, as deep in the tree as it will be when it is sealed.
+    """Create the partial folder of a new run, next to its final folder.
 
     Raises:
-        RunError: the folder cannot be made.
+        RunError: the folder cannot be created.
     """
     runs, parent = root / RUNS_FOLDER, root / RUNS_FOLDER / plan_id
     made = tuple(folder for folder in (parent, runs) if not folder.exists())
@@ -82,7 +82,7 @@ def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
 
 
 def remove_partial_runs(root: Path, plan_id: str) -> None:
-    """Remove what killed commands left of a plan's runs; for who holds the plan's lock."""
+    """Remove the partial runs that killed commands left; the caller holds the plan's lock."""
     for folder in _folders(root / RUNS_FOLDER / plan_id):
         if folder.name.startswith(_PARTIAL):
             remove_tree(folder)
@@ -90,7 +90,7 @@ def remove_partial_runs(root: Path, plan_id: str) -> None:
 
 @contextmanager
 def removed_on_failure(run: Run) -> Iterator[Run]:
-    """Remove the partial folder if the block fails; a sealed run has left it by then."""
+    """Remove the partial folder if the block fails; a sealed run is no longer in it."""
     try:
         yield run
     except BaseException as error:
@@ -102,16 +102,16 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
 
 
 def seal_run(run: Run) -> Run:
-    """Give a complete run its final name: from here on it is there for good, or not at all."""
+    """Give a complete run its final name, atomically."""
     run.folder.rename(run.final_folder)
     return Run(run.plan_id, run.name, run.final_folder)
 
 
 def write_file(folder: Path, relative: str, text: str) -> Path:
-    """Write a file of a run atomically, readable by its owner alone.
+    """Write a file of a run atomically, readable by its owner only.
 
     Raises:
-        RunError: the text holds what is no text, such as a path of other bytes.
+        RunError: the text cannot be encoded, for example because of a path that is not UTF-8.
     """
     path, content = folder / relative, _encoded(relative, text)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def runs_to_prune(root: Path, now: datetime | None = None, keep: timedelta = KEE
 
 def remove_run(run: Run) -> None:
     """Remove a run's folder, and its plan's folder if that was the last."""
-    # Renamed first: a half-removed run must not look like a whole one.
+    # Renamed first: a partly removed run must not look like a complete one.
     doomed = run.folder.with_name(f"{_PARTIAL}{run.name}-removed")
     run.folder.rename(doomed)
     remove_tree(doomed)
@@ -179,7 +179,7 @@ def remove_run(run: Run) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder that an agent may have made awkward: read-only, deep, with symlinks (not followed)."""
+    """Remove a folder that an agent may have made hard to remove: read-only, deep, with symlinks."""
     if folder.is_symlink():
         folder.unlink()
         return
@@ -193,7 +193,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def _emptied(folder: Path, top: Path) -> list[Path]:
-    """Remove a folder's files and move its folders up to the top: so deep ones end no path and no stack."""
+    """Remove a folder's files and move its folders to the top, which avoids long paths and recursion."""
     moved: list[Path] = []
     with suppress(OSError):
         folder.chmod(0o700)
@@ -210,13 +210,13 @@ def _make_private(folder: Path, *, gitignore: bool = False) -> None:
     if folder.is_symlink():
         raise RunError(f"{folder}: is a symbolic link", "replace it with a folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)  # prompts and transcripts are the person's alone, whoever made the folder
+    folder.chmod(0o700)  # prompts and transcripts are private, whoever created the folder
     if gitignore and not (folder / ".gitignore").exists():
         (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def _make_partial(parent: Path, timestamp: str) -> str:
-    """Make the folder under the first name that is free, whoever else is looking for one too."""
+    """Create the folder under the first free name, safely with other processes."""
     name, number = timestamp, 1
     while not _is_made(parent, name):
         number += 1
@@ -238,7 +238,7 @@ def _time_of(name: str) -> datetime:
     match = _NAME.fullmatch(name)
     try:
         return datetime.strptime(match["time"] if match else "", _TIMESTAMP).replace(tzinfo=UTC)
-    except ValueError:  # no such name, or no such day
+    except ValueError:  # not a run name, or not a valid date
         raise RunError(f"{name}: is not the name of a run", "`lw_coder runs list` shows all runs") from None
 
 
@@ -257,7 +257,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _remove_if_empty(*folders: Path) -> None:
-    """Remove folders, the innermost first, that hold nothing but the .gitignore that we put there."""
+    """Remove folders, the innermost first, that contain nothing except lw_coder's .gitignore."""
     for folder in folders:
         if folder.is_dir() and all(path.name == ".gitignore" for path in folder.iterdir()):
             shutil.rmtree(folder)

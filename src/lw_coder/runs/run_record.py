@@ -1,4 +1,4 @@
-"""run.json: what a run was made of and how it ended, for people and for a later optimisation."""
+"""run.json: what a run was made from and how it ended, for people and for optimisers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def begin(
     login: str,
     forwarded: Sequence[str],
 ) -> dict[str, Any]:
-    """Make the record of a run that is about to start.
+    """Create the record of a run that is about to start.
 
     Args:
-        plan: what is carried out.
-        prompts: the signature's inputs and outputs, and how they came about.
+        plan: the plan to carry out.
+        prompts: the signature's inputs and outputs, and how they were generated.
         images: the ids that the session and its replays use.
-        engine: what runs it.
+        engine: the Docker engine.
         login: how the agent is signed in.
         forwarded: names of the variables that it gets; never their values.
     """
@@ -57,13 +57,13 @@ def begin(
 def begin_plan(
     git_sha: str, model: str, base: str, engine: Engine, *, login: str, forwarded: Sequence[str]
 ) -> dict[str, Any]:
-    """Make the record of a session that is about to write plans.
+    """Create the record of a session that is about to write plans.
 
     Args:
         git_sha: the commit that the session sees.
         model: the model that the session is configured for.
-        base: id of the base image, which it runs in.
-        engine: what runs it.
+        base: id of the base image, which it uses.
+        engine: the Docker engine.
         login: how the agent is signed in.
         forwarded: names of the variables that it gets; never their values.
     """
@@ -96,9 +96,9 @@ def _versions(engine: Engine) -> dict[str, str | None]:
 
 
 def complete(run: Run, result: SessionResult, imported: ImportResult, plans: Sequence[str] = ()) -> None:
-    """Add to a run's record how its session ended, what came imported, and the plans that it wrote.
+    """Add to a run's record how its session ended, what was imported, and the plans that it wrote.
 
-    A record that cannot be written is a warning: what came home is there and still to be told.
+    If the record cannot be written, this is a warning: the import is done and still has to be reported.
     """
     times = {"started_at": result.started.isoformat(), "ended_at": result.ended.isoformat()}
     _end(run, {"status": result.status, **times, **_outcome(imported), "plans": list(plans)})

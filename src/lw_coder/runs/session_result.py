@@ -15,8 +15,8 @@ class SessionResult:
         status: its exit status.
         started: when, in UTC.
         ended: likewise.
-        refused: how often it was refused which host; empty where any may be reached.
-        signalled: what lw_coder itself is to exit with, if a signal to it ended the session.
+        refused: refused requests by host; empty if any host may be reached.
+        signalled: the exit code of lw_coder, if a signal to it ended the session.
     """
 
     status: int

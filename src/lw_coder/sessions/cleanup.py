@@ -8,15 +8,15 @@ from lw_coder.foundation.errors import SessionError
 
 
 def stop_abandoned_sessions(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
-    """Remove what a killed lw_coder and ended replays left in the engine for a plan.
+    """Remove what killed and ended sessions of a plan left in the engine.
 
     Args:
         identity: the repository's.
-        plan_id: the plan, whose lock is held: no other lw_coder works on it.
+        plan_id: the plan; the caller holds its lock, so no other lw_coder uses it.
         has_proxies: whether its sessions can have proxies and networks.
 
     Raises:
-        SessionError: a replay, a container that lw_coder did not start, is running on its worktree.
+        SessionError: a replay (a container that lw_coder did not start) is running on its worktree.
         EngineError: the engine does not answer.
     """
     plan = owner_label(identity, plan_id)
@@ -28,7 +28,7 @@ def stop_abandoned_sessions(identity: str, plan_id: str, *, has_proxies: bool = 
 
 
 def remove_leftovers(plan: str) -> None:
-    """Remove the containers that a killed lw_coder left; the plan's lock says that nobody uses them."""
+    """Remove the containers that a killed lw_coder left; the caller holds the plan's lock."""
     remove_own_containers(plan)
     remove_idle_proxies(plan)
 
@@ -39,7 +39,7 @@ def remove_own_containers(plan: str) -> None:
 
 
 def remove_idle_proxies(plan: str) -> None:
-    """Remove proxies and their networks, those of replays too, unless that replay is running."""
+    """Remove proxies and their networks, including those of replays that are not running."""
     for network in engine.networks_with({PROXY_LABEL: plan}):
         run = {RUN_LABEL: network.labels[RUN_LABEL]}
         if not engine.containers_with({PLAN_LABEL: plan, **run}, only_running=True):
@@ -48,7 +48,7 @@ def remove_idle_proxies(plan: str) -> None:
 
 
 def require_idle(identity: str, owner: str) -> None:
-    """Refuse to go on while any container is running for a plan, or for a session of `lw_coder plan`.
+    """Raise an error if any container is running for a plan, or for a session of `lw_coder plan`.
 
     Raises:
         SessionError: one is running.
@@ -64,7 +64,7 @@ def require_idle(identity: str, owner: str) -> None:
 
 
 def require_no_replay(identity: str, plan_id: str) -> None:
-    """Refuse to go on while a replay, a container that lw_coder did not start, is running on a plan.
+    """Raise an error if a replay (a container that lw_coder did not start) is running on a plan.
 
     Raises:
         SessionError: one is running.

@@ -1,4 +1,4 @@
-"""Where a session's container has what is mounted into it."""
+"""The paths of mounts in a session's container."""
 
 WORKSPACE = "/workspace"
 HOME = "/home/droiduser"

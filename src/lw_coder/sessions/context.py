@@ -1,4 +1,4 @@
-"""What a session works with, checked before anything is made."""
+"""The settings and variables of a session, checked before anything is created."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionContext:
-    """What was checked before anything is made, and does not depend on the command.
+    """The validated inputs of a session that do not depend on the command.
 
     Attributes:
         repository: the person's.
@@ -42,7 +42,7 @@ class SessionContext:
 
 
 def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
-    """Read and check everything that is cheap and can be wrong, except the engine; make nothing.
+    """Do all cheap checks except those of the engine, and create nothing.
 
     Raises:
         LwCoderError: the env file, the certificates or the repository cannot be used.
@@ -54,19 +54,21 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
     return SessionContext(repository, config, environment, login, identity, ca_bundle)
 
 
-def require_engine(probe: EngineProbe, context: SessionContext, *, build_tells: bool = False) -> Engine:
-    """Check that the engine answers, can do what the configuration asks for, and reads the env file as we do.
+def require_engine(
+    probe: EngineProbe, context: SessionContext, *, build_gives_version: bool = False
+) -> Engine:
+    """Check that the engine answers, supports the configuration, and reads the env file as lw_coder does.
 
     Args:
-        probe: what docker was asked.
-        context: what the session works with.
-        build_tells: as `engine.connect` has it.
+        probe: docker queries that were started with the command.
+        context: the session's settings and variables.
+        build_gives_version: as `engine.connect` has it.
 
     Raises:
-        EngineError: it does not answer, or cannot do that.
-        EnvironmentFileError: Compose reads another value, or none.
+        EngineError: it does not answer, or does not support the configuration.
+        EnvironmentFileError: Compose reads a different value, or none.
     """
-    found, environment = engine.connect(probe, build_tells=build_tells), context.environment
+    found, environment = engine.connect(probe, build_gives_version=build_gives_version), context.environment
     if context.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     if environment.env_file:
@@ -75,7 +77,7 @@ def require_engine(probe: EngineProbe, context: SessionContext, *, build_tells: 
 
 
 def report_context(context: SessionContext) -> None:
-    """Say what a person should know before the session: warnings, and how the agent is signed in."""
+    """Report warnings and how the agent is signed in."""
     config, environment = context.config, context.environment
     for line in config.warnings():
         warn(line)

@@ -1,4 +1,4 @@
-"""droid's settings.json: which model, how far it may go by itself, and with which tools."""
+"""droid's settings.json: the model, the autonomy level and the tools."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 FACTORY_MODEL = "claude-sonnet-4-5-20250929"  # Factory's id of Sonnet 4.5
 _CUSTOM_MODEL = "custom:openrouter"
 
-# droid's names for what a session works with; a later droid, or its server, can offer more. An interactive
-# droid has no setting for it, but asks a hook before it uses a tool.
+# The tools of a session, by droid's names; a later droid, or its server, can offer more. Interactive droid
+# has no setting for this, but calls a hook before it uses a tool.
 TOOLS = (
     *("Read", "LS", "Glob", "Grep"),
     *("Create", "Edit", "ApplyPatch", "Execute"),
     *("Task", "TaskOutput", "TaskStop", "TodoWrite", "Skill", "ToolSearch"),
     *("AskUser", "ExitSpecMode"),
 )
-# Factory's server does these, so no proxy of a session stands in their way.
+# Factory's server fetches for these, so the session's proxy cannot restrict them.
 WEB_TOOLS = ("FetchUrl", "WebSearch")
 _MCP_TOOLS = r"(mcp__)?context7_{2,3}.+"
 _REFUSAL = "This tool is not among those of an lw_coder session."
 
 
 def render_settings(login: Login, model: ModelAccess, *, is_confined: bool = False) -> str:
-    """Render droid's settings.json; the key stands in it as the name of its variable alone.
+    """Render droid's settings.json; it contains only the name of the key's variable.
 
     Args:
         login: how the agent is signed in.
-        model: what it thinks with, unless it is signed in with Factory.
-        is_confined: whether the session may reach listed hosts alone.
+        model: the model that it uses, unless it is signed in with Factory.
+        is_confined: whether the session may reach only listed hosts.
     """
     name = _CUSTOM_MODEL if login is Login.NONE else FACTORY_MODEL
     settings: dict[str, Any] = {
@@ -42,7 +42,7 @@ def render_settings(login: Login, model: ModelAccess, *, is_confined: bool = Fal
         "sessionDefaultSettings": {"model": name, "autonomyLevel": "high"},
         "trustedFolders": {WORKSPACE: {"trustedAt": "2025-01-01T00:00:00.000Z"}},
         "cloudSessionSync": False,
-        "logoAnimation": "off",  # it takes three seconds of each start
+        "logoAnimation": "off",  # it delays each start by three seconds
         "hooks": {"PreToolUse": [_refusal_of_others(TOOLS if is_confined else TOOLS + WEB_TOOLS)]},
     }
     if login is Login.NONE:
@@ -51,8 +51,8 @@ def render_settings(login: Login, model: ModelAccess, *, is_confined: bool = Fal
 
 
 def _custom_model(model: ModelAccess) -> dict[str, Any]:
-    # droid's generic provider talks anthropic/claude models into an error of its own; OpenRouter
-    # serves them in Anthropic's format too, at the same address less its /v1.
+    # droid's generic provider answers for anthropic/claude models with an error of its own; OpenRouter
+    # serves them in Anthropic's format too, at the same URL without its /v1.
     is_anthropic = model.model.startswith("anthropic/")
     provider = (
         {"provider": "anthropic", "authMode": "bearer", "baseUrl": model.base_url.removesuffix("/v1")}
@@ -70,7 +70,7 @@ def _custom_model(model: ModelAccess) -> dict[str, Any]:
 
 
 def _refusal_of_others(tools: tuple[str, ...]) -> dict[str, Any]:
-    """Make a hook that droid runs for every tool but these, and that says no (Factory's hooks reference)."""
+    """Make a hook that droid runs for every other tool, and that refuses it (Factory's hooks reference)."""
     command = f"echo '{_REFUSAL}' >&2; exit 2"
     return {
         "matcher": f"^(?!({'|'.join([*tools, _MCP_TOOLS])})$)",

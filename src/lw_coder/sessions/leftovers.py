@@ -1,4 +1,4 @@
-"""What sessions left in the engine: replays that were typed by hand, or those of a killed lw_coder."""
+"""What sessions left in the engine: manual replays, or sessions whose lw_coder was killed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lw_coder.containers.labels import PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What of a repository's sessions is in the engine though none is at work.
+    """What a repository's sessions left in the engine.
 
     Attributes:
-        sessions: ids of ended containers, which hold the values of the forwarded variables.
+        sessions: ids of stopped containers, which contain the values of the forwarded variables.
         proxies: ids of the proxies of sessions that have ended.
         networks: ids of their networks.
     """
@@ -37,7 +37,7 @@ class Leftovers:
 
 
 def find_leftovers(identity: str) -> Leftovers:
-    """Look for what a repository's sessions left.
+    """Find what a repository's sessions left.
 
     Args:
         identity: the repository's, from `image_names.repo_hash`.

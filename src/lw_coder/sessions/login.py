@@ -1,4 +1,4 @@
-"""How droid signs in: a key, the login files of this machine, or not at all."""
+"""How droid signs in: with a key, with the login files of this machine, or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOGIN_FILES = ("auth.json", "auth.v2.file", "auth.v2.key")
 
 
 class Login(Enum):
-    """How the agent is signed in, in the order of preference; the values are shown to the person."""
+    """How the agent is signed in, in order of preference; the values are shown to the person."""
 
     API_KEY = "signed in with FACTORY_API_KEY"
     FILES = "signed in with this machine's Factory login; once it has expired, sign in with droid here again"
@@ -30,7 +30,7 @@ def choose_login(values: Mapping[str, str], home: Path) -> Login:
         home: the person's home folder.
 
     Raises:
-        EnvironmentFileError: droid is to use OpenRouter, and the session does not get its key.
+        EnvironmentFileError: droid has to use OpenRouter, but its key is not forwarded.
     """
     login = _login(values, home)
     if login is Login.NONE and not values.get(API_KEY):

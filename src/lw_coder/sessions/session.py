@@ -1,4 +1,4 @@
-"""Run a session's container at the person's terminal, and remove it afterwards."""
+"""Run a session's container in the person's terminal, and remove it afterwards."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import hold_endings
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
-from lw_coder.sessions.terminal import drop_answers, lent
+from lw_coder.sessions.terminal import discard_input, restored_terminal
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
 
 
 def run_session(folder: Path, session: SessionSpec) -> SessionResult:
-    """Run the container at the person's terminal; whatever happens, none is left behind.
+    """Run the container in the person's terminal, and always remove it afterwards.
 
-    SIGTERM and SIGHUP, which come as SystemExit, end the session and no more: what it committed can still be
-    brought home. So it is with an engine that stops answering.
+    SIGTERM and SIGHUP, which arrive as SystemExit, only end the session: its commits can still be imported.
+    The same applies if the engine stops answering.
     """
     started = datetime.now(UTC)
     try:
-        with lent():
+        with restored_terminal():
             status, signalled = _watched(folder, session)
     finally:
-        hold_endings()  # what follows is short; a terminal that closes can end the session first, and us then
+        hold_endings()  # what follows is short; a closing terminal can end the session, and then this process
         refused = remove_containers(session)
-        drop_answers()  # those that came late
+        discard_input()  # those that arrived late
     return SessionResult(status, started, datetime.now(UTC), refused, signalled)
 
 
@@ -48,7 +48,7 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
 def remove_containers(session: SessionSpec) -> Counter[str]:
     """Remove what a session has in the engine, and count what its proxy refused.
 
-    An engine that does not answer, or removes nothing, is a warning: the session's commits are elsewhere.
+    If the engine does not answer or cannot remove it, this is a warning: the commits are not affected.
     """
     refused: Counter[str] = Counter()
     try:

@@ -1,4 +1,4 @@
-"""The set-up of a session: its folders, and what is written into the run's folder before it starts."""
+"""The set-up of a session: its folders, and the files that are written before it starts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionSetup:
-    """The folders of one session, once they are made.
+    """The folders of one session, after they were created.
 
     Attributes:
-        context: what the session works with.
+        context: the session's settings and variables.
         run: its folder, partial until it is sealed.
         worktree: the tree that the agent works on.
-        git: what it sees of git.
+        git: its private git folder.
     """
 
     context: SessionContext
@@ -37,13 +37,13 @@ class SessionSetup:
     git: PrivateGit
 
     def as_sealed(self) -> SessionSetup:
-        """Return the same with the run's final folder, which may not be there yet."""
+        """Return the same with the run's final folder, which may not exist yet."""
         run = replace(self.run, folder=self.run.final_folder)
         return replace(self, run=run, git=replace(self.git, run_folder=run.folder))
 
 
 def write_settings(setup: SessionSetup) -> None:
-    """Write what a session mounts whatever its command, and make the volumes that it names."""
+    """Write what every session mounts, and create the named volumes."""
     context, folder = setup.context, setup.run.folder
     (folder / "sessions").mkdir(mode=0o700)
     is_confined = context.config.allow_hosts is not None
@@ -54,10 +54,10 @@ def write_settings(setup: SessionSetup) -> None:
 
 
 def write_build_files(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> None:
-    """Write the Compose files that the images are built from, before there is a session to describe.
+    """Write the Compose files that the images are built from; they do not describe the session yet.
 
     Args:
-        context: what the session works with.
+        context: the session's settings and variables.
         folder: the run's; paths are written relative to it.
         builds: the services' builds, by service.
     """
@@ -74,7 +74,7 @@ def write_compose_files(
         session: the droid service.
         builds: the other services' builds, by service.
         used: the images of the droid service and of its proxy.
-        into: the folder that they are written to: before a run is sealed, not the one they are made for.
+        into: the folder to write to: until a run is sealed, this is its partial folder.
     """
     spec = _compose_spec(setup.context, setup.run.folder, builds)
     _write(into, replace(spec, session=session, image=used.repo, proxy_image=used.base))

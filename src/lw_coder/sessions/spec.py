@@ -35,9 +35,9 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
 
     Args:
         setup: the session's folders.
-        owner: what its container is found again by: a plan's id, or a name that no plan can have.
-        extra: what its command mounts besides.
-        tasks_read_only: False where the session is to write plans.
+        owner: a plan's id, or a name that no plan can have; the container's labels name it.
+        extra: additional mounts of the command.
+        tasks_read_only: False if the session is to write plans.
     """
     context, run = setup.context, setup.run
     allowed = allowed_hosts(context.login, context.environment.model, context.config.allowed_hosts)
@@ -63,7 +63,7 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
 
 
 def project_name(identity: str, plan_id: str, run_name: str) -> str:
-    """Return a run's name among Compose's projects: lower case, digits, hyphens and underscores."""
+    """Return a run's Compose project name: lower case, digits, hyphens and underscores."""
     return re.sub(r"[^a-z0-9_-]", "-", f"lw-{identity}-{plan_id}-{run_name}".lower())
 
 
@@ -75,14 +75,14 @@ def host_user() -> str:
 def session_mounts(
     folder: Path, worktree: Path, git: PrivateGit, tasks: Path, *, tasks_read_only: bool = True
 ) -> tuple[Mount, ...]:
-    """List what every session mounts, whatever its command, login and configuration.
+    """List the mounts of every session, independent of its command, login and configuration.
 
     Args:
         folder: the run's folder.
-        worktree: what the agent works on.
-        git: what it sees of git.
+        worktree: the worktree of the session.
+        git: its private git folder.
         tasks: the repository's plans.
-        tasks_read_only: False where the session is to write plans.
+        tasks_read_only: False if the session is to write plans.
     """
     return (
         Mount(worktree, WORKSPACE, read_only=False),
@@ -115,7 +115,7 @@ def fixed_environment(login: Login, *, has_ca_bundle: bool, has_proxy: bool = Fa
 def allowed_hosts(
     login: Login, model: ModelAccess, configured: tuple[AllowedHost, ...] | None
 ) -> tuple[AllowedHost, ...] | None:
-    """Add what every session needs to the hosts that it may reach; None, for any, stays."""
+    """Add the hosts that every session needs to the configured ones; None, for any host, stays None."""
     if configured is None:
         return None
     agents = (host_of(model.base_url),) if login is Login.NONE else FACTORY_HOSTS

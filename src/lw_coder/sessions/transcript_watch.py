@@ -1,4 +1,4 @@
-"""Stop a session that floods the folder of its transcripts, which stays on the host when it has ended."""
+"""Stop a session that writes too much into the folder of its transcripts, which stays on the host."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lw_coder.foundation.report import printable, warn
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a session may leave beside its commits; ten hours of work make some 20 MB.
+    """How much a session may write besides its commits; ten hours of work make about 20 MB.
 
     Attributes:
-        size: bytes in all, holes in files counted.
+        size: bytes in total, including holes in files.
         entries: files and folders.
-        interval: seconds from one look to the next.
+        interval: seconds between checks.
     """
 
     size: int = 1 << 30
@@ -32,12 +32,12 @@ LIMITS = Limits()
 
 @contextmanager
 def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits = LIMITS) -> Iterator[None]:
-    """Look at a folder again and again during the block; too large, call `stop` and tell the person.
+    """Check a folder regularly during the block; if it is too large, call `stop` and warn the person.
 
     Args:
-        folder: what a running container writes.
-        stop: ends that container, from another thread.
-        limits: what is too large, and how often it is looked for.
+        folder: the folder that a running container writes.
+        stop: ends that container; it is called from another thread.
+        limits: what is too large, and how often to check.
     """
     ended, flooded = threading.Event(), threading.Event()
 
@@ -61,11 +61,11 @@ def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits 
 
 
 def is_flooded(folder: Path, limits: Limits = LIMITS) -> bool:
-    """Tell whether a folder holds more than the limits allow."""
+    """Return whether a folder contains more than the limits allow."""
     waiting, seen, size = [str(folder)], 0, 0
     while waiting:
         try:
-            # A link that takes the folder's place just now makes us count something else, and no more.
+            # If a link replaces the folder just now, the count is wrong, but nothing else happens.
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     seen += 1
@@ -75,5 +75,5 @@ def is_flooded(folder: Path, limits: Limits = LIMITS) -> bool:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:
-            continue  # gone meanwhile, or too deep
+            continue  # removed meanwhile, or too deep
     return False

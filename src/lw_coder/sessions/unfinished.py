@@ -47,7 +47,7 @@ def import_unfinished_runs(repository: Repository, identity: str, plan_id: str, 
         yes: as `import_commits` has it.
 
     Raises:
-        SessionError: there is such a run, and a replay is at work on the plan.
+        SessionError: there is such a run, and a replay of the plan is running.
     """
     ends = _ends(repository, plan_id)
     if any(_may_go_on(ended) for _, ended in ends[-1:]) or any(ended is None for _, ended in ends):

@@ -31,10 +31,10 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         forward_env: names or shell patterns of the variables that a session gets.
         docker_build_args: flags of `docker build`, for the repository's image.
         docker_run_args: flags of `docker run`, for the session's container.
-        ca_bundle: PEM file that builds and sessions trust beside their own authorities. None means
+        ca_bundle: PEM file that builds and sessions trust in addition to their own authorities. None means
             the host's SSL_CERT_FILE, if set.
         prompt_program: saved state of the prompt-writing program, relative to the root.
-        allow_hosts: the only hosts that a session may reach, beside its model and context7; None means any.
+        allow_hosts: the only hosts that a session may reach, besides its model and context7; None means any.
     """
 
     env_file: str | None = None
@@ -47,7 +47,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
-        """`allow_hosts` as the proxy's filter is made of them; None where any host may be reached."""
+        """`allow_hosts`, parsed; None if any host may be reached."""
         return None if self.allow_hosts is None else tuple(parse_host(entry) for entry in self.allow_hosts)
 
     @property
@@ -79,7 +79,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
     def warnings(self) -> list[str]:
-        """What the person should know before the session starts, a line each."""
+        """Warnings to show before the session starts, one line each."""
         takes_all = any(set(pattern) <= set("*?") for pattern in self.forward_env)
         lines = [_WILDCARD_WARNING] if takes_all else []
         return lines + [f"{CONFIG_FILE}: docker_run_args: {danger}" for danger in self.run_options.dangers]
@@ -98,7 +98,7 @@ def load_config(root: Path) -> CodeConfig:
         ConfigError: the file is missing, not TOML, or breaks the schema; the message names the key.
     """
     config = _ruled(_typed(_code_table(_read_toml(root / CONFIG_FILE))))
-    _ = config.build_options, config.run_options  # an unknown flag is refused now, not half-way
+    _ = config.build_options, config.run_options  # an unknown flag is an error now, not later
     if config.allow_hosts is not None and "network_mode" in config.run_options.keys:
         raise ConfigError(
             f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with allow_hosts",
@@ -118,10 +118,10 @@ def _require_prompt_program(root: Path, named: str | None) -> None:
 
 
 def load_config_or_defaults(root: Path) -> CodeConfig:
-    """Read the repository's config where there is one; without, every setting has its default.
+    """Read the repository's config, or use the defaults if there is none.
 
     Raises:
-        ConfigError: as `load_config`, but for a file that is missing.
+        ConfigError: as `load_config`, except for a missing file.
     """
     return load_config(root) if os.path.lexists(root / CONFIG_FILE) else CodeConfig()
 
@@ -161,7 +161,7 @@ def _typed(table: dict[str, Any]) -> CodeConfig:
         return msgspec.convert(table, CodeConfig)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$.")
-        problem = problem.replace(" | null", "")  # TOML has none
+        problem = problem.replace(" | null", "")  # TOML has no null
         raise _key_error(place.rstrip("`"), problem[:1].lower() + problem[1:]) from None
 
 
@@ -204,7 +204,7 @@ def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
-# What a value has to be beside its type; each returns it as it is used, or raises ValueError.
+# Rules for values beyond their types; each returns the value to use, or raises ValueError.
 _RULES: Mapping[str, Callable[[Any], Any]] = {
     "env_file": _with_home,
     "ca_bundle": _with_home,

@@ -2,9 +2,9 @@
 
 The two tables below are what docs/configuration.md lists. The keys are those of the Compose
 specification (compose-spec/spec.md and build.md); the flags those of Docker's CLI reference.
-tests/integration/test_docker_flags.py compares what each of them makes with what docker makes.
+tests/integration/settings/test_docker_flags.py compares the effect of each with docker's own.
 
-Two that have a key are left out, because the key does nothing: Compose drops mac_address on the
+Two flags that have a key are left out, because the key has no effect: Compose drops mac_address on the
 default bridge, and a build's entitlements are refused without a --allow that Compose does not pass.
 """
 
@@ -26,10 +26,10 @@ class Flag:
     """How one flag becomes a Compose key.
 
     Attributes:
-        key: the key, with a dot where it is nested.
+        key: the key; a dot separates nested keys.
         put: `set` replaces, `append` adds to a list, `extend` adds several, `update` adds to a mapping.
-        convert: makes the key's value of the flag's text.
-        is_switch: the flag stands alone or as `--flag=false`.
+        convert: converts the flag's text to the key's value.
+        is_switch: the flag is used alone or as `--flag=false`.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`docker_run_args`, understood.
+    """`docker_run_args`, parsed.
 
     Attributes:
         keys: keys of a Compose service, nested as in YAML.
@@ -53,7 +53,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """`docker_build_args`, understood.
+    """`docker_build_args`, parsed.
 
     Attributes:
         keys: keys of a Compose service's `build`, nested as in YAML.
@@ -65,7 +65,7 @@ class BuildOptions:
 
 
 class _FlagValueError(ValueError):
-    """A flag's text is wrong, and the text of this error says how."""
+    """A flag's text is wrong; the text of this error says how."""
 
     def __init__(self, problem: str, remedy: str = "write it as docker expects it") -> None:
         super().__init__(problem)
@@ -133,7 +133,7 @@ def _gpus(text: str) -> Any:
 
 
 def _ports(text: str) -> list[str]:
-    """Compose knows neither a range nor the protocol that docker takes for granted."""
+    """Expand a range and add the protocol; unlike docker, Compose requires both."""
     numbers, _, protocol = text.partition("/")
     first, _, last = numbers.partition("-")
     ports = range(int(first), int(last or first) + 1)
@@ -173,7 +173,9 @@ def _mount(text: str) -> Keys:
         _put(mount, _MOUNT_PARTS[name], _MOUNT_PARTS[name].convert(value or "true"))
     _check_mount(mount)
     if mount["type"] == "bind":
-        _put(mount, Flag("bind.create_host_path"), value=False)  # --mount, unlike --volume, makes no folder
+        _put(
+            mount, Flag("bind.create_host_path"), value=False
+        )  # --mount, unlike --volume, does not create a folder
     return mount
 
 
@@ -327,7 +329,7 @@ _BUILD_OWN = frozenset(
     ("-f", "--file", "-o", "--output", "--load", "--push", "--progress", "-q", "--quiet", "--iidfile")
 )
 
-# What turns a container back into a part of the host; --volume of the docker socket is looked for too.
+# Flags that break the isolation; --volume of the docker socket is checked too.
 _DANGEROUS = frozenset(
     (
         *("--privileged", "--cap-add", "--security-opt", "--device", "--device-cgroup-rule"),
@@ -348,7 +350,7 @@ def parse_run_flags(arguments: Sequence[str]) -> RunOptions:
     """
     table = _Table("docker_run_args", RUN_FLAGS, _RUN_SHORT, _RUN_OWN)
     found = list(table.read(arguments))
-    keys = table.merge(found)  # first: what is wrong is told before what is dangerous
+    keys = table.merge(found)  # first: errors are reported before warnings
     dangers = [
         name if RUN_FLAGS[name].is_switch else f"{name} {value}"
         for name, value in found
@@ -387,7 +389,7 @@ class _Table:
             yield name, text
 
     def merge(self, found: Sequence[tuple[str, str]]) -> Keys:
-        """Put all flags' values where their keys are."""
+        """Merge the values of all flags into nested keys."""
         keys: Keys = {}
         for name, text in found:
             flag = self.flags[name]
@@ -419,8 +421,8 @@ class _Table:
         try:
             return flag.convert(text)
         except ValueError as error:
-            told = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
-            raise self._error(name, str(told), told.remedy) from None
+            problem = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
+            raise self._error(name, str(problem), problem.remedy) from None
 
     def _error(self, flag: str, problem: str, remedy: str) -> ConfigError:
         return ConfigError(f".lw_coder/config.toml: {self.setting}: {flag!a} {problem}", remedy)
@@ -468,5 +470,5 @@ def _build_secret(text: str) -> tuple[str, Keys]:
     source = parts.get("src") or parts.get("source")
     if "env" in parts or parts.get("type") == "env":
         return parts["id"], {"environment": parts.get("env") or source or parts["id"]}
-    # Docker takes a variable of the id's name or else a file; a run's spec is not to depend on that.
+    # Docker uses a variable with the id's name, or else a file; a run's spec must not depend on that.
     return parts["id"], {"file": source or parts["id"]}

@@ -1,6 +1,6 @@
 """The names and values of the variables that a session gets: env file, process, forward_env.
 
-Values never appear in a repr, an error or a file of ours.
+Values never appear in a repr, an error or a file of lw_coder.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_MODEL = "anthropic/claude-sonnet-4.5"
 API_KEY, BASE_URL, MODEL = "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_MODEL"
 
-# Always forwarded, if they are set: the agent's own, and the way out of the network.
+# Always forwarded, if they are set: the agent's own variables, and the proxy's.
 AGENT_NAMES = ("FACTORY_API_KEY", "FACTORY_AIRGAP_ENABLED")
 PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
-# What a pattern leaves at home: it would break the container, or steer the docker client. Whoever
-# means one of them can name it.
+# A pattern never forwards these: they would break the container, or affect the docker client. Their
+# exact names do.
 _NEVER_BY_PATTERN = (
     "PATH",
     "HOME",
@@ -51,10 +51,10 @@ class SessionEnvironment:
     """The variables of a session.
 
     Attributes:
-        env_file: absolute path of the env file, or None where there is none.
+        env_file: absolute path of the env file, or None if there is none.
         names: sorted names of the variables that the container gets.
-        values: what each of them is, the process environment before the env file.
-        model: how OpenRouter, or what stands in for it, is reached.
+        values: their values; the process environment takes precedence over the env file.
+        model: access to OpenRouter, or to a compatible server.
     """
 
     env_file: Path | None
@@ -66,16 +66,16 @@ class SessionEnvironment:
 def load_environment(
     root: Path, env_file: str | None, forward: Iterable[str], process: Mapping[str, str]
 ) -> SessionEnvironment:
-    """Read the env file and choose what a session gets.
+    """Read the env file and select the session's variables.
 
     Args:
         root: the repository's root, which a relative `env_file` is relative to.
         env_file: the configured path; None for `.env` if it exists.
         forward: names or shell patterns (`forward_env`).
-        process: this process's environment, which wins over the file.
+        process: this process's environment, which takes precedence over the file.
 
     Raises:
-        EnvironmentFileError: the file is missing or unreadable, or the model's key or URL is.
+        EnvironmentFileError: the file, or the model's key or URL, is missing or invalid.
     """
     path = _env_path(root, env_file)
     own = _read_env(path) if path else {}
@@ -109,7 +109,7 @@ def _read_env(path: Path) -> dict[str, str]:
         ) from error
     except UnicodeDecodeError:
         raise EnvironmentFileError(f"{path.name}: is not UTF-8 text", "save it as UTF-8") from None
-    # What it cannot parse, Compose refuses with the line's number.
+    # If it cannot parse a line, Compose rejects it with the line's number.
     logging.getLogger("dotenv").setLevel(logging.CRITICAL)
     # Not interpolated: a `$` in a key is part of the key.
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
@@ -154,7 +154,7 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its text repeats the address
+    except ValueError:  # its text repeats the URL
         is_address = False
     if not is_address:
         raise EnvironmentFileError(

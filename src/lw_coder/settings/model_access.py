@@ -1,4 +1,4 @@
-"""How the language model that writes the prompts is reached."""
+"""Access to the language model that writes the prompts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ModelAccess:
-    """Where the language model is and how patiently it is asked.
+    """The language model's address, and the time limits of requests.
 
     Attributes:
         model: OpenRouter's name of the model, such as `anthropic/claude-sonnet-4.5`.
         base_url: the OpenAI-compatible endpoint; `/chat/completions` is appended to it.
         api_key: the secret; it is in no repr.
-        deadline: seconds for one question, its retries included. It holds even while bytes trickle in.
-        backoff: seconds before the first retry; they double with each.
-        longest_pause: seconds; a server that asks for a longer wait is not waited for.
-        timeout: seconds without a byte after which one request is given up. DSPy's cache key covers
-            it, so a change of it makes every cached answer a miss.
+        deadline: seconds for one question, including retries, even while a response is trickling in.
+        backoff: seconds before the first retry; doubled for each further one.
+        longest_pause: seconds; if a server asks for a longer wait, there is no retry.
+        timeout: seconds without a byte after which a request is aborted. It is part of DSPy's cache key,
+            so changing it makes every cached answer a miss.
         max_tokens: of one answer; also part of the cache key. OpenAI's reasoning models need 16000.
     """
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
 from tests.support.engine import docker
+from tests.support.patience import PATIENCE
 from tests.support.refusal import assert_refused, shown_lines
 from tests.support.sample_repository import KEY, PLAN, PLAN_ID, SampleRepository
 from tests.support.snapshot import changes, snapshot
@@ -441,7 +442,7 @@ def old_compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "cli-plugins").mkdir()
     build = ("docker", "build", "--quiet", "--tag", OLD_COMPOSE, "-")
     subprocess.run(
-        build, input=OLD_COMPOSE_DOCKERFILE, text=True, check=True, capture_output=True, timeout=300
+        build, input=OLD_COMPOSE_DOCKERFILE, text=True, check=True, capture_output=True, timeout=PATIENCE
     )
     container = docker("create", OLD_COMPOSE, "none")
     docker("cp", f"{container}:/docker-compose", f"{folder}/cli-plugins/docker-compose")
@@ -461,6 +462,14 @@ def denied_socket() -> Iterator[str]:
         yield str(path)
 
 
+@pytest.fixture
+def closed_address() -> Iterator[str]:
+    """An address of this machine that nobody listens at, nor anybody else can take."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
     case: Case,
@@ -473,7 +482,7 @@ def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
     case.breaks(sample)
     places = {
         "{bin}": _path_without_docker(tmp_path),
-        "{closed}": _closed_address(),
+        "{closed}": request.getfixturevalue("closed_address"),
         "{denied}": denied_socket,
         "{old}": request.getfixturevalue("old_compose") if "{old}" in case.env.values() else "",
         "{plugins}": _plugins(),
@@ -482,7 +491,7 @@ def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
     under = [_filled(word, places) for word in case.under]
     before = snapshot(tmp_path)
     with person.types(*under, LW_CODER, "code", case.plan) as terminal:
-        status = terminal.wait(120)
+        status = terminal.wait()
     assert_refused(shown_lines(terminal), [_filled(text, places) for text in case.says], case.remedy)
     assert status == 1
     assert changes(before, snapshot(tmp_path)) == []
@@ -518,13 +527,13 @@ def test_a_second_session_and_one_beside_a_replay_are_refused(
     sample: SampleRepository, person: Person
 ) -> None:
     with person.types(LW_CODER, "code", PLAN_ID) as first:
-        first.wait_for(SUMMARY, timeout=240)
+        first.wait_for(SUMMARY)
         _refused_beside(sample, person, f"{PLAN_ID}: a session is already running on this plan (process ")
         assert first.leave() == 0
     (compose,) = sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/compose.yml")
     replay = ("docker", "compose", "-f", str(compose.relative_to(sample.root)), "run", "--rm", "droid")
     with person.types(*replay) as second:
-        second.wait_for(SUMMARY, timeout=120)
+        second.wait_for(SUMMARY)
         _refused_beside(sample, person, f"{PLAN_ID}: a replay is running on this plan's worktree (container ")
         at_work = f"{PLAN_ID}: a session is running on its worktree (container "
         _refused_beside(sample, person, at_work, "runs", "import", PLAN_ID)
@@ -564,13 +573,6 @@ def _path_without_docker(folder: Path) -> str:
     path.mkdir()
     (path / "git").symlink_to(str(shutil.which("git")))
     return str(path)
-
-
-def _closed_address() -> str:
-    """Find an address of this machine at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _plugins() -> str:

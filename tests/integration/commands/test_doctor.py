@@ -9,6 +9,7 @@ from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import played
+from tests.support.patience import PATIENCE
 from tests.support.sample_repository import SampleRepository
 from tests.support.shell_agent import shell_agent
 
@@ -23,7 +24,7 @@ def findings(person: Person) -> tuple[int, dict[str, dict[str, str]]]:
 
 def _typed(person: Person, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=person.cwd, env=person.env, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=person.cwd, env=person.env, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
@@ -31,7 +32,7 @@ def test_all_is_well(person: Person) -> None:
     status, found = findings(person)
     assert status == ExitCode.OK
     assert {one["remedy"] for one in found.values()} == {""}
-    assert "OPENROUTER_API_KEY" in found["variables"]["told"]
+    assert "OPENROUTER_API_KEY" in found["variables"]["result"]
     status, text = person.runs_to_the_end("doctor")
     assert status == ExitCode.OK
     assert "wrong" not in text
@@ -53,7 +54,7 @@ def test_a_broken_setting_hides_nothing_else(person: Person, sample: SampleRepos
     (sample.root / ".lw_coder/config.toml").write_text("[code]\ncolour = 1\n", encoding="ascii")
     status, found = findings(person)
     assert status == ExitCode.ERROR
-    assert "unknown key" in found["config.toml"]["told"]
+    assert "unknown key" in found["config.toml"]["result"]
     assert [subject for subject, one in found.items() if one["remedy"]] == ["config.toml"]
     assert {"docker", "git", "base image", "leftovers"} <= found.keys()
 
@@ -73,7 +74,7 @@ def test_a_planted_repository_is_found(person: Person, sample: SampleRepository)
         "vendor/.git",
         "README.md/.git",
     ):
-        assert text in found["nested repositories"]["told"]
+        assert text in found["nested repositories"]["result"]
     assert [subject for subject, one in found.items() if one["remedy"]] == ["nested repositories"]
 
 
@@ -82,7 +83,7 @@ def test_outside_of_a_repository_the_engine_is_looked_at(person: Person) -> None
     status, found = findings(person)
     assert status == ExitCode.ERROR
     assert [subject for subject, one in found.items() if one["remedy"]] == ["git"]
-    assert found["docker"]["told"].startswith("Engine ")
+    assert found["docker"]["result"].startswith("Engine ")
 
 
 def test_what_a_replay_left_is_found_and_the_advice_removes_it(
@@ -99,10 +100,10 @@ def test_what_a_replay_left_is_found_and_the_advice_removes_it(
     assert _typed(person, *replay).returncode == 0
     status, found = findings(person)
     assert status == ExitCode.ERROR
-    assert found["leftovers"]["told"].startswith(
+    assert found["leftovers"]["result"].startswith(
         "1 stopped container(s) that contain the variables' values, 1 idle"
     )
-    assert run.name in found["runs"]["told"]
+    assert run.name in found["runs"]["result"]
     for subject in ("leftovers", "runs"):
         advice = found[subject]["remedy"].replace("lw_coder runs", f"{LW_CODER} runs")
         assert _typed(person, "sh", "-c", advice).returncode == 0

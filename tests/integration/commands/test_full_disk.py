@@ -50,7 +50,7 @@ def _with_free_pages(disk: Path, sample: SampleRepository, person: Person, free:
     _fill(disk, ballast, free)
     before = snapshot(sample.root)
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
-        status = terminal.wait(60)
+        status = terminal.wait()
     lines = shown_lines(terminal)
     assert_refused(lines, [": "])
     assert status == 1, f"with {free} pages free:\n{terminal.text}"

@@ -19,6 +19,7 @@ from lw_coder.repository.worktrees import create_temp_worktree, temporary_worktr
 from lw_coder.sessions.container_paths import MAIN_PROMPT
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.support.engine import bridge_address, docker
+from tests.support.patience import NEVER
 from tests.support.plan_script import (
     ASTRAY,
     BROKEN,
@@ -51,14 +52,14 @@ def model(engine: str) -> Iterator[ScriptedModel]:
 def plans(person: Person, *arguments: str, until: str = SHOWN) -> str:
     """Type `lw_coder plan`, wait for the agent's words, leave; return what was shown."""
     with person.types(LW_CODER, "plan", *arguments) as terminal:
-        terminal.wait_for(until, timeout=240)
+        terminal.wait_for(until)
         assert terminal.leave() == 0, terminal.text
         return terminal.text
 
 
 def send(number: signal.Signals, terminal: Terminal) -> None:
     """Send a signal to lw_coder alone, once the agent has shown its plan."""
-    terminal.wait_for(SHOWN, timeout=240)
+    terminal.wait_for(SHOWN)
     found = re.search(rb"process (\d+)", terminal.transcript)
     assert found
     os.kill(int(found[1]), number)
@@ -78,8 +79,8 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
 ) -> None:
     head, before = sample.git("rev-parse", "HEAD"), sample.git("worktree", "list")
     with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
-        terminal.wait_for(SHOWN, timeout=240)
-        terminal.wait_for(FINDING[:60], timeout=10)
+        terminal.wait_for(SHOWN)
+        terminal.wait_for(FINDING[:60])
         status, refused = person.runs_to_the_end("runs", "import", "@plan")
         assert (status, "a session is running on its worktree" in refused) == (1, True)
         (container,) = sessions_in(sample.root)
@@ -102,9 +103,12 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
     assert model.count("dspy") == 0
 
 
-def test_an_idea_in_a_file_and_a_repository_without_a_config(
+def test_an_idea_in_a_file_and_a_repository_without_a_config_but_with_a_plans_worktree(
     sample: SampleRepository, person: Person, tmp_path: Path
 ) -> None:
+    own = sample.root / ".lw_coder/worktrees/sample-plan"
+    sample.git("worktree", "add", "--quiet", "-b", "lw/task/sample-plan", str(own), sample.sha)
+    (own / "draft.txt").write_text("not committed")
     (sample.root / ".lw_coder/config.toml").unlink()
     (sample.root / ".lw_coder/code.Dockerfile").unlink()
     idea = tmp_path / "idea.md"
@@ -114,40 +118,17 @@ def test_an_idea_in_a_file_and_a_repository_without_a_config(
     assert "without your uncommitted changes" in text
     (prompt,) = sample.root.glob(".lw_coder/runs/@plan/*/prompts/main.md")
     assert idea.read_text().strip() in prompt.read_text()
+    assert (own / "draft.txt").read_text() == "not committed"
+    assert sample.git("worktree", "list").count("\n") == 1
 
 
-def test_without_an_idea_the_agent_asks(sample: SampleRepository, person: Person) -> None:
-    assert "Plan:     none was written" in plans(person, until=QUESTION)
-    assert not temp_worktrees(sample)
-
-
-def test_a_plan_run_is_shown_without_a_replay_and_brought_home_again(person: Person) -> None:
-    plans(person, "--text", ASTRAY)
-    status, shown = person.runs_to_the_end("runs", "show", "@plan")
-    assert (status, "replay:" in shown, "damaged" in shown) == (0, False, False)
-    status, told = person.runs_to_the_end("runs", "import", "@plan")
-    assert (status, "/detached" in told) == (0, True)
-    assert person.runs_to_the_end("runs", "export") == (0, "")
-
-
-def test_a_broken_plan_is_kept_and_told_of_with_its_remedy(sample: SampleRepository, person: Person) -> None:
-    text = plans(person, "--text", BROKEN)
-    assert f"warning: {WRITTEN}: git_sha: is missing; add git_sha to the front matter" in text
-    assert "Next:" not in text
-    assert (sample.root / WRITTEN).is_file()
-
-
-def test_a_plan_that_the_session_overwrites_is_told_of_and_kept(
+def test_without_an_idea_the_agent_asks_and_a_worktree_whose_lock_is_held_stays(
     sample: SampleRepository, person: Person
 ) -> None:
-    original = sample.plan.read_text()
-    text = plans(person, "--text", OVERWRITE)
-    (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/tasks-before/sample-plan.md")
-    assert kept.read_text() == original
-    assert sample.plan.read_text() == "overwritten\n"
-    assert f"{PLAN} was changed during the session; original:" in text
-    assert str(kept.relative_to(sample.root)) in text.replace("\n", "")
-    assert f"{PLAN}: has no front matter" in text
+    with temporary_worktree(find_repository(sample.root), sample.sha) as worktree:
+        assert "Plan:     none was written" in plans(person, until=QUESTION)
+        assert temp_worktrees(sample) == [worktree.path.name]
+        assert (worktree.path / "greeting.py").is_file()
 
 
 def test_what_is_planted_among_the_plans_is_not_opened(person: Person) -> None:
@@ -170,13 +151,22 @@ def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
     assert ref.startswith("refs/lw_coder/@plan/")
     assert ref.endswith("/detached")
     assert ref in text.replace("\n", "")
+    _is_shown_without_a_replay_and_imported_again(person)
+
+
+def _is_shown_without_a_replay_and_imported_again(person: Person) -> None:
+    status, shown = person.runs_to_the_end("runs", "show", "@plan")
+    assert (status, "replay:" in shown, "damaged" in shown) == (0, False, False)
+    status, told = person.runs_to_the_end("runs", "import", "@plan")
+    assert (status, "/detached" in told) == (0, True)
+    assert person.runs_to_the_end("runs", "export") == (0, "")
 
 
 def test_a_status_of_the_session_is_the_commands_and_the_plan_is_kept(
     sample: SampleRepository, person: Person
 ) -> None:
     with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
-        terminal.wait_for(SHOWN, timeout=240)
+        terminal.wait_for(SHOWN)
         docker("kill", *sessions_in(sample.root))
         assert terminal.wait() == 4
     assert "the session ended with status 137" in terminal.text
@@ -184,37 +174,51 @@ def test_a_status_of_the_session_is_the_commands_and_the_plan_is_kept(
     assert not temp_worktrees(sample)
 
 
-def test_what_a_killed_session_left_goes_and_a_live_one_stays(
+def test_what_a_killed_session_left_goes_a_live_one_stays_and_an_overwritten_plan_is_kept(
     sample: SampleRepository, person: Person
 ) -> None:
     repository = find_repository(sample.root)
     create_temp_worktree(repository, sample.sha, "plan-left")
     leftover = _container_on(sample, "plan-left")
     with person.types(LW_CODER, "plan", "--text", IDEA) as alive:
-        alive.wait_for(SHOWN, timeout=240)
+        alive.wait_for(SHOWN)
         assert "Removed:  .lw_coder/temp-worktrees/plan-left" in alive.transcript.decode(errors="replace")
         (in_use,) = temp_worktrees(sample)
         (container,) = sessions_in(sample.root)
         assert container != leftover
-        plans(person, "--text", OVERWRITE)
+        _overwrites_a_plan(sample, person)
         assert temp_worktrees(sample) == [in_use]
         assert sessions_in(sample.root) == [container]
         assert alive.leave() == 0
     assert not temp_worktrees(sample)
 
 
-def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up(
+def _overwrites_a_plan(sample: SampleRepository, person: Person) -> None:
+    original = sample.plan.read_text()
+    text = plans(person, "--text", OVERWRITE)
+    (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/tasks-before/sample-plan.md")
+    assert kept.read_text() == original
+    assert sample.plan.read_text() == "overwritten\n"
+    assert f"{PLAN} was changed during the session; original:" in text
+    assert str(kept.relative_to(sample.root)) in text.replace("\n", "")
+    assert f"{PLAN}: has no front matter" in text
+
+
+def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up_and_tells_of_a_broken_one(
     sample: SampleRepository, person: Person
 ) -> None:
     with person.types(*TYPED_BY_A_SHELL) as terminal:
         send(signal.SIGKILL, terminal)
-        terminal.settle(1)
+        terminal.wait_until(lambda: not terminal.is_running, "the end of lw_coder")
     assert (sample.root / WRITTEN).is_file()
     (stale,) = temp_worktrees(sample)
     (sample.root / ".lw_coder/temp-worktrees" / stale / "PLAN.md").write_text("# A plan beside the others\n")
     (sample.root / ".lw_coder/runs/@plan/.partial-20250101T000000Z").mkdir()
     (killed,) = sample.root.glob(".lw_coder/runs/@plan/2*")
     text = plans(person, "--text", BROKEN)
+    assert f"warning: {WRITTEN}: git_sha: is missing; add git_sha to the front matter" in text
+    assert "Next:" not in text
+    assert (sample.root / WRITTEN).is_file()
     assert (killed / "left/PLAN.md").read_text() == "# A plan beside the others\n"
     assert json.loads((killed / "run.json").read_text())["ended"]["notes"] == ["interrupted"]
     assert not list(sample.root.glob(".lw_coder/runs/@plan/.partial-*"))
@@ -235,24 +239,15 @@ def test_a_command_that_is_asked_to_end_tidies_up_and_loses_no_plan(
     assert not sessions_in(sample.root)
 
 
-def test_the_worktree_of_a_plan_is_left_alone(sample: SampleRepository, person: Person) -> None:
-    own = sample.root / ".lw_coder/worktrees/sample-plan"
-    sample.git("worktree", "add", "--quiet", "-b", "lw/task/sample-plan", str(own), sample.sha)
-    (own / "draft.txt").write_text("not committed")
-    plans(person, "--text", IDEA)
-    assert (own / "draft.txt").read_text() == "not committed"
-    assert sample.git("worktree", "list").count("\n") == 1
-
-
 def test_ctrl_c_before_the_session_leaves_nothing(sample: SampleRepository, person: Person) -> None:
     (sample.root / ".gitattributes").write_text("greeting.py filter=slow\n")
     sample.git("add", ".gitattributes")
     sample.git("commit", "--quiet", "--message", "Check out slowly")
-    sample.git("config", "filter.slow.smudge", "sleep 20; cat")
+    sample.git("config", "filter.slow.smudge", f"sleep {NEVER}; cat")
     with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
-        terminal.wait_until(lambda: bool(temp_worktrees(sample)), "a worktree", timeout=60)
+        terminal.wait_until(lambda: bool(temp_worktrees(sample)), "a worktree")
         terminal.press_ctrl_c()
-        assert terminal.wait(15) == 130
+        assert terminal.wait() == 130
     assert terminal.text.endswith("interrupted")
     assert not temp_worktrees(sample)
     assert sample.git("worktree", "list").count("\n") == 0
@@ -312,13 +307,6 @@ def test_both_ideas_or_another_tool_are_wrong_usage(person: Person) -> None:
     assert (status, "'other' is not 'droid'" in text) == (2, True)
 
 
-def test_a_worktree_whose_lock_is_held_is_never_stale(sample: SampleRepository, person: Person) -> None:
-    repository = find_repository(sample.root)
-    with temporary_worktree(repository, sample.sha) as worktree:
-        plans(person, until=QUESTION)
-        assert (worktree.path / "greeting.py").is_file()
-
-
 def _container_on(sample: SampleRepository, worktree: str) -> str:
     """Start what a killed command can leave: a session's container, which nobody waits for."""
     repository = find_repository(sample.root)
@@ -326,4 +314,4 @@ def _container_on(sample: SampleRepository, worktree: str) -> str:
     labels = (f"lw_coder.plan={identity}/@plan/{worktree}", "lw_coder.session=true")
     options = [part for label in labels for part in ("--label", label)]
     bind = f"{sample.root}/.lw_coder/temp-worktrees/{worktree}:/workspace"
-    return docker("run", "--detach", *options, "-v", bind, "lw_coder_droid:latest", "sleep", "300")
+    return docker("run", "--detach", *options, "-v", bind, "lw_coder_droid:latest", "sleep", "infinity")

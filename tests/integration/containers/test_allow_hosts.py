@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
-
-import pytest
 
 from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.labels import PROXY_LABEL
@@ -18,6 +15,7 @@ from tests.integration.execution import Execution
 from tests.integration.played_session import Played, played
 from tests.support.engine import bridge_address, containers, docker
 from tests.support.name_server import ANSWER, NameServer, name_server
+from tests.support.patience import wait_until
 from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import ScriptedModel
@@ -31,19 +29,17 @@ docker_run_args = ["--dns", "{dns}"]
 NAMES = ("listed.test", "unlisted.test", "wild.test", "a.wild.test", "b.a.wild.test", "odd.test")
 SERVERS = "cd /tmp && for port in 80 443 8080; do python3 -m http.server $port & done; wait"
 AGENTS_OWN = "curl -s -o /dev/null -w 'status %{http_code}' 'http://agents.test/secret?token=1'"
-STATUS = "curl -s -m 8 -o /dev/null -w '%{http_code}'"
+STATUS = "curl -s -m 120 -o /dev/null -w '%{http_code}'"
 ASK_FOR_A_NAME = """\
 import socket, sys
 asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-asking.settimeout(3)
+asking.settimeout(60)
 header, end = bytes.fromhex("000001000001000000000000"), bytes.fromhex("0000010001")
 asking.sendto(header + b"\\x04leak\\x06direct\\x04test" + end, (sys.argv[1], 53))
 asking.recv(512)
 print("answered")
 """
 METADATA = "169.254.169.254"  # where a cloud gives its machines their credentials
-
-pytestmark = pytest.mark.timeout(600)  # an image may have to be built from nothing
 
 
 def test_a_session_and_its_replay_reach_what_is_listed_alone(
@@ -73,7 +69,7 @@ def test_a_plan_session_is_confined_as_well(sample: SampleRepository, person: Pe
     with ScriptedModel(scripted_planner, host=bridge_address()) as model:
         sample.write_env(model.base_url)
         with person.types(LW_CODER, "plan", "--text", "Let the greeting be shouted.") as terminal:
-            terminal.wait_for(SUMMARY_TITLE.removeprefix("# "), timeout=240)
+            terminal.wait_for(SUMMARY_TITLE.removeprefix("# "))
             (container,) = sessions_in(sample.root)
             assert docker("exec", container, "sh", "-c", f"{STATUS} http://listed.test; true") == "403"
             assert terminal.leave() == 0, terminal.text
@@ -85,7 +81,7 @@ def test_a_plan_session_is_confined_as_well(sample: SampleRepository, person: Pe
 def _replays_alike(person: Person, session: Played, names: NameServer) -> None:
     compose = (session.execution.run / COMPOSE_FILE).relative_to(person.cwd)
     with person.types("docker", "compose", "-f", str(compose), "run", "--rm", "droid") as replay:
-        replay.wait_for(DONE, timeout=60)
+        replay.wait_for(DONE)
         _reaches_what_is_listed_alone(session, names)
         assert replay.leave() == 0
     assert not sessions_in(person.cwd)
@@ -175,12 +171,12 @@ def _asked(at: Execution, target: str) -> str:
 
 def _tunnelled(at: Execution, place: str) -> str:
     """Ask the proxy for a tunnel; return its answer."""
-    return _inside(at, f"curl -s -m 8 -p -o /dev/null -w '%{{http_connect}}' http://{place}; true")
+    return _inside(at, f"curl -s -m 120 -p -o /dev/null -w '%{{http_connect}}' http://{place}; true")
 
 
 def _direct(at: Execution, place: str) -> str:
     """Connect without the proxy; that there is no way is known at once."""
-    return _inside(at, f"curl -s -m 2 --noproxy '*' -o /dev/null http://{place}; [ $? = 7 ] && echo no way")
+    return _inside(at, f"curl -s -m 120 --noproxy '*' -o /dev/null http://{place}; [ $? = 7 ] && echo no way")
 
 
 def _inside(at: Execution, script: str) -> str:
@@ -193,9 +189,8 @@ def _hosts(at: Execution) -> Iterator[str]:
     aliases = [f"--network-alias={name}" for name in NAMES]
     server = docker("run", "-d", "--rm", "--network", _outside(at), *aliases, at.image, "sh", "-c", SERVERS)
     try:
-        deadline = time.monotonic() + 20
-        while any(_fetched(at, url) != "200" for url in ("listed.test", "odd.test:8080")):
-            assert time.monotonic() < deadline, docker("logs", server)
+        served = ("listed.test", "odd.test:8080")
+        wait_until(lambda: all(_fetched(at, url) == "200" for url in served), "the hosts")
         yield docker(
             "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", server
         )

@@ -13,6 +13,7 @@ import pytest
 from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render
 from lw_coder.containers.specs import Mount, SessionSpec
 from lw_coder.settings.docker_flags import parse_build_flags, parse_run_flags
+from tests.support.patience import PATIENCE
 
 IMAGE = "sha256:" + "0" * 64
 RUN_FLAGS = ("-v", "./$data:/data", "-v", "cache:/cache", "-e", "PRICE=5$HOME", "--env-file", "extra.env")
@@ -46,7 +47,7 @@ def compose(spec: ComposeSpec, *args: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from lw_coder.sessions.spec import host_user
 from tests.integration.execution import Execution
 from tests.support.engine import docker
 
 
-# A cold build of the image and the whole unit suite come on top of a session.
-@pytest.mark.timeout(900)
-def test_the_unit_suite_passes_in_a_session(own_session: Execution, unit_suite: str) -> None:
+def test_a_part_of_the_unit_suite_passes_in_a_session(own_session: Execution, unit_suite: str) -> None:
     assert re.match(r"pytest \d+\.\d+", own_session.inside("uv", "run", "pytest", "--version"))
     (verdict,) = re.findall(r"^=+ (.* passed.*) =+$", unit_suite, re.MULTILINE)
     assert re.match(r"\d{3,} passed", verdict)
@@ -26,7 +22,6 @@ def test_the_unit_suite_passes_in_a_session(own_session: Execution, unit_suite: 
     assert not own_session.inside("git", "status", "--porcelain")
 
 
-@pytest.mark.timeout(600)
 def test_the_home_and_the_environment_are_the_sessions_own(own_session: Execution) -> None:
     uid = host_user().partition(":")[0]
     folders = ("/home/droiduser", "/opt/lw_coder")

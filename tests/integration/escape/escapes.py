@@ -160,9 +160,10 @@ _POISON = (
     " os.path.exists(path) and os.unlink(path);"
     ' open(path, "wb").write(zlib.compress(b"blob 5\\0evil!"))\''
 )
+# The children end when they read the end of the pipe: when all have been made.
 _FORKS = (
-    f"{_PYTHON} 'import os, signal, time\nn = 0\ntry:\n  while n < 500:\n    if not os.fork():\n"
-    "      signal.alarm(5); time.sleep(5); os._exit(0)\n    n += 1\nexcept OSError:\n  pass\n"
+    f"{_PYTHON} 'import os\nr, w = os.pipe()\nn = 0\ntry:\n  while n < 500:\n    if not os.fork():\n"
+    "      os.close(w); os.read(r, 1); os._exit(0)\n    n += 1\nexcept OSError:\n  pass\n"
     'print("FORKS", n)\''
 )
 _EAT = (

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
 from tests.support.sample_repository import PLAN_ID
 from tests.support.snapshot import Snapshot
 
@@ -88,7 +89,7 @@ class Scene:
             cwd=self.root / at,
             env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"},
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return (done.stdout + done.stderr).decode(errors="replace")
@@ -98,7 +99,7 @@ class Scene:
         program = f"{weakening}\nimport sys; from lw_coder.cli import main\nsys.argv[1:] = {IMPORT!r}\nmain()"
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=self.root, env=environment, check=False, timeout=60
+            [sys.executable, "-c", program], cwd=self.root, env=environment, check=False, timeout=PATIENCE
         )
         assert done.returncode == 0
 

@@ -30,6 +30,7 @@ from tests.integration.escape.scene import (
 )
 from tests.integration.execution import Execution
 from tests.support.engine import bridge_address, docker
+from tests.support.patience import PATIENCE
 from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, make_sample_repository, run_git
 from tests.support.scripted_model import ScriptedModel
@@ -100,7 +101,7 @@ class Stage:
                     self._remember()
                     self._make(attempts, execution.container, port)
                     told = len(terminal.transcript)
-                    ended = terminal.wait(120) if is_stopped else terminal.leave()
+                    ended = terminal.wait() if is_stopped else terminal.leave()
                     scene.shown = terminal.transcript[told:].decode(errors="replace")
                 # After what was done to its container, droid itself may end badly.
                 assert ended == status or (ended == ExitCode.SESSION and not is_stopped), terminal.text
@@ -116,7 +117,7 @@ class Stage:
                 a_person(scene.home, scene.root) as person,
                 person.types(LW_CODER, "plan", "--text", "Let the greeting be shouted.") as terminal,
             ):
-                terminal.wait_for(SUMMARY_TITLE.removeprefix("# "), timeout=240)
+                terminal.wait_for(SUMMARY_TITLE.removeprefix("# "))
                 (container,) = sessions_in(scene.root)
                 self._make(attempts, container, 0)
                 told = len(terminal.transcript)
@@ -141,7 +142,7 @@ class Stage:
 
     def _ask(self, person: Person) -> None:
         for command in (("list",), ("show", PLAN_ID), ("import", PLAN_ID)):
-            self.scene.shown += person.runs_to_the_end("runs", *command, timeout=60)[1]
+            self.scene.shown += person.runs_to_the_end("runs", *command)[1]
 
     def control(self, attempt: Attempt, port: int) -> Scene:
         """Make an attempt on a copy of the repository, in a container that may write all of it."""
@@ -159,7 +160,7 @@ class Stage:
         done = subprocess.run(
             ["docker", "run", "--rm", "--init", *options, self.image, *command],
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         scene.said[attempt.name] = (done.stdout + done.stderr).decode(errors="replace")
@@ -189,9 +190,9 @@ def _repair(scene: Scene) -> None:
 
 def _inside(container: str, command: str) -> str:
     done = subprocess.run(
-        ["docker", "exec", container, "timeout", "30", "sh", "-c", command],
+        ["docker", "exec", container, "timeout", "300", "sh", "-c", command],
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return (done.stdout + done.stderr).decode(errors="replace")
@@ -256,7 +257,7 @@ def loopback() -> Iterator[int]:
 def host_process() -> Iterator[None]:
     """Let a process run on the host whose environment is none of the agent's business."""
     sleeping = subprocess.Popen(
-        ["sleep", "600"], env={"UNFORWARDED": HOST_MARKER, "PATH": os.environ["PATH"]}
+        ["sleep", "infinity"], env={"UNFORWARDED": HOST_MARKER, "PATH": os.environ["PATH"]}
     )
     yield
     sleeping.kill()

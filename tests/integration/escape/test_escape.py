@@ -17,7 +17,7 @@ from tests.integration.escape.leavings import BROKEN, BURIED, LAST, NESTED, ODD_
 from tests.integration.escape.scene import WORKTREE, Attempt, quiet
 from tests.integration.escape.stage import Stage, host_process, loopback, staged
 
-pytestmark = [pytest.mark.escape, pytest.mark.timeout(900)]  # an image may have to be built from nothing
+pytestmark = pytest.mark.escape
 
 CONTROLLED = [attempt for attempt in EVERY if isinstance(attempt.control, tuple)]
 

@@ -1,4 +1,7 @@
-"""A language model that fails: the whole command ends within 120 s, in one line, as if it had not begun.
+"""A language model that fails: the command ends in one line, as if it had not begun.
+
+That this takes less than two minutes follows from the deadline of one question, which silence meets here, and
+which a unit test compares with them.
 
 All the cases run at once, each with a model, a repository and a home of its own: silence alone takes
 as long as all of them together.
@@ -7,7 +10,6 @@ as long as all of them together.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,7 +27,6 @@ from tests.support.sample_repository import PLAN_ID, SampleRepository, make_samp
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, ScriptedModel
 from tests.support.snapshot import changes, snapshot
 
-LIMIT = 120
 AT_ONCE = 4
 SECRET = "sk-or-weather-4f1d9c"
 
@@ -48,7 +49,7 @@ def _failing(status: int) -> Reply:
 
 
 @dataclass(frozen=True)
-class Weather:
+class Failure:
     """How the model behaves, and what is then said and advised; no reply: nobody listens."""
 
     name: str
@@ -57,36 +58,36 @@ class Weather:
     reply: Reply | None = None
 
 
-WEATHERS = (
-    Weather("silence", "did not answer in time (100 s)", "check OPENROUTER_BASE_URL", Reply(silent=True)),
-    Weather("401", "refused the API key (HTTP 401)", "check OPENROUTER_API_KEY", _failing(401)),
-    Weather("402", "has no credit left for this key (HTTP 402)", "add credit", _failing(402)),
-    Weather("403", "refused the API key (HTTP 403)", "check OPENROUTER_API_KEY", _failing(403)),
-    Weather("404", "does not know the model or the address", "check OPENROUTER_MODEL", _failing(404)),
-    Weather("429", "limits the rate of requests (HTTP 429)", "a wait of 60 minutes", Reply(failure=BUSY)),
-    Weather("500", "failed on its side (HTTP 500)", "OPENROUTER_MODEL", _failing(500)),
-    Weather("503", "failed on its side (HTTP 503)", "OPENROUTER_MODEL", _failing(503)),
-    Weather("refused", "could not be reached", "check the network"),
-    Weather(
+FAILURES = (
+    Failure("silence", "did not answer in time (100 s)", "check OPENROUTER_BASE_URL", Reply(silent=True)),
+    Failure("401", "refused the API key (HTTP 401)", "check OPENROUTER_API_KEY", _failing(401)),
+    Failure("402", "has no credit left for this key (HTTP 402)", "add credit", _failing(402)),
+    Failure("403", "refused the API key (HTTP 403)", "check OPENROUTER_API_KEY", _failing(403)),
+    Failure("404", "does not know the model or the address", "check OPENROUTER_MODEL", _failing(404)),
+    Failure("429", "limits the rate of requests (HTTP 429)", "a wait of 60 minutes", Reply(failure=BUSY)),
+    Failure("500", "failed on its side (HTTP 500)", "OPENROUTER_MODEL", _failing(500)),
+    Failure("503", "failed on its side (HTTP 503)", "OPENROUTER_MODEL", _failing(503)),
+    Failure("refused", "could not be reached", "check the network"),
+    Failure(
         "reset",
         "could not be reached, or dropped the connection",
         "check the network",
         Reply("{}" * 99, reset=True),
     ),
-    Weather(
+    Failure(
         "html",
         "answered with something other than a model's reply",
         "OPENROUTER_BASE_URL",
         Reply(failure=HTML),
     ),
-    Weather("empty", "3 answers, and the last was empty", "another OPENROUTER_MODEL", Reply("")),
-    Weather("half", "3 answers, and the last was cut off", "another OPENROUTER_MODEL"),
-    Weather(
+    Failure("empty", "3 answers, and the last was empty", "another OPENROUTER_MODEL", Reply("")),
+    Failure("half", "3 answers, and the last was cut off", "another OPENROUTER_MODEL"),
+    Failure(
         "placeholder", "3 answers, and the last has a placeholder in main_prompt", "another OPENROUTER_MODEL"
     ),
 )
 SCRIPTS = {"half": _half, "placeholder": _placeholder}
-NAMES = [weather.name for weather in WEATHERS]
+NAMES = [failure.name for failure in FAILURES]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,6 @@ class Outcome:
 
     status: int
     lines: list[str]
-    seconds: float
     changes: list[str]
     leaks: tuple[str, ...]
 
@@ -105,37 +105,36 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
     """Begin all the cases, silence first."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         yield {
-            weather.name: threads.submit(_endure, weather, tmp_path_factory.mktemp(weather.name))
-            for weather in WEATHERS
+            failure.name: threads.submit(_endure, failure, tmp_path_factory.mktemp(failure.name))
+            for failure in FAILURES
         }
 
 
-@pytest.mark.parametrize("weather", [*WEATHERS[1:], WEATHERS[0]], ids=[*NAMES[1:], NAMES[0]])
-def test_the_command_ends_soon_in_one_line_with_everything_as_it_was(
-    weather: Weather, outcomes: dict[str, Future[Outcome]]
+@pytest.mark.parametrize("failure", [*FAILURES[1:], FAILURES[0]], ids=[*NAMES[1:], NAMES[0]])
+def test_the_command_ends_in_one_line_with_everything_as_it_was(
+    failure: Failure, outcomes: dict[str, Future[Outcome]]
 ) -> None:
-    outcome = outcomes[weather.name].result()
-    assert_refused(outcome.lines, [weather.says, "anthropic/claude-sonnet-4.5"], weather.remedy)
+    outcome = outcomes[failure.name].result()
+    assert_refused(outcome.lines, [failure.says, "anthropic/claude-sonnet-4.5"], failure.remedy)
     assert outcome.status == 1
     assert outcome.changes == []
-    assert outcome.seconds < LIMIT
     assert not [line for line in outcome.lines if SECRET in line]
     assert outcome.leaks == ()
 
 
-def _endure(weather: Weather, folder: Path) -> Outcome:
+def _endure(failure: Failure, folder: Path) -> Outcome:
     sample = make_sample_repository(folder / "sample")
-    with _model(weather) as address, a_person(folder / "home", sample.root) as person:
+    with _model(failure) as address, a_person(folder / "home", sample.root) as person:
         sample.write_env(address, OPENROUTER_API_KEY=SECRET)
         person.home.mkdir()
         return _observe(sample, person)
 
 
 @contextmanager
-def _model(weather: Weather) -> Iterator[str]:
-    script = SCRIPTS.get(weather.name, lambda _: weather.reply or scripted_demo(_))
+def _model(failure: Failure) -> Iterator[str]:
+    script = SCRIPTS.get(failure.name, lambda _: failure.reply or scripted_demo(_))
     with ScriptedModel(script, host=bridge_address()) as model:
-        if weather.name != "refused":
+        if failure.name != "refused":
             yield model.base_url
             return
     with socket.socket() as nobody:  # bound, and not listening: a connection is refused
@@ -144,10 +143,9 @@ def _model(weather: Weather) -> Iterator[str]:
 
 
 def _observe(sample: SampleRepository, person: Person) -> Outcome:
-    before, began = snapshot(sample.root), time.monotonic()
+    before = snapshot(sample.root)
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
-        status = terminal.wait(LIMIT + 30)
-    seconds = time.monotonic() - began
+        status = terminal.wait()
     left = files(sample.root, person.home, besides=[sample.root / ".env"])
     leaks = Search(SECRET).parts("what it left", left).finds
-    return Outcome(status, shown_lines(terminal), seconds, changes(before, snapshot(sample.root)), leaks)
+    return Outcome(status, shown_lines(terminal), changes(before, snapshot(sample.root)), leaks)

@@ -7,8 +7,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.integration.conftest import Person
 from tests.integration.played_session import Played, played
 from tests.support.refusal import shown_lines
@@ -19,8 +17,6 @@ BRANCH = f"lw/task/{PLAN_ID}"
 AMENDED = "Greet otherwise"
 WORKTREE = f".lw_coder/worktrees/{PLAN_ID}"
 PLANTED = "vendor/library"
-
-pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
 
 
 def commit(name: str, message: str) -> str:

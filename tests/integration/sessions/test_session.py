@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from lw_coder.containers.image_names import BASE_LABEL
 from lw_coder.plans.plan_file import MAX_PLAN_BYTES
 from lw_coder.sessions.container_paths import HOME, MAIN_PROMPT
-from tests.integration.conftest import Person, a_person
+from tests.integration.conftest import Person, a_person, sessions_in
 from tests.integration.played_session import Played, played
 from tests.support.engine import docker
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
@@ -26,7 +28,6 @@ from tests.support.terminal import ROWS, Terminal
 
 # What a shell, a template or droid's command line could take for something else.
 ODD = "- `id` $(id) $HOME ${PATH} \"two\" 'one' \\n \\ %s {plan} $$ ; | & < > * ~ \u00e9\u6f22 --help"
-THINKING = 3.0  # seconds
 LONGEST_ARGUMENT = 120_000  # bytes of a prompt that start-session hands over as it is
 CHARACTERS_A_READ = 50_000  # droid gives 60,000 at most
 FRAME_LINES = 60  # so many at least stand around the plan
@@ -34,26 +35,26 @@ FRAME_LINES = 60  # so many at least stand around the plan
 OTHER_USER = 12_345
 MADE_BY_OTHER = "echo made > made.txt && git add made.txt && git commit -q -m 'Made by somebody else'"
 
-pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
-
 
 def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -> None:
     write_plan(sample, 1_024, ODD)
-    script = shell_agent([], thinking=THINKING)
-    with played(person, sample, script, meanwhile=_shows_what_it_waits_for) as session:
+    answer = Event()
+
+    def shows_what_it_waits_for(terminal: Terminal, model: ScriptedModel) -> None:
+        spinner = "Writing the prompts with anthropic/claude-sonnet-4.5 ..."
+        terminal.wait_until(lambda: spinner in terminal.screen.splitlines()[-1], spinner)
+        assert model.count("dspy") == 1
+        assert "asking anthropic/claude-sonnet-4.5 for the prompts" in terminal.screen.splitlines()
+        assert "Prompts: written." not in terminal.screen
+        answer.set()
+
+    script = shell_agent([], allowed=answer)
+    with played(person, sample, script, meanwhile=shows_what_it_waits_for) as session:
         _follows_the_window(session.execution.terminal)
         _stays_at_one_ctrl_c(session)
         assert session.execution.end() == 0
     assert ODD in main_prompt(session)
     assert main_prompt(session) in session.agent.text
-
-
-def _shows_what_it_waits_for(terminal: Terminal, model: ScriptedModel) -> None:
-    terminal.wait_until(lambda: model.count("dspy") == 1, "a request to the model", 60)
-    terminal.settle(THINKING / 3)
-    assert "Writing the prompts with anthropic/claude-sonnet-4.5 ..." in terminal.screen.splitlines()[-1]
-    assert "asking anthropic/claude-sonnet-4.5 for the prompts" in terminal.screen.splitlines()
-    assert "Prompts: written." not in terminal.screen
 
 
 def _follows_the_window(terminal: Terminal) -> None:
@@ -63,7 +64,7 @@ def _follows_the_window(terminal: Terminal) -> None:
 
 
 def _waits_for_box(terminal: Terminal, columns: int) -> None:
-    terminal.wait_until(lambda: _box(terminal) == columns, f"a box {columns} columns wide", 20)
+    terminal.wait_until(lambda: _box(terminal) == columns, f"a box {columns} columns wide")
 
 
 def _box(terminal: Terminal) -> int:
@@ -75,14 +76,27 @@ def _box(terminal: Terminal) -> int:
 def _stays_at_one_ctrl_c(session: Played) -> None:
     terminal = session.execution.terminal
     terminal.press_ctrl_c()
-    terminal.wait_for("Press Ctrl+C again to exit", timeout=20)
+    terminal.wait_for("Press Ctrl+C again to exit")
     assert terminal.settle(4)
     assert session.execution.inside("echo", "still here") == "still here"
 
 
-def test_the_longest_prompt_by_argument(sample: SampleRepository, person: Person) -> None:
+def test_droid_is_started_again_with_the_longest_prompt_where_its_second_process_is_too_slow(
+    sample: SampleRepository, person: Person
+) -> None:
     write_plan(sample, 114_000, "Words of the plan.")
-    with played(person, sample, shell_agent([])) as session:
+    stop = ("pkill", "-STOP", "--full", "droid exec --input-format stream-jsonrpc")
+
+    def is_stopped() -> bool:
+        commands = (("docker", "exec", one, *stop) for one in sessions_in(sample.root))
+        return any(subprocess.run(one, capture_output=True, check=False).returncode == 0 for one in commands)
+
+    def stops_it(terminal: Terminal, _: ScriptedModel) -> None:
+        terminal.wait_until(is_stopped, "droid's second process")
+
+    with played(person, sample, shell_agent([]), meanwhile=stops_it) as session:
+        shown = session.execution.terminal.transcript.decode(errors="replace")
+        assert "it is started again (attempt 2 of 3)" in shown
         prompt = main_prompt(session)
         assert LONGEST_ARGUMENT - 4_000 < len(prompt) < LONGEST_ARGUMENT
         assert prompt in session.agent.text

@@ -25,7 +25,7 @@ def test_a_session_has_the_listed_tools_and_no_others(sample: SampleRepository, 
         settings.write_text(settings.read_text().replace("|Execute|", "|"))
         compose = (session.execution.run / COMPOSE_FILE).relative_to(sample.root)
         with person.types("docker", "compose", "-f", str(compose), "run", "--rm", "droid") as replay:
-            replay.wait_for(DONE, timeout=60)
+            replay.wait_for(DONE)
             assert replay.leave() == 0
         assert not proof.exists()
         told = [step.result for request in session.model.requests for step in request.conversation.steps]

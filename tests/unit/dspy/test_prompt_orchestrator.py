@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from lw_coder.dspy.prompt_orchestrator import generate_prompts, load_program
 from lw_coder.foundation.errors import PromptError
 from lw_coder.plans.plan_file import PlanMetadata
 from lw_coder.settings.model_access import ModelAccess
+from tests.support.patience import PATIENCE, wait_until
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, ScriptedModel
 
 KEY = "sk-or-secret-of-the-test"
@@ -62,7 +63,7 @@ def in_turn(*replies: Reply) -> Callable[[Conversation], Reply]:
 
 def access(model: ScriptedModel) -> ModelAccess:
     """Name the played model, with patience that suits a test."""
-    return ModelAccess("scripted/model", model.base_url, KEY, deadline=20.0, backoff=0.01)
+    return ModelAccess("scripted/model", model.base_url, KEY, deadline=PATIENCE, backoff=0.01)
 
 
 def ask(reply: Callable[[Conversation], Reply], cache: Path) -> tuple[GeneratedPrompts, int]:
@@ -71,7 +72,7 @@ def ask(reply: Callable[[Conversation], Reply], cache: Path) -> tuple[GeneratedP
         return generate_prompts(PLAN, access(model), cache), len(model.requests)
 
 
-def failure(reply: Callable[[Conversation], Reply], cache: Path, deadline: float = 20.0) -> PromptError:
+def failure(reply: Callable[[Conversation], Reply], cache: Path, deadline: float = PATIENCE) -> PromptError:
     """Give the error that the person sees when a model replies so."""
     with ScriptedModel(reply) as model, pytest.raises(PromptError) as caught:
         generate_prompts(PLAN, replace(access(model), deadline=deadline), cache)
@@ -250,7 +251,7 @@ def test_a_bad_answer_in_the_cache_does_not_fail_the_next_run(tmp_path: Path) ->
     assert (replayed.cache_hit, none) == (True, 0)
 
 
-# Model weather
+# Model errors
 
 
 WEATHER = {
@@ -342,9 +343,8 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 
 def test_silence_ends_with_the_deadline(tmp_path: Path) -> None:
-    began = time.monotonic()
+    """Nothing else ends it: the model is silent for as long as it is asked."""
     error = failure(always(Reply(silent=True)), tmp_path, deadline=1.0)
-    assert time.monotonic() - began < 3
     assert_is_one_clean_line(error, "did not answer in time (1 s)", "OPENROUTER_MODEL")
 
 
@@ -352,24 +352,20 @@ def test_bytes_that_trickle_in_do_not_outlast_the_deadline(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=trickle, args=(server,), daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
-        began = time.monotonic()
         with pytest.raises(PromptError) as caught:
             generate_prompts(PLAN, ModelAccess("scripted/model", url, KEY, deadline=1.0), tmp_path)
-    assert time.monotonic() - began < 3
     assert_is_one_clean_line(caught.value, "did not answer in time", "run the command again")
 
 
 def trickle(server: socket.socket) -> None:
-    """Answer with headers and then a blank every tenth of a second, as some gateways do while they wait."""
+    """Answer with headers and then blanks without an end, as some gateways do while they wait."""
     connection, _ = server.accept()
     with connection:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-        for _ in range(50):
-            time.sleep(0.1)
-            try:
+        with suppress(OSError):
+            while True:
+                time.sleep(0.1)
                 connection.sendall(b" ")
-            except OSError:
-                return
 
 
 def test_the_deadlines_that_people_get_end_within_two_minutes() -> None:
@@ -429,7 +425,7 @@ from lw_coder.settings.model_access import ModelAccess
 from lw_coder.plans.plan_file import PlanMetadata
 
 plan = PlanMetadata("sample-plan", "a" * 40, "draft", (), "# Do it")
-access = ModelAccess("anthropic/claude-sonnet-4.5", sys.argv[1], "k")
+access = ModelAccess("anthropic/claude-sonnet-4.5", sys.argv[1], "k", deadline=36000, timeout=36000)
 try:
     show = lambda line: print(line, flush=True)
     prompts = generate_prompts(plan, access, Path(sys.argv[2]), on_progress=show)
@@ -455,7 +451,7 @@ def start(model: ScriptedModel, folder: Path) -> subprocess.Popen[str]:
 
 def test_litellm_is_never_loaded_and_the_home_is_left_alone(tmp_path: Path) -> None:
     with ScriptedModel(in_turn(Reply(GOOD.text, finish_reason="length"), GOOD)) as model:
-        output, complaints = start(model, tmp_path).communicate(timeout=60)
+        output, complaints = start(model, tmp_path).communicate(timeout=PATIENCE)
         assert len(model.requests) == 2
     assert output.splitlines()[-1] == "2 False"
     assert complaints == ""
@@ -467,9 +463,9 @@ def test_ctrl_c_ends_the_waiting_at_once(tmp_path: Path) -> None:
         process = start(model, tmp_path)
         assert process.stdout is not None
         assert process.stdout.readline().startswith("asking")
-        time.sleep(0.3)
+        wait_until(lambda: model.requests, "the request")
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=5)
+        _, complaints = process.communicate(timeout=PATIENCE)
     assert (process.returncode, complaints) == (130, "")
 
 

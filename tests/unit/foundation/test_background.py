@@ -13,8 +13,9 @@ import pytest
 
 from lw_coder.foundation.background import Background, BackgroundError, wait_for
 from lw_coder.foundation.errors import EngineError
+from tests.support.patience import NEVER, PATIENCE, wait_until
 
-_SLEEPER = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60)"
+_SLEEPER = f"import sys, time; open(sys.argv[1], 'w').close(); time.sleep({NEVER})"
 
 
 def _fail() -> str:
@@ -26,7 +27,6 @@ def _stumble() -> str:
 
 
 def _think() -> str:
-    time.sleep(0.2)
     return "prompts"
 
 
@@ -41,11 +41,15 @@ def test_what_it_returns_comes_back() -> None:
 
 
 def test_a_brief_wait_for_it_ends_with_it_or_before() -> None:
-    with Background(_think) as work:
-        assert not work.ends_within(0.0)
-        assert work.ends_within(60.0)
+    awaited, word = os.pipe()
+    with Background(lambda: os.read(awaited, 7).decode()) as work:
+        assert not work.ends_within(0.1)
+        os.write(word, b"prompts")
+        assert work.ends_within(PATIENCE)
         assert work.result() == "prompts"
         assert work.ends_within(0.0)
+    os.close(awaited)
+    os.close(word)
 
 
 def test_an_expected_error_comes_back_whole() -> None:
@@ -67,14 +71,12 @@ def test_another_error_comes_back_without_its_text() -> None:
 
 
 def test_a_failure_beside_what_is_waited_for_is_told_at_once() -> None:
-    began = time.monotonic()
     with (
-        Background(lambda: time.sleep(60)) as slow,
+        Background(lambda: time.sleep(NEVER)) as slow,
         Background(_fail) as failing,
         pytest.raises(EngineError, match="could not be built"),
     ):
         wait_for(slow, failing)
-    assert time.monotonic() - began < 20
 
 
 def test_what_has_ended_well_beside_it_is_not_in_the_way() -> None:
@@ -89,16 +91,13 @@ def test_one_that_is_killed_is_a_bug_too() -> None:
 
 
 def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path) -> None:
-    started, began = tmp_path / "started", time.monotonic()
+    started = tmp_path / "started"
 
     def sleep() -> int:
         return subprocess.run([sys.executable, "-c", _SLEEPER, str(started)], check=False).returncode
 
     with Background(sleep, awaits_client=True):
-        while not started.exists():
-            assert time.monotonic() - began < 20
-            time.sleep(0.02)
-    assert time.monotonic() - began < 25
+        wait_until(started.exists, "its process")
     lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [line for line in lines if str(started) in line]
 

@@ -57,8 +57,9 @@ def test_a_terminal_that_was_closed_stops_nothing() -> None:
 
 
 def test_what_is_waited_for_is_shown_as_it_is_called(tmp_path: Path) -> None:
-    call = "with waiting('Asking a/[bold]model [/x] ...'): time.sleep(1)"
-    code = f"import time; from lw_coder.foundation.report import waiting\n{call}"
+    call = "with waiting('Asking a/[bold]model [/x] ...'): input()"
+    code = f"from lw_coder.foundation.report import waiting\n{call}"
     with Terminal((sys.executable, "-c", code), tmp_path, os.environ) as terminal:
-        terminal.wait_for("Asking a/[bold]model [/x] ...", timeout=20)
+        terminal.wait_for("Asking a/[bold]model [/x] ...")
+        terminal.type("\n")
         assert terminal.wait() == 0

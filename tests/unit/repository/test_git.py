@@ -22,7 +22,6 @@ from lw_coder.repository.git import (
     require_recent,
     root_commit,
     run_git,
-    shown,
 )
 from tests.support.git_repository import GitRepository, make_repository
 
@@ -300,7 +299,3 @@ def test_ancestors_refs_and_missing_objects(made: GitRepository) -> None:
 def test_ref_names_are_judged_as_git_judges_them(made: GitRepository, name: str) -> None:
     asked = run_git("check-ref-format", name, place=find_repository(made.path).place, check=False)
     assert is_ref_name(name) == (asked.code == 0)
-
-
-def test_shown_escapes_what_a_terminal_acts_upon() -> None:
-    assert shown("a\x1b[0m\n\u202e\udc80 \u00fc") == "a\\x1b[0m\\n\\u202e\\udc80 \u00fc"

@@ -38,7 +38,7 @@ def test_it_is_not_taken_for_planted_and_stays_whole(session: Session) -> None:
     session.agent.commit("work")
     session.agent.write("library/new.txt", "x")
     home = session.end()
-    assert (home.planted, home.notes, home.moved) == ((), (), True)
+    assert (home.nested, home.notes, home.moved) == ((), (), True)
     assert session.host.run("status", "--porcelain") == " M library"
     assert session.host.run("submodule", "status", "library").startswith(" ")
     inside = GitRepository(session.worktree.path / "library")
@@ -53,20 +53,20 @@ def test_one_that_the_agent_put_in_its_place_is_told(session: Session, text: str
         make_repository(session.worktree.path / "library/.git/..//.git/x").run("status")
     else:
         pointer.write_text(text, encoding="ascii")
-    assert any(name.startswith("library/.git") for name in session.end().planted)
+    assert any(name.startswith("library/.git") for name in session.end().nested)
 
 
 def test_one_that_was_moved_elsewhere_is_told(session: Session) -> None:
     (session.worktree.path / "library").rename(session.worktree.path / "elsewhere")
-    assert set(session.end().planted) == {"elsewhere/.git", "elsewhere/inner/.git"}
+    assert set(session.end().nested) == {"elsewhere/.git", "elsewhere/inner/.git"}
 
 
 def test_one_that_was_planted_in_an_earlier_session_is_told_again(session: Session, tmp_path: Path) -> None:
     make_repository(session.worktree.path / "folder/other/nested")
     (session.worktree.path / "folder/other/.git").write_text("gitdir: nested/.git\n", encoding="ascii")
-    assert session.end().planted == ("folder/other/.git", "folder/other/nested/.git")
+    assert session.end().nested == ("folder/other/.git", "folder/other/nested/.git")
     again = start(session.made, tmp_path / "again")
-    assert again.end("sample-plan/20250103T030405Z").planted == (
+    assert again.end("sample-plan/20250103T030405Z").nested == (
         "folder/other/.git",
         "folder/other/nested/.git",
     )

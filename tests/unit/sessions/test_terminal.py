@@ -13,7 +13,7 @@ from tests.support.terminal import Terminal
 LINES = [f"warning {number}" for number in range(6)]
 _HIDING = """
 import contextlib, sys
-from lw_coder.sessions.terminal import lent
+from lw_coder.sessions.terminal import restored_terminal
 print("before", *range(10), sep="\\n")
 with {lent}():
     print({left!r}, end="", flush=True)
@@ -22,20 +22,20 @@ sys.stderr.write("".join(f"\\r\\x1b[2K{{line}}\\r\\n" for line in {lines!r}))
 # What droid does, and does not undo where it is killed.
 _RAW = """
 import termios, tty
-from lw_coder.sessions.terminal import lent
+from lw_coder.sessions.terminal import restored_terminal
 before = termios.tcgetattr(0)
-with lent():
+with restored_terminal():
     tty.setraw(0)
 print(termios.tcgetattr(0) == before)
 """
 _ASKING = """
 import array, fcntl, termios, time, tty
-from lw_coder.sessions.terminal import lent
+from lw_coder.sessions.terminal import restored_terminal
 def waiting():
     count = array.array("i", [0])
     fcntl.ioctl(0, termios.FIONREAD, count)
     return count[0]
-with lent():
+with restored_terminal():
     tty.setraw(0)
     print("ask", flush=True)
     while not waiting():
@@ -60,7 +60,7 @@ def seen(folder: Path, left: str, lent: str) -> list[str]:
 )
 def test_every_line_is_seen(tmp_path: Path, left: str) -> None:
     assert seen(tmp_path, left, "contextlib.nullcontext") != LINES, "nothing was left"
-    assert seen(tmp_path, left, "lent") == LINES
+    assert seen(tmp_path, left, "restored_terminal") == LINES
 
 
 def test_the_shell_reads_as_before(tmp_path: Path) -> None:

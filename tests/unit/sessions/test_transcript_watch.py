@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.sessions.transcript_watch import LIMITS, Limits, is_flooded, stopped_if_flooded
+from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
     import pytest
@@ -43,5 +44,5 @@ def test_a_flood_ends_the_session_and_is_told(tmp_path: Path, capsys: pytest.Cap
     with stopped_if_flooded(tmp_path, stopped.set, Limits(interval=0.01)):
         assert not stopped.wait(0.1)
         grow(tmp_path / "flood", LIMITS.size + 1)
-        assert stopped.wait(10)
+        assert stopped.wait(PATIENCE)
     assert "the session was stopped" in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""Take commits from a run's private git folder, which is not trusted, into the repository."""
+"""Import commits from a run's private git folder, which is not trusted, into the repository."""

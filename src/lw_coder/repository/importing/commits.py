@@ -1,6 +1,6 @@
 """Import what a session committed. Its git folder and its worktree are taken to be hostile.
 
-No git of the host ever runs in that folder: its refs are parsed, its objects come by way of a quarantine.
+git on the host never runs in that folder: its refs are parsed, its objects are imported through a quarantine.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
     Repository,
     is_ancestor,
@@ -16,7 +17,6 @@ from lw_coder.repository.git import (
     missing_objects,
     ref_value,
     run_git,
-    shown,
     stream_git,
 )
 from lw_coder.repository.half_made import quoted
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 REFS_PREFIX = "refs/lw_coder"
 NO_GIT_THERE = "do not run git there, it would use the agent's config; inspect them in a replay"
-MAX_CHANGED_FILES = 500_000  # between the branch and what it would move to
+MAX_CHANGED_FILES = 500_000  # between the branch and its new tip
 
 _LONGEST_NAME = 200  # characters shown of what an agent named
 _GITLINK, _NO_MODE = "160000", "000000"
@@ -51,14 +51,14 @@ _INDEX_TAKEN = "index-taken"  # in the run's folder
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What became of a session's commits.
+    """The result of importing a session's commits.
 
     Attributes:
-        refs: full names below `refs/lw_coder/<run>/` that the repository has now.
-        commits: how many commits the session put on the worktree's branch.
-        tip: object id of the last of them, or None if there are none.
-        moved: whether the branch itself has them now.
-        planted: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
+        refs: full names of the run's refs, `refs/lw_coder/<run>/...`, in the repository.
+        commits: how many commits the session added to the worktree's branch.
+        tip: id of the last of them, or None if there are none.
+        moved: whether the branch has them now.
+        nested: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
         notes: one line each for the person, escaped.
         problem: why nothing could be imported, in one line, or None; the run's folder keeps it all.
     """
@@ -67,7 +67,7 @@ class ImportResult:
     commits: int = 0
     tip: str | None = None
     moved: bool = False
-    planted: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str | None = None
 
@@ -138,11 +138,11 @@ def import_commits(
         yes: move the branch also to commits that delete files which the session did not have.
 
     Raises:
-        GitError: the repository itself, or the run's name, cannot be used. What is wrong with the session's
-            folder is no exception but `problem`.
+        GitError: the repository itself, or the run's name, cannot be used. A problem with the session's
+            folder is not raised, but returned as `problem`.
     """
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
-        raise GitError(f"{shown(run_name)}: is not valid in a ref name", "rename the run")
+        raise GitError(f"{printable(run_name)}: is not valid in a ref name", "rename the run")
     with memory_limited():
         return _imported(repository, worktree, session, run_name, yes=yes)
 
@@ -177,7 +177,7 @@ def _why(error: GitError | OSError | MemoryError) -> str:
 
 
 def pending(repository: Repository, session: PrivateGit) -> bool:
-    """Tell whether a run's git folder has commits that the repository lacks, or cannot be read."""
+    """Return whether a run's git folder has commits that the repository lacks, or cannot be read."""
     try:
         values = list(read_new_refs(session).values.values())
         return bool(values and missing_objects(repository, values))
@@ -295,7 +295,7 @@ def _may_have_lfs(task: _Import) -> bool:
 
 
 def _named(paths: Sequence[str]) -> str:
-    return ", ".join(shown(path)[:_LONGEST_NAME] for path in paths[:3])
+    return ", ".join(printable(path)[:_LONGEST_NAME] for path in paths[:3])
 
 
 def _changes(task: _Import, old: str, tip: str) -> Changes:
@@ -325,9 +325,9 @@ def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
     """Yield what the tip has otherwise.
 
     Raises:
-        GitError: the tip changes more files than anyone does, or git failed.
+        GitError: the tip changes too many files, or git failed.
     """
-    # Else the person's .gitmodules could say that changes of a submodule are not to be told.
+    # Otherwise .gitmodules could hide changes of a submodule.
     options = ("-r", "--raw", "-z", "--no-renames", "--ignore-submodules=none")
     fields = stream_git("diff-tree", *options, old, tip, place=repository.place)
     for count, described in enumerate(fields):
@@ -397,7 +397,7 @@ def _looked_over(worktree: Worktree, session: PrivateGit) -> ImportResult:
     except MemoryError:  # names without end
         planted = (".",)
     notes = (nested_repositories_note(worktree.path, planted),) if planted else ()
-    return ImportResult(planted=tuple(map(shown, planted)), notes=notes)
+    return ImportResult(nested=tuple(map(printable, planted)), notes=notes)
 
 
 def _ignored_notes(new: NewRefs) -> tuple[str, ...]:

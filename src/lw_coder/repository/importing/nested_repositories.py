@@ -1,7 +1,7 @@
-"""Look for repositories in what an agent wrote, a worktree or the tasks folder, without running git.
+"""Find nested repositories in a worktree or the tasks folder, where an agent writes, without running git.
 
-A nested repository makes the host's git run what its config names (core.fsmonitor) at the next `git status`:
-one with a `.git` from anywhere in the worktree, one that is laid out like a bare one from inside its folder.
+The config of a nested repository (core.fsmonitor) makes the host's git run commands at the next `git status`:
+with a `.git`, anywhere in the worktree; with the layout of a bare repository, inside its folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lw_coder.repository.git import OWN_FOLDER, shown
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import OWN_FOLDER
 from lw_coder.repository.importing.untrusted_files import MAX_ENTRIES
 
 if TYPE_CHECKING:
@@ -23,40 +24,40 @@ MOST_FINDINGS = 20
 
 _MOST_NAMED = 3
 _LONGEST_NAME = 200
-_MOST_STEPS = 1_000_000  # names that are looked at to follow all links
-_MOST_NAMES = 100  # that are still to be looked at, of one link
-_KERNELS_LIMIT = 40  # links, behind which it goes no further
+_MOST_STEPS = 1_000_000  # names that are resolved to follow all links
+_MOST_NAMES = 100  # of one link, still to be resolved
+_KERNELS_LIMIT = 40  # links, after which the kernel gives up
 
-# What HFS+ ignores in a name, and how NTFS lets one name be written: git itself guards against both.
+# Characters that HFS+ ignores in names, and NTFS's alternative spellings; git itself checks both.
 _IGNORED_BY_HFS = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _STREAM = re.compile(r":.*", re.DOTALL)
 
 
 def find_nested_repositories(worktree: Path) -> tuple[str, ...]:
-    """Return what makes git see a repository below the worktree's top, relative to it, at most MOST_FINDINGS.
+    """Return the paths below a worktree where git would see a repository, at most MOST_FINDINGS.
 
-    That is a `.git` entry, or the HEAD of a folder that is laid out like a bare repository: whoever types a
-    git command in there works by its config. So it is with a link to what agents write elsewhere. A folder
-    that cannot be searched counts as well: git may be able to enter it later.
+    These are `.git` entries, and the HEAD of each folder with the layout of a bare repository: git commands
+    in that folder use its config. Links to other folders that agents write count too, and so does a folder
+    that cannot be searched: git may be able to enter it later.
     """
-    # The worktree's own `.git` is looked at elsewhere, and found by git before anything beside it.
+    # The worktree's own `.git` is checked elsewhere; git finds it before anything next to it.
     return _search(worktree, lambda names: [name for name in names if is_dot_git(name) and name != ".git"])
 
 
 def find_repositories_in(folder: Path) -> tuple[str, ...]:
-    """Return the same for a folder that is no worktree, which may not have a `.git` of its own either."""
+    """Return the same for a folder that is not a worktree, where its own `.git` counts too."""
     return _search(folder, _traces)
 
 
 def nested_repositories_note(folder: Path, found: Sequence[str], afterwards: str = "") -> str:
-    """Say, in one line, what was found where, and what not to do.
+    """Format a one-line warning: what was found where, and what not to do.
 
     Args:
-        folder: what was searched.
-        found: what was found there, at least one name.
-        afterwards: what else is to be done, once it is removed.
+        folder: the folder that was searched.
+        found: the paths that were found, at least one.
+        afterwards: what else to do after they were removed.
     """
-    names = ", ".join(shown(name)[:_LONGEST_NAME] for name in found[:_MOST_NAMED])
+    names = ", ".join(printable(name)[:_LONGEST_NAME] for name in found[:_MOST_NAMED])
     others = " and others" if len(found) > _MOST_NAMED else ""
     return (
         f"{folder}: do not run git there before you have inspected and removed {names}{others}: a nested"
@@ -91,10 +92,10 @@ class _Listed(NamedTuple):
 
 
 def _listed(folder: Path, most: int) -> _Listed:
-    """List a folder: all that is in it, and which of them are folders or links; a link is never a folder.
+    """List a folder: all names, and which of them are folders or links; a link is never a folder.
 
     Raises:
-        OSError: it cannot be read, or there is more in it.
+        OSError: it cannot be read, or contains more than `most` entries.
     """
     listed = _Listed([], [], [])
     with os.scandir(folder) as entries:
@@ -110,10 +111,10 @@ def _listed(folder: Path, most: int) -> _Listed:
 
 
 def _leads_to_agents(top: Path, link: Path, steps: Iterator[int]) -> bool:
-    """Tell whether a link leads into `.lw_coder`, out of the folder that is searched.
+    """Return whether a link leads out of the searched folder into `.lw_coder`.
 
-    Transcripts, git folders, other worktrees: agents write there too, and nobody looks for repositories. What
-    takes too long to follow counts as well: `Path.resolve` would go on for as long as an agent likes.
+    Agents also write transcripts, git folders and other worktrees there, which are not searched. A link that
+    takes too long to follow counts too: with `Path.resolve` an agent could make it take for ever.
     """
     try:
         target = _resolved(link, steps)
@@ -135,7 +136,7 @@ def _resolved(link: Path, steps: Iterator[int]) -> Path:
             raise _TooLongError
         try:
             text = str((done / name).readlink())
-        except OSError:  # no link, or nothing at all
+        except OSError:  # not a link, or missing
             done = done.parent if name == ".." else done / name
             continue
         links += 1
@@ -145,18 +146,18 @@ def _resolved(link: Path, steps: Iterator[int]) -> Path:
 
 
 def _traces(names: list[str]) -> list[str]:
-    """Return those of a folder's names by which git takes it for a repository, or the top of one."""
+    """Return the names in a folder that make git treat it as a repository, or the top of one."""
     return [*filter(is_dot_git, names), *_bare_head(names)]
 
 
 def _bare_head(names: list[str]) -> list[str]:
-    """Return the HEAD by which git takes a folder with these names for a git folder, if it does."""
+    """Return HEAD if git would treat a folder with these names as a git folder."""
     known = {name.casefold() for name in names}
     is_git_folder = {"objects", "refs"} <= known or "commondir" in known
     return [name for name in names if name.casefold() == "head" and is_git_folder]
 
 
 def is_dot_git(name: str) -> bool:
-    """Tell whether some file system takes this name for `.git`."""
+    """Return whether some file system treats this name as `.git`."""
     plain = _STREAM.sub("", _IGNORED_BY_HFS.sub("", name)).rstrip(" .")
     return plain.casefold() in {".git", "git~1"}

@@ -1,7 +1,7 @@
-"""Take a session's objects into the person's repository, by way of a quarantine.
+"""Import a session's objects into the person's repository through a quarantine.
 
-They are copied by name into a fresh repository, and the person's fetches from that one, with every object
-checked. An agent can make objects of a few bytes that take git minutes or gigabytes: those are refused.
+They are copied by name into a new repository, and the person's repository fetches from it, with every object
+checked. An agent can create objects of a few bytes that cost git minutes or gigabytes: those are refused.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from lw_coder.repository.private_git import PrivateGit
 
 MAX_OBJECT_BYTES = 4 << 30  # compressed, all new objects of a session together
-MAX_BESIDES_BLOBS = 64 << 20  # bytes of a commit, tree or tag, which git holds in memory whenever it meets it
-MAX_PACKS = 200  # git looks for each object in all of them
+MAX_BESIDES_BLOBS = 64 << 20  # bytes of a commit, tree or tag, which git always loads into memory
+MAX_PACKS = 200  # git searches all of them for each object
 
-# Fetching packs what is new. Without deltas, which hold many files in memory at once, large files pass too.
+# Fetching packs the new objects. Without deltas, which need many files in memory, large files work too.
 _SPARING = {"pack.window": "0", "pack.threads": "1"}
 _LOOSE = re.compile(r"[0-9a-f]{38}(?:[0-9a-f]{24})?")
 _PACK = re.compile(r"pack-[0-9a-f]{40}(?:[0-9a-f]{24})?\.pack")
@@ -34,19 +34,19 @@ _PACK = re.compile(r"pack-[0-9a-f]{40}(?:[0-9a-f]{24})?\.pack")
 def import_refs(
     repository: Repository, session: PrivateGit, values: Mapping[str, str], prefix: str
 ) -> tuple[str, ...]:
-    """Bring refs and all that they lead to into a repository.
+    """Import refs and everything that they reach into a repository.
 
     Args:
         repository: the person's.
         session: the run's private git folder, which is hostile.
         values: object ids by the refs' names.
-        prefix: what the names are put below.
+        prefix: the prefix of the imported names.
 
     Returns:
         The full names of all refs below the prefix.
 
     Raises:
-        GitError: there is something that git's check refuses, or that is too large.
+        GitError: git's check rejects an object, or something is too large.
         OSError: the disk is full, or the run's folder cannot be written.
     """
     if not values:
@@ -101,7 +101,7 @@ def _append_config(folder: Path, settings: Mapping[str, str]) -> None:
 
 
 def _borrow(repository: Repository, folder: Path) -> None:
-    """Have the quarantine know what the repository has."""
+    """Make the repository's objects available to the quarantine."""
     (folder / "objects/info").mkdir(exist_ok=True)
     (folder / "objects/info/alternates").write_bytes(os.fsencode(f"{repository.common_dir / 'objects'}\n"))
     shallow = repository.common_dir / "shallow"
@@ -110,12 +110,12 @@ def _borrow(repository: Repository, folder: Path) -> None:
 
 
 def _require_modest(quarantine: Place) -> None:
-    """Refuse what costs more than it weighs; only the new objects are there yet."""
+    """Raise an error for objects that are too large; the quarantine contains only the new objects so far."""
     every = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectsize)")
     for line in run_git(*every, place=quarantine).stdout.splitlines():
         kind, size = line.rsplit(" ", 1)
         if size == "missing":
-            continue  # damaged, as a crash can leave it; git's check refuses it where something leads to it
+            continue  # damaged, for example by a crash; git's check rejects it if it is reachable
         if kind != "blob" and int(size) > MAX_BESIDES_BLOBS:
             raise too_large(f"it contains a {kind} of {size} bytes")
 
@@ -131,7 +131,7 @@ def _copy_objects(source: UntrustedFolder, target: Path) -> None:
 
 
 def _object_names(source: UntrustedFolder) -> Iterator[str]:
-    """Yield the names of loose objects and packs; an agent's pack index is not wanted, git makes its own."""
+    """Yield the names of loose objects and packs; the agent's pack indexes are not used."""
     for folder in source.entries("objects"):
         pattern = _PACK if folder.name == "pack" else _LOOSE
         if not folder.is_folder or not re.fullmatch(r"[0-9a-f]{2}|pack", folder.name):

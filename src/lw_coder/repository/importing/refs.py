@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.repository.git import is_ref_name, shown
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import is_ref_name
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_large
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ MAX_LOOSE_REF = 4096  # bytes
 MAX_NEW_REFS = 5000
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_NOT_WORK = "refs/remotes/"  # fetched from elsewhere, not made in the session
+_NOT_WORK = "refs/remotes/"  # fetched from elsewhere, not created in the session
 
 
 @dataclass(frozen=True)
 class NewRefs:
-    """What a session made or changed.
+    """The refs that a session created or changed.
 
     Attributes:
-        values: object ids by the name under which they come home, relative to the run's own refs: `heads/x`,
+        values: object ids by the names of the imported refs, relative to the run's own refs: `heads/x`,
             `tags/x`, `stash/0` (the newest), `detached`.
-        ignored: names that are no plain refs, escaped.
+        ignored: names that are not valid refs, escaped.
     """
 
     values: dict[str, str]
@@ -38,10 +39,10 @@ class NewRefs:
 
 
 def read_new_refs(session: PrivateGit) -> NewRefs:
-    """Compare the folder's refs with those that the session began with.
+    """Compare the folder's refs with the initial ones.
 
     Raises:
-        GitError: the folder cannot be read, holds too much, or keeps refs in another format than files.
+        GitError: the folder cannot be read, contains too much, or stores refs in another format than files.
     """
     folder = UntrustedFolder(session.folder)
     if folder.entries("reftable"):
@@ -71,13 +72,13 @@ def _all_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
         if _SHA.fullmatch(text):
             found[name] = text
         elif not (text.startswith("ref: ") or name.endswith(".lock")):
-            ignored.append(shown(name))
+            ignored.append(printable(name))
     return found, ignored
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether git takes the name and no terminal acts upon it: the person's git prints it as it is."""
-    return is_ref_name(name) and shown(name) == name
+    """Return whether the name is valid in git and harmless in a terminal: git prints it unescaped."""
+    return is_ref_name(name) and printable(name) == name
 
 
 def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
@@ -90,12 +91,12 @@ def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
         if _SHA.fullmatch(sha) and name.startswith("refs/") and _is_plain(name):
             found[name] = sha
         else:
-            ignored.append(shown(name))
+            ignored.append(printable(name))
     return found, ignored
 
 
 def _stashes(folder: UntrustedFolder, newest: str | None) -> dict[str, str]:
-    """Older stashes are in the reflog alone: a line for each, `<old id> <new id> <who> <when>`."""
+    """Return all stashes; older ones are only in the reflog, as `<old id> <new id> <who> <when>`."""
     if newest is None:
         return {}
     log = os.fsdecode(folder.read("logs/refs/stash", MAX_STASH_LOG) or b"")

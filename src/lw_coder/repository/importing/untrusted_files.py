@@ -1,4 +1,4 @@
-"""Read a folder that a container could write: no symbolic link is followed, nothing in it is run."""
+"""Read a folder that a container could write, without following symbolic links or running anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_ENTRIES = 1_000_000
-MAX_MEMORY = 2 << 30  # bytes of data, of this process and of each git that it starts
+MAX_MEMORY = 2 << 30  # bytes of data, for this process and for each git process that it starts
 MAX_DEPTH = 40
 
 _NEVER_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -25,7 +25,7 @@ _LOOK = "inspect it in a replay; git on the host would use the folder's config"
 
 
 class Entry(NamedTuple):
-    """A name in a folder, and whether it is itself a folder; a link to one is not."""
+    """A name in a folder, and whether it is a folder; a link to a folder is not."""
 
     name: str
     is_folder: bool
@@ -33,10 +33,10 @@ class Entry(NamedTuple):
 
 @contextmanager
 def memory_limited() -> Iterator[None]:
-    """Have this process, and each that it starts meanwhile, fail rather than take more than MAX_MEMORY.
+    """Limit this process, and each process that it starts meanwhile, to MAX_MEMORY.
 
-    What an agent wrote can be small, and take more memory than there is when it is read. Here that is a
-    MemoryError, of git it is a failure. Mapped files, such as git's packs, do not count.
+    What an agent wrote can be small, but need more memory than there is when it is read. Here that raises a
+    MemoryError; git fails. Mapped files, such as git's packs, do not count.
     """
     before = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [limit for limit in (*before, MAX_MEMORY) if limit != resource.RLIM_INFINITY]
@@ -49,10 +49,10 @@ def memory_limited() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class UntrustedFolder:
-    """A folder whose content may be hostile; its own path is the host's.
+    """A folder whose contents may be hostile; its own path is trusted.
 
-    Names are relative to it, with `/` between their parts. Every part is opened by itself and without
-    following links, so that not even a container which still runs can lead a read elsewhere.
+    Names are relative to it, with `/` as separator. Every part is opened separately and without following
+    links, so that not even a running container can redirect a read.
     """
 
     root: Path
@@ -76,7 +76,7 @@ class UntrustedFolder:
         return data
 
     def stat(self, name: str) -> os.stat_result | None:
-        """Return what is known of a name, and nothing of a link's target; None if there is no such name."""
+        """Return the status of a name, without following links; None if there is no such name."""
         *folders, last = name.split("/")
         try:
             with self._folder(folders) as handle:
@@ -99,7 +99,7 @@ class UntrustedFolder:
             raise _unreadable(name, error) from error
 
     def entries(self, name: str) -> list[Entry]:
-        """List a folder of it, sorted by name; empty if there is no such folder.
+        """List a folder inside it, sorted by name; empty if there is no such folder.
 
         Raises:
             GitError: the folder cannot be read.
@@ -113,10 +113,10 @@ class UntrustedFolder:
             raise _unreadable(name, error) from error
 
     def files(self, name: str) -> Iterator[str]:
-        """Yield the names of all below a folder that is not itself a folder, links among it.
+        """Yield the names of everything below a folder that is not itself a folder, including links.
 
         Raises:
-            GitError: there are more entries, or deeper ones, than any git folder of ours has.
+            GitError: there are more entries, or deeper ones, than a git folder of lw_coder can have.
         """
         waiting, seen = [name], 0
         while waiting:
@@ -155,7 +155,7 @@ class UntrustedFolder:
 
 
 def too_large(why: str) -> GitError:
-    """Make the error for a git folder that no session of a person's would leave."""
+    """Make the error for a git folder that exceeds a limit."""
     return GitError(f"the run's git folder was not read: {why}", _LOOK)
 
 

@@ -393,7 +393,7 @@ def test_a_nested_repository_is_found_and_nothing_is_reset(session: Session, mar
     nested = make_repository(session.worktree.path / "deep/sub")
     nested.run("config", "core.fsmonitor", f"touch {marker};:")
     home = session.end()
-    assert (home.planted, home.moved) == (("deep/sub/.git",), True)
+    assert (home.nested, home.moved) == (("deep/sub/.git",), True)
     assert "do not run git there" in home.notes[0]
     assert session.made.sha(BRANCH) == tip
     assert not marker.exists()
@@ -411,7 +411,7 @@ def test_a_gitlink_does_not_reach_the_branch(session: Session, marker: Path) -> 
     session.agent.run("commit", "--quiet", "--no-verify", "-m", "gitlink")
     marker.unlink(missing_ok=True)
     home = session.end()
-    assert (home.moved, home.planted, home.commits) == (False, ("sub/.git",), 1)
+    assert (home.moved, home.nested, home.commits) == (False, ("sub/.git",), 1)
     assert "add nested repositories: sub" in home.notes[-1]
     assert session.made.sha(BRANCH) == old
     assert session.made.sha(f"{PREFIX}/heads/{BRANCH}") == home.tip
@@ -423,10 +423,10 @@ def test_a_changed_pointer_is_found(session: Session, marker: Path, tmp_path: Pa
     other = make_repository(tmp_path / "other")
     other.run("config", "core.fsmonitor", f"touch {marker};:")
     (session.worktree.path / ".git").write_text(f"gitdir: {other.path}/.git\n", encoding="utf-8")
-    assert session.end().planted == (".git",)
+    assert session.end().nested == (".git",)
     (session.worktree.path / ".git").unlink()
     (session.worktree.path / ".git").symlink_to(other.path / ".git")
-    assert session.end().planted == (".git",)
+    assert session.end().nested == (".git",)
     assert not marker.exists()
 
 

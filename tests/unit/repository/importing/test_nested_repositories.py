@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from lw_coder.repository.importing.nested_repositories import (
     find_repositories_in,
     is_dot_git,
 )
+from tests.support.patience import within_cpu_time
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,8 @@ def test_links_are_not_followed_for_as_long_as_an_agent_likes(worktree: Path) ->
     assert find_nested_repositories(worktree) == ()  # where the kernel does not go, nobody does
     for number in range(100):
         (worktree / f"long-{number}").symlink_to("d/../" * 800 + "d")
-    began = time.monotonic()
-    assert len(find_nested_repositories(worktree)) == MOST_FINDINGS
-    assert time.monotonic() - began < 5
+    found = within_cpu_time(60, lambda: find_nested_repositories(worktree))
+    assert len(found) == MOST_FINDINGS
 
 
 def test_a_link_through_another_is_seen_through(worktree: Path) -> None:

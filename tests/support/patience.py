@@ -1,0 +1,46 @@
+"""How long tests wait: much longer than a slow and busy machine needs, and no longer than it takes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+PATIENCE = 600.0  # seconds; all waits end as soon as what is waited for is there
+NEVER = 36_000.0  # seconds; what takes as long was not waited for
+
+_Result = TypeVar("_Result")
+
+
+def wait_until(is_met: Callable[[], object], what: str) -> None:
+    """Look again and again until it is so; fail when it never is."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_met():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
+
+
+def within_cpu_time(seconds: int, work: Callable[[], _Result]) -> _Result:
+    """Do the work in a child process, which the kernel ends when it has used that much processor time.
+
+    Unlike the time on a clock, this does not depend on what else the machine has to do.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def run() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        sender.send(work())
+
+    child = context.Process(target=run)
+    child.start()
+    sender.close()
+    try:
+        result: _Result = receiver.recv()
+    except EOFError:
+        child.join()
+        raise AssertionError(f"no result within {seconds} s of processor time: {child.exitcode}") from None
+    child.join()
+    return result
