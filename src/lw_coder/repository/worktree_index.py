@@ -10,8 +10,9 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, config_text, init_bare, run_git
 from lw_coder.repository.git_settings import read_settings
+from lw_coder.repository.half_made import quoted
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.repository.index_file import IndexEntry, read_index
 
@@ -30,6 +32,7 @@ STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodule: it would be a 
 _BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index still belongs to
 _MOST_COMPARED = 2 << 30  # bytes of files whose content has to be read
 _SEARCHED = 1000  # commits back
+_TRIES, _PAUSE = 20, 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,7 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
         OSError: the disk is full.
     """
     lock = worktree.git_dir / "index.lock"
-    try:
-        os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError as error:
-        remedy = f"end the git or editor that works there; if there is none, type: rm {lock}"
-        raise GitError(f"{lock} exists", remedy) from error
+    _take_lock(lock)
     try:
         with _workshop(repository, worktree, folder) as place:
             _bring_up_to_date(place, worktree)
@@ -89,6 +88,17 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
     finally:
         lock.unlink(missing_ok=True)
     (worktree.git_dir / _BASE).unlink(missing_ok=True)
+
+
+def _take_lock(lock: Path) -> None:
+    """Lock the index as git does; an editor that asks git for the status holds it for a moment."""
+    for _ in range(_TRIES):
+        with suppress(FileExistsError):
+            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            return
+        time.sleep(_PAUSE)
+    remedy = f"end the git or editor that works there; if there is none, type: rm {quoted(lock)}"
+    raise GitError(f"{lock} exists", remedy)
 
 
 def copy_index(repository: Repository, worktree: Worktree, folder: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_INDEX = 256 << 20  # bytes
 MAX_HEAD = 4096  # bytes
+MAX_STAGED = 100_000  # files; more are left as files of the worktree
 
 
 def unfinished(session: PrivateGit) -> str | None:
@@ -116,6 +117,8 @@ def _with_staged(
     left: LeftIndex,
     changes: Sequence[IndexEntry],
 ) -> LeftIndex:
+    if len(changes) > MAX_STAGED:
+        return left
     contents = [entry for entry in changes if not entry.flags & INTENT_TO_ADD]
     if not _are_here(repository, session, [entry.sha for entry in contents]):
         contents = []
