@@ -31,14 +31,14 @@ def install(session: nox.Session, *names: str) -> None:
 
 
 def ensure_engine(session: nox.Session) -> None:
-    """Set up a Docker engine where none answers, and the image that everything is built from."""
+    """Set up a Docker engine if none answers, and the image that everything is built from."""
     session.run("sh", "docker/engine/ensure.sh", external=True)
     session.run("sh", "docker/droid/import-base.sh", external=True)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, and the contract on who may import whom."""
+    """Run ruff and import-linter."""
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -47,21 +47,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Mypy, strict, tests included."""
+    """Run mypy in strict mode, tests included."""
     install(session, "types")
     session.run("mypy")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """What can be tested without an engine."""
+    """Run the tests that need no engine."""
     install(session, "test")
     session.run("pytest", "tests/unit", "--numprocesses", "3", *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """What is tested on the real engine, the real image and the real droid."""
+    """Run the tests with the real engine, image and droid."""
     install(session, "test")
     ensure_engine(session)
     if session.posargs:
@@ -89,7 +89,7 @@ def require_the_same_elsewhere(session: nox.Session, folder: Path, wheel: Path) 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel, twice the same; install it elsewhere; have it write a plan and carry one out there."""
+    """Build the wheel twice and compare; install it elsewhere; write a plan and carry one out with it."""
     install(session, "build", "test")
     ensure_engine(session)
     folder = Path(session.create_tmp()).resolve()
@@ -110,15 +110,23 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def scan(session: nox.Session) -> None:
-    """Plant a marker in every forwarded variable, work and fail with them, search all that this leaves."""
+    """Put a marker into every forwarded variable, run sessions and failures, and search what they leave."""
     install(session, "test")
     ensure_engine(session)
     session.run("python", "-m", "tests.scan", *session.posargs)
 
 
 @nox.session
+def signals(session: nox.Session) -> None:
+    """Send signals at random moments of a start, 300 or NUMBER of them, by a SEED; print what they led to."""
+    install(session, "test")
+    ensure_engine(session)
+    session.run("python", "-m", "tests.signals", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
-    """Ask for known vulnerabilities of what lw_coder is installed with; CI does not: it needs the network."""
+    """Check the installed packages for known vulnerabilities; not in CI, because it needs the network."""
     install(session)
     session.install("pip-audit>=2.9")
     frozen = Path(session.create_tmp()).resolve() / "installed.txt"
@@ -134,7 +142,7 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Carry out a sample plan, with all that is missing set up: no account, no key, no engine needed."""
+    """Carry out a sample plan, and install what is missing: no account, key or engine needed."""
     install(session, "test")
     ensure_engine(session)
     # After Ctrl+C it takes its container and its model with it: it needs more than nox's 0.3 s.
@@ -156,13 +164,13 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def prompt_cache(session: nox.Session) -> None:
-    """Make the shipped prompt cache anew: after a change of the signature, the sample or DSPy's version."""
+    """Regenerate the shipped prompt cache: after a change of the signature, the sample or DSPy."""
     install(session, "test")
     session.run("python", "-m", "tests.support.prompt_cache")
 
 
 @nox.session
 def cli_reference(session: nox.Session) -> None:
-    """Make docs/reference/cli.md anew, from the commands."""
+    """Regenerate docs/reference/cli.md from the commands."""
     install(session)
     session.run("python", "-m", "tests.support.cli_reference")

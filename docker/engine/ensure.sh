@@ -1,9 +1,9 @@
 #!/bin/sh
 # Make sure that a Docker engine answers on this machine, with Compose and BuildKit.
 #
-# It changes nothing where one answers already. Elsewhere, as root on Debian or a
+# If one answers already, it changes nothing. Otherwise, as root on Debian or a
 # derivative, it installs the distribution's packages and starts the daemon, which
-# goes on running after this script. Usage: sh docker/engine/ensure.sh
+# keeps running after this script. Usage: sh docker/engine/ensure.sh
 set -eu
 
 readonly LOG=/var/log/lw_coder-dockerd.log
@@ -60,7 +60,7 @@ install_engine() {
 start_daemon() {
     say "starting dockerd; its log is $LOG"
     rm -f /var/run/docker.pid
-    # A session of its own, and no descriptor of ours: it outlives this script and its pipes.
+    # In a new session and without this script's descriptors, since it outlives the script and its pipes.
     setsid dockerd >"$LOG" 2>&1 </dev/null &
     waited=0
     until engine_answers; do

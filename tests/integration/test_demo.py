@@ -93,7 +93,7 @@ def test_a_folder_in_the_way_is_refused_in_one_line(folder: Path) -> None:
     demo = start(folder)
     said, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
-    assert said.strip() == f"demo: failed: {folder}: is in the way; name a new or an empty folder"
+    assert said.strip() == f"demo: failed: {folder}: is not empty; choose a new or an empty folder"
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 

@@ -428,7 +428,7 @@ def _(suite: str, own_session: Execution) -> None:
 
 @then("they assert the cached responses were utilized")
 def _(suite: str, person: Person, model: ScriptedModel) -> None:
-    assert re.search(rf"PASSED tests/unit/{CACHE_TEST}", suite)
+    assert re.search(rf"tests/unit/{CACHE_TEST} PASSED", suite)
     # And what they assert of the function holds for the command, in the folder that was filled above.
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_for("Prompts: from the cache.")

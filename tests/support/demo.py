@@ -2,8 +2,8 @@
 
     python -m tests.support.demo [--folder FOLDER]
 
-Everything but the model is real. On a terminal the person sits at droid; without one, what a person
-would see is printed. Nothing outside the demo's folder is written, but for images in the engine.
+Everything except the model is real. In a terminal the person uses droid; without one, what a person
+would see is printed. Nothing outside the demo's folder is written, except images in the engine.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _model_at(host: str) -> ScriptedModel:
         except OSError:
             continue
     raise DemoError(
-        f"the engine's bridge address {host} is not this machine's: it needs an engine right here"
+        f"the engine's bridge address {host} is not an address of this machine; the demo needs a local engine"
     )
 
 
@@ -132,7 +132,7 @@ def _new_folder(folder: Path | None) -> Path:
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="lw_coder-demo-")).resolve()
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DemoError(f"{folder}: is in the way; name a new or an empty folder")
+        raise DemoError(f"{folder}: is not empty; choose a new or an empty folder")
     return folder.resolve()
 
 
@@ -153,7 +153,7 @@ def _docker_config() -> Mapping[str, str]:
 
 
 def _at_the_terminal(demo: Demo) -> int:
-    """Let the person sit at droid; return the command's status."""
+    """Run droid in the person's terminal; return the command's status."""
     process = subprocess.Popen(COMMAND, cwd=demo.sample.root, env=demo.env)
     try:
         return _ended(process)
@@ -216,7 +216,7 @@ def _check(demo: Demo, status: int) -> None:
     if status:
         raise DemoError(f"`lw_coder code` ended with status {status}; the demo is in {demo.folder}")
     if COMMIT_MESSAGE not in demo.sample.git("log", "--format=%s", f"{demo.sample.sha}..{BRANCH}"):
-        raise DemoError(f"the plan's commit is not on {BRANCH}: was droid left before its summary?")
+        raise DemoError(f"the plan's commit is not on {BRANCH}: did you leave droid before its summary?")
 
 
 # What the person reads
@@ -224,17 +224,17 @@ def _check(demo: Demo, status: int) -> None:
 
 def _introduce(demo: Demo, *, at_terminal: bool) -> None:
     if at_terminal:
-        you = "You sit at droid now. It works by itself; when its summary is there, leave with Ctrl+C twice."
+        you = "droid starts now and works by itself. When it shows its summary, press Ctrl+C twice to leave."
     else:
-        you = "There is no terminal here, so the demo sits at droid for you, and prints what you would see."
+        you = "There is no terminal, so the demo runs droid for you and prints what you would see."
     _tell(f"""\
 lw_coder: the demo
 
 The real command carries out a plan, with the real git, Docker engine, container and droid.
-THE MODEL IS SCRIPTED: what it says was written beforehand, and no language model is asked. The
-prompts come from a cache that is shipped.
+THE MODEL IS SCRIPTED: its answers were written in advance, and no language model is called. The
+prompts come from a cache that ships with the demo.
 
-  folder  {demo.folder} (nothing of yours is changed)
+  folder  {demo.folder} (none of your files are changed)
   plan    {demo.sample.root / PLAN}
   model   {demo.model.base_url} (a script)
 
@@ -249,29 +249,29 @@ def _explain(demo: Demo) -> None:
     host, port = demo.model.origin.removeprefix("http://").split(":")
     serve = f"{sys.executable} -m tests.support.scripted_model --host {host} --port {port}"
     _tell(f"""
-The plan's commit is on {BRANCH}. Nothing runs any more: no container, no server.
+The plan's commit is on {BRANCH}. No container and no server is running any more.
 
-Look, after: cd {shlex.quote(str(root))}
+To see the results, type: cd {shlex.quote(str(root))}
 
-  what was changed       git log -p {demo.sample.sha[:12]}..{BRANCH}
+  the changes            git log -p {demo.sample.sha[:12]}..{BRANCH}
   the agent's prompt     {run}/prompts/main.md
   the subagents' prompts {run}/droids/
   the container's spec   {run}/compose.yml, services.yml
   the record             {run}/run.json
 
-Replay it by hand, over the worktree as it now is (the change is in it, so the script's edit is refused):
+To replay it on the worktree as it is now (it has the change, so the script's edit is refused):
 
-  1. the same scripted model, in a terminal of its own, until Ctrl+C:
+  1. start the same scripted model in another terminal, until Ctrl+C:
      cd {shlex.quote(str(CHECKOUT))} && {serve}
   2. docker compose -f {run}/compose.yml run --rm droid
 
-With a real model (the one so far was a script):
+To run it with a real model:
 
-  1. begin anew: git worktree remove .lw_coder/worktrees/{PLAN_ID} && git branch -D {BRANCH}
+  1. start over: git worktree remove .lw_coder/worktrees/{PLAN_ID} && git branch -D {BRANCH}
   2. make OPENROUTER_API_KEY=<your key> the only line of .env
   3. {LW_CODER} code {PLAN_ID}
 
-Remove it all: rm -rf {shlex.quote(str(demo.folder))}; docker image rm {_image(root / run)}""")
+To remove everything: rm -rf {shlex.quote(str(demo.folder))}; docker image rm {_image(root / run)}""")
 
 
 def _image(run: Path) -> str:

@@ -10,10 +10,10 @@ from lw_coder.commands.session_report import exit_code, report_session, shell_pa
 from lw_coder.containers import engine, images
 from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
+from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import say, waiting, warn
-from lw_coder.foundation.signals import interrupts_held
 from lw_coder.plans.plan_file import PlanFile, load_plan
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
@@ -90,7 +90,7 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
     inputs = load_inputs(name, start, probe, yes=yes)
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
-        with interrupts_held():
+        with signals.interrupts_left_to_session():
             result, imported = carry_out(setup, yes=yes)
     report_end(inputs, setup, result, imported)
     return exit_code(setup.run, result, imported)
@@ -132,7 +132,7 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         write_build_spec(inputs, run)
         # The images are built in parallel with everything else.
         with Background(
-            lambda: images.build_images(run.folder, context.identity, inputs.base), awaits_client=True
+            lambda: images.build_images(run.folder, context.identity, inputs.base), cleans_up=True
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
@@ -145,8 +145,9 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             prompts = write_prompts(inputs, run, building)
             built = built_images(building, repo_tag(context.identity))
         seal(inputs, setup, prompts, built)
-    for line in prune(repository, keep=run):
-        say(line)
+    with signals.held():  # the run is sealed, and its session is about to begin
+        for line in prune(repository, keep=run):
+            say(line)
     return setup.as_sealed()
 
 
@@ -191,6 +192,7 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, record)
+    signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
 
 

@@ -24,9 +24,9 @@ from lw_coder.containers.engine import Engine
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.containers.labels import PLAN_RUNS, owner_label, owner_of
 from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, GitError, IdeaError
 from lw_coder.foundation.report import printable, say, waiting, warn
-from lw_coder.foundation.signals import interrupts_held
 from lw_coder.foundation.state import log_folder
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.stray_plans import keep_stray_plans
@@ -95,7 +95,7 @@ def run_plan_command(file: str | None, text: str | None, start: Path, probe: Eng
     tidy_up(inputs.context)
     with temporary_worktree(repository, inputs.git_sha) as worktree:
         setup, originals = prepare(inputs, worktree)
-        with interrupts_held():
+        with signals.interrupts_left_to_session():
             result = run_session(setup.run.folder, plan_session(setup))
             imported = import_commits(repository, None, setup.git, setup.run.identity)
             stray = keep_stray_plans(
@@ -205,8 +205,9 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")
         originals = seal(inputs, setup, base)
-    for line in prune(repository, keep=run):
-        say(line)
+    with signals.held():  # the run is sealed, and its session is about to begin
+        for line in prune(repository, keep=run):
+            say(line)
     return setup.as_sealed(), originals
 
 
@@ -254,6 +255,7 @@ def seal(inputs: PlanInputs, setup: SessionSetup, base: str) -> TasksSnapshot:
     )
     run_folders.write_record(setup.run, record)
     kept = take_snapshot(tasks_folder(setup), setup.run.folder / ORIGINALS)
+    signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
     return TasksSnapshot(final.run.folder / ORIGINALS, kept.states)
 

@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.processes import awaited, end_group
 from lw_coder.foundation.report import printable, say
+from lw_coder.foundation.signals import interruptible
 
 COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
@@ -64,7 +67,7 @@ def quick_environment(folder: Path | None = None) -> dict[str, str]:
 
 
 class Question:
-    """A docker command that is running."""
+    """A docker command that is running in a process group of its own; it must be answered or ended."""
 
     def __init__(self, *words: str) -> None:
         self._process = self._start(words)
@@ -79,6 +82,7 @@ class Question:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                process_group=0,  # with a plugin, such as Compose
             )
         except OSError:
             return None  # python-on-whales asks again and reports the problem
@@ -87,8 +91,14 @@ class Question:
         """Wait for its output; empty if it fails."""
         if self._process is None:
             return ""
-        answer, _ = self._process.communicate()
-        return answer.strip() if self._process.returncode == 0 else ""
+        with awaited(self._process) as process, interruptible():
+            answer, _ = process.communicate()
+        return answer.strip() if process.returncode == 0 else ""
+
+    def end(self) -> None:
+        """Wait for nothing more; without effect on one that was answered."""
+        if self._process is not None:
+            end_group(self._process)
 
     def image(self) -> LocalImage | None:
         """Wait for the result of `ask_image`; None also if docker did not answer."""
@@ -107,6 +117,8 @@ def ask_image(tag: str) -> Question:
 class EngineProbe:
     """The first queries of every command, which run in parallel with its other checks.
 
+    A context manager, at whose end no docker command of it is left.
+
     Args:
         asks_compose: whether to query Compose's version too, which takes as long as all other queries. A
             build provides it as well: Compose adds COMPOSE_LABEL to what it builds.
@@ -116,6 +128,14 @@ class EngineProbe:
         self._server = Question("version", "--format", "{{.Server.Version}}")
         self._compose = _ask_compose() if asks_compose else None
         self._base = ask_image(BASE_TAG)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for question in (self._server, self._compose, self._base):
+            if question is not None:
+                question.end()
 
     def server_version(self) -> str:
         """Wait for the engine's version; empty if it does not answer."""
@@ -156,11 +176,15 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
 
 
 def _build_once(folder: Path, project: str, service: str, log: Path) -> str:
-    """Build, and return why it failed; nothing where it did not."""
+    """Build; return the reason if it failed, else an empty string."""
     lines: list[str] = []
     try:
         # Line by line: a person may follow the log.
-        with log.open("a", encoding="utf-8", buffering=1) as file, _build(folder, project, service) as build:
+        with (
+            log.open("a", encoding="utf-8", buffering=1) as file,
+            awaited(_build(folder, project, service)) as build,
+            interruptible(),
+        ):
             for line in build.stdout or ():
                 lines.append(line)
                 file.write(line)
@@ -179,6 +203,7 @@ def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        process_group=0,  # with Compose, which is a plugin
     )
 
 

@@ -25,6 +25,7 @@ from lw_coder.containers.docker_command import (
     quick_environment,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
+from lw_coder.foundation.signals import interruptible
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -260,7 +261,8 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
 
     compose = _client(folder, project).compose
     try:
-        with _environment(quick_environment(folder)):  # python-on-whales has no parameter for it
+        # python-on-whales has no parameter for the environment.
+        with _environment(quick_environment(folder)), interruptible():
             # service_ports: `run` leaves a service's ports unpublished otherwise.
             compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
     except DockerException as error:

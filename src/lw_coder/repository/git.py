@@ -7,13 +7,14 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.processes import awaited
 from lw_coder.foundation.report import is_utf8, printable
+from lw_coder.foundation.signals import interruptible
 
 # The version in Ubuntu 22.04, the oldest that the options used here were tested with.
 OLDEST_GIT = (2, 34)
@@ -26,6 +27,9 @@ _FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_LINE = 300
 _CHUNK = 1 << 16
+# Seconds that a call whose wait is broken off has to end by itself, as nearly all do: one that is ended just
+# as it makes a lock file leaves that.
+_GRACE = 2.0
 
 
 class Identity(NamedTuple):
@@ -108,20 +112,11 @@ def run_git(
     Raises:
         GitError: git is not installed, the folder is absent, or (with check) git failed.
     """
-    try:
-        done = subprocess.run(
-            _command(args, config),
-            cwd=place.cwd,
-            env=_environment(place),
-            input=os.fsencode(stdin or ""),
-            capture_output=True,
-            check=False,
-            pass_fds=keeps_open,
-            process_group=0,  # this process handles a Ctrl+C in the terminal
-        )
-    except OSError as error:
-        raise _not_started(place, error) from error
-    result = GitResult(done.returncode, _text(done.stdout), _text(done.stderr))
+    pipe = subprocess.PIPE
+    started = _started(_command(args, config), place, pipe, pipe, keeps_open)
+    with awaited(started, _GRACE) as process, interruptible():
+        stdout, stderr = process.communicate(os.fsencode(stdin or ""))
+    result = GitResult(process.returncode, _text(stdout), _text(stderr))
     if check and result.code != 0:
         raise git_failed(args[0], result)
     return result
@@ -135,32 +130,38 @@ def stream_git(*args: str, place: Place) -> Iterator[str]:
     Raises:
         GitError: git failed.
     """
-    with ExitStack() as stack:
-        try:
-            # If this were a pipe, git could block because nobody reads it.
-            output = stack.enter_context(tempfile.TemporaryFile())
-            process = stack.enter_context(_started(args, place, output))
-        except OSError as error:
-            raise _not_started(place, error) from error
-        try:
-            yield from _pieces(process.stdout)
-        finally:
-            process.kill()  # has no effect if it has ended
+    # If stderr were a pipe, git could block because nobody reads it.
+    nothing = subprocess.DEVNULL
+    with _error_file(place) as errors, awaited(_started(_command(args), place, nothing, errors)) as process:
+        yield from _pieces(process.stdout)
         if process.wait():
-            output.seek(0)
-            raise git_failed(args[0], GitResult(process.returncode, "", _text(output.read(_CHUNK))))
+            errors.seek(0)
+            raise git_failed(args[0], GitResult(process.returncode, "", _text(errors.read(_CHUNK))))
 
 
-def _started(args: Sequence[str], place: Place, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        _command(args),
-        cwd=place.cwd,
-        env=_environment(place),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        process_group=0,
-    )
+def _error_file(place: Place) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise _not_started(place, error) from error
+
+
+def _started(
+    command: list[str], place: Place, stdin: int, stderr: IO[bytes] | int, keeps_open: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=place.cwd,
+            env=_environment(place),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            pass_fds=keeps_open,
+            process_group=0,  # this process handles a Ctrl+C in the terminal
+        )
+    except OSError as error:
+        raise _not_started(place, error) from error
 
 
 def _command(args: Sequence[str], config: tuple[str, ...] = ()) -> list[str]:
@@ -170,9 +171,14 @@ def _command(args: Sequence[str], config: tuple[str, ...] = ()) -> list[str]:
 
 def _pieces(stream: IO[bytes] | None) -> Iterator[str]:
     rest = b""
-    while stream and (chunk := stream.read(_CHUNK)):
+    while stream and (chunk := _read(stream)):
         *whole, rest = (rest + chunk).split(b"\0")
         yield from map(os.fsdecode, whole)
+
+
+def _read(stream: IO[bytes]) -> bytes:
+    with interruptible():
+        return stream.read(_CHUNK)
 
 
 def git_failed(command: str, result: GitResult) -> GitError:

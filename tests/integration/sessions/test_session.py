@@ -42,7 +42,7 @@ def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -
 
     def shows_what_it_waits_for(terminal: Terminal, model: ScriptedModel) -> None:
         spinner = "Writing the prompts with anthropic/claude-sonnet-4.5 ..."
-        terminal.wait_until(lambda: spinner in terminal.screen.splitlines()[-1], spinner)
+        terminal.wait_until(lambda: spinner in terminal.screen.rpartition("\n")[2], spinner)
         assert model.count("dspy") == 1
         assert "asking anthropic/claude-sonnet-4.5 for the prompts" in terminal.screen.splitlines()
         assert "Prompts: written." not in terminal.screen
