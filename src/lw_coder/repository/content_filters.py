@@ -19,11 +19,15 @@ from lw_coder.repository.index_file import read_index
 
 UNCHANGED = "lw_coder-unchanged"  # in the git folder: size, time and content's id of files that a filter made
 
-# Programs whose command line holds no secret. Any other filter's commands stay here, on the host.
+# What a program is given inside where the settings name no command of their own for it, as with `process`.
 _PROGRAMS = {
     "git-lfs": {"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f"},
     "nbstripout": {"clean": "nbstripout", "smudge": "cat"},
 }
+# A command that can hold a password (`openssl enc -k ...`) stays on the host. These tools have none.
+_TEXT_TOOLS = frozenset(("awk", "cat", "cut", "expand", "fmt", "grep", "jq", "sed", "sort", "tr", "unexpand"))
+_NO_SECRET = re.compile(r"%f|-|--|--?[a-z-]+|clean|smudge")
+_SHELL = re.compile(r"[$`|&;<>()\n]")
 # As the host's checkout left the file: git has what it was made from.
 _SAME_FILE = (
     'i=$(git rev-parse -q --verify :%f); s=$(stat -c "%s %.9Y" -- %f); '
@@ -121,17 +125,27 @@ def _names(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def _program(settings: Mapping[str, str], name: str) -> str | None:
-    """Return the known program that a filter's commands run, wherever it is on the host."""
-    commands = (settings.get(f"filter.{name}.{action}", "") for action in ("clean", "process"))
-    programs = (Path(word).name for command in commands for word in _words(command))
-    return next((program for program in programs if program in _PROGRAMS), None)
+    """Return the program that a filter runs inside, wherever it is on the host; None if it runs none."""
+    for action in ("clean", "process"):
+        words = _words_inside(settings.get(f"filter.{name}.{action}", ""))
+        if words and (action == "clean" or words[0] in _PROGRAMS):
+            return words[0]
+    return None
 
 
-def _words(command: str) -> list[str]:
+def _words_inside(command: str) -> list[str]:
+    """Return a command as it can be typed inside, without the path of its program; empty if it stays here."""
     try:
-        return shlex.split(command)
+        words = [] if _SHELL.search(command) else shlex.split(command)
     except ValueError:
         return []
+    names = [Path(word).name for word in words]
+    known = next((index for index, name in enumerate(names) if name in _PROGRAMS), None)
+    if known is not None:  # also for `/a/path/python -m nbstripout`
+        return [names[known], *words[known + 1 :]]
+    if not words or not (names[0] in _TEXT_TOOLS or all(map(_NO_SECRET.fullmatch, words[1:]))):
+        return []
+    return [] if "=" in words[0] else [names[0], *words[1:]]
 
 
 def _clean(settings: Mapping[str, str], name: str, program: str | None) -> str:
@@ -146,9 +160,7 @@ def _clean(settings: Mapping[str, str], name: str, program: str | None) -> str:
 def _run_if_there(settings: Mapping[str, str], name: str, program: str | None, action: str) -> str:
     if program is None:
         return ""
-    words = _words(settings.get(f"filter.{name}.{action}", ""))
-    at = next((index for index, word in enumerate(words) if Path(word).name == program), None)
-    # As the person has it, options included, but for the path of the program.
-    command = _PROGRAMS[program][action] if at is None else shlex.join([program, *words[at + 1 :]])
+    words = _words_inside(settings.get(f"filter.{name}.{action}", ""))
+    command = shlex.join(words) if words else _PROGRAMS.get(program, {}).get(action, "cat")
     environment = "GIT_LFS_SKIP_DOWNLOAD_ERRORS=1 " if program == "git-lfs" else ""
-    return f"if command -v {program} >/dev/null; then {environment}exec {command}; fi; "
+    return f"if command -v {shlex.quote(program)} >/dev/null; then {environment}exec {command}; fi; "

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -105,20 +106,35 @@ def test_a_submodule_that_the_person_populated(
     assert sample.git("-C", f"{WORKTREE}/library", "rev-parse", "HEAD") == library.head()
 
 
-def test_a_start_that_was_killed_with_its_git(
-    sample: SampleRepository, person: Person, tmp_path: Path
-) -> None:
-    waiting, go = tmp_path / "waiting", tmp_path / "go"
-    slow = f"touch {waiting}; while [ ! -e {go} ]; do sleep 0.1; done; cat"
+@dataclass(frozen=True)
+class Stuck:
+    """A checkout that waits at one file until it is let on."""
+
+    waiting: Path
+    go: Path
+
+
+@pytest.fixture
+def stuck(sample: SampleRepository, tmp_path: Path) -> Stuck:
+    found = Stuck(tmp_path / "waiting", tmp_path / "go")
+    slow = f"touch {found.waiting}; while [ ! -e {found.go} ]; do sleep 0.1; done; cat"
     sample.git("config", "filter.slow.smudge", slow)
     sample.git("config", "filter.slow.clean", "cat")
     (sample.root / ".git/info").mkdir(exist_ok=True)
     (sample.root / ".git/info/attributes").write_text("greeting.py filter=slow\n", encoding="ascii")
+    return found
+
+
+def _lw_coder(person: Person) -> int:
+    (holder,) = person.home.glob(".local/state/lw_coder/locks/*.json")
+    return int(json.loads(holder.read_text())["pid"])
+
+
+def test_a_start_that_was_killed_with_its_git(sample: SampleRepository, person: Person, stuck: Stuck) -> None:
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
-        terminal.wait_until(waiting.exists, "the checkout", 120)
-        (holder,) = person.home.glob(".local/state/lw_coder/locks/*.json")
-        _kill_all(json.loads(holder.read_text())["pid"])
-    go.touch()
+        terminal.wait_until(stuck.waiting.exists, "the checkout", 120)
+        _kill_all(_lw_coder(person))
+    stuck.go.touch()
     status, text = person.runs_to_the_end("doctor")
     assert (status, "git was stopped while it made the worktree" in text.replace("\n", " ")) == (1, True)
     _play(
@@ -128,6 +144,20 @@ def test_a_start_that_was_killed_with_its_git(
         "echo 1 > one.txt && git add -A && git commit -qam one",
     )
     assert _changed(sample) == ["A\tone.txt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_start_that_a_signal_ends_leaves_nothing(
+    sample: SampleRepository, person: Person, stuck: Stuck, number: signal.Signals
+) -> None:
+    before = sample.git("for-each-ref")
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_until(stuck.waiting.exists, "the checkout", 120)
+        os.kill(_lw_coder(person), number)
+        assert terminal.wait(120) == 128 + number, terminal.text
+    assert not (sample.root / WORKTREE).exists()
+    assert sample.git("worktree", "list", "--porcelain").count("worktree ") == 1
+    assert sample.git("for-each-ref") == before
 
 
 def _kill_all(pid: int) -> None:

@@ -14,7 +14,7 @@ from tests.support.git_repository import GitRepository, make_repository
 from tests.support.git_session import Session, start
 
 # A pretended encryption: what is stored is not what is in the worktree.
-CLEAN, SMUDGE = "tr a-zA-Z n-za-mN-ZA-M", "tr a-zA-Z n-za-mN-ZA-M"
+CLEAN = SMUDGE = "KEY=value tr a-zA-Z n-za-mN-ZA-M"
 
 
 PROGRAMS = ("git-lfs", "nbstripout")
@@ -122,8 +122,8 @@ def test_other_branches_can_be_checked_out_and_merged(made: GitRepository, tmp_p
 def test_a_file_that_git_inside_wrote_without_the_filter_is_unchanged_outside(
     made: GitRepository, tmp_path: Path
 ) -> None:
-    made.run("config", "filter.crypt.clean", "sed s/^clear-//")
-    made.run("config", "filter.crypt.smudge", "sed s/^/clear-/")
+    made.run("config", "filter.crypt.clean", "KEY=value sed s/^clear-//")
+    made.run("config", "filter.crypt.smudge", "KEY=value sed s/^/clear-/")
     session = start(made, tmp_path / "run")
     file = session.worktree.path / "one.secret"
     assert file.read_text(encoding="ascii") == "clear-cnffjbeq\n"
@@ -134,11 +134,43 @@ def test_a_file_that_git_inside_wrote_without_the_filter_is_unchanged_outside(
     assert session.host.run("status", "--porcelain") == ""
 
 
-def test_the_commands_of_an_unknown_filter_stay_on_the_host(made: GitRepository, tmp_path: Path) -> None:
-    made.run("config", "filter.crypt.clean", "openssl enc -aes-256-ecb -k hunter2")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "openssl enc -aes-256-ecb -k hunter2",
+        "crypt --password=hunter2",
+        "PASSWORD=hunter2 crypt",
+        "crypt clean hunter2 %f",
+        "sed s/x/y/ | crypt hunter2",
+        "sh -c 'crypt hunter2'",
+        "crypt $(echo hunter2)",
+        "crypt 'hunter2",
+    ],
+)
+def test_commands_that_may_hold_a_password_stay_on_the_host(
+    made: GitRepository, tmp_path: Path, command: str
+) -> None:
+    made.run("config", "filter.crypt.clean", command)
     session = start(made, tmp_path / "run")
     every = b"".join(path.read_bytes() for path in session.git.run_folder.rglob("*") if path.is_file())
     assert b"hunter2" not in every
+
+
+@pytest.mark.parametrize(
+    ("clean", "smudge"),
+    [("/usr/local/bin/turn clean --quiet %f", "turn smudge"), ("turn", "turn"), ("sed s/a/b/", "sed s/b/a/")],
+)
+def test_a_command_that_holds_no_password_works_inside_where_its_program_is(
+    made: GitRepository, tmp_path: Path, clean: str, smudge: str
+) -> None:
+    made.run("config", "filter.crypt.clean", clean)
+    made.run("config", "filter.crypt.smudge", smudge)
+    session = start(made, tmp_path / "run")
+    agent = with_program(session, tmp_path / "bin", "turn", "sed s/a/b/")
+    agent.write("three.secret", "a\n")
+    agent.run("add", "three.secret")
+    assert stored(agent, ":three.secret") == "b"
+    assert agent.run("status", "--porcelain") == "A  three.secret"
 
 
 def with_program(session: Session, folder: Path, name: str, script: str) -> GitRepository:
