@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -287,5 +288,4 @@ def _dump(values: Yaml, name: str) -> str:
 
 
 def _leading_comment(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+    return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), text.split("\n")))

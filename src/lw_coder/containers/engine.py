@@ -427,5 +427,5 @@ def _client(folder: Path, project: str) -> DockerClient:
 
 
 def _reason(error: Exception) -> str:
-    lines = (getattr(error, "stderr", None) or "").strip().splitlines()
-    return lines[0][:300] if lines else "it gave no reason"
+    lines = (getattr(error, "stderr", None) or "").strip().split("\n")
+    return lines[0][:300] if lines[0] else "it gave no reason"
