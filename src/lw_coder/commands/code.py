@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.commands.session_report import exit_code, report_session, shell_path
+from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.containers import engine, images
-from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
@@ -40,6 +41,7 @@ from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
+from lw_coder.settings.environment import build_variables
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -64,6 +66,7 @@ class CodeInputs:
         context: the session's settings and variables.
         engine: the Docker engine.
         base: the base image as it was at the start.
+        build_variables: variables for the repository's build.
     """
 
     plan: PlanFile
@@ -71,6 +74,7 @@ class CodeInputs:
     context: SessionContext
     engine: engine.Engine
     base: LocalImage | None
+    build_variables: Mapping[str, str] = field(repr=False)
 
     @property
     def plan_id(self) -> str:
@@ -108,12 +112,15 @@ def load_inputs(name: str, start: Path, probe: EngineProbe) -> CodeInputs:
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     context = load_context(repository, load_config(repository.root))
-    build_files = images.read_build_files(repository.root, context.environment.env_file)
+    build_files = images.read_build_files(
+        repository.root, context.environment.env_file, context.config.build_options
+    )
+    variables = build_variables(context.environment, context.config.build_options.variables, os.environ)
     base = probe.base_image
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
     report_context(context)
-    return CodeInputs(plan, build_files, context, found, base)
+    return CodeInputs(plan, build_files, context, found, base, variables)
 
 
 def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
@@ -138,7 +145,8 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         write_build_spec(inputs, run)
         # Everything else is done while the images are built: neither needs the other.
         with Background(
-            lambda: images.build_images(run.folder, context.identity, inputs.base), cleans_up=True
+            lambda: images.build_images(run.folder, context.identity, inputs.base, inputs.build_variables),
+            cleans_up=True,
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
@@ -206,7 +214,7 @@ def report_end(
     inputs: CodeInputs, setup: SessionSetup, result: SessionResult, imported: ImportResult
 ) -> None:
     """Report the results and the next commands."""
-    report_session(result, imported)
+    report_session(result, imported, setup.context.config.run_options)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
         say(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
@@ -217,7 +225,7 @@ def report_end(
         name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
         say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
         say(f"Merge:    git merge {name}")
-    say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
+    say(f"Replay:   {replay_command(root, run)}")
 
 
 def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:

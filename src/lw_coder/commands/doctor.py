@@ -13,8 +13,10 @@ import click
 
 from lw_coder.commands.runs import has_pending
 from lw_coder.containers import images
+from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import check_env_file, connect, require_isolation
+from lw_coder.containers.engine_kind import find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
@@ -33,7 +35,13 @@ from lw_coder.sessions.droid_files import steering_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
 from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig, load_config
-from lw_coder.settings.environment import SessionEnvironment, load_environment
+from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.environment import (
+    SessionEnvironment,
+    build_variables,
+    load_environment,
+    refuse_steering,
+)
 
 T = TypeVar("T")
 
@@ -98,6 +106,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
+    checks.run("shell", lambda: steering(os.environ), _describe_shell)
     repository = checks.run("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
         checks.run("base image", lambda: images.is_current(probe.base_image), _describe_base)
@@ -113,6 +122,8 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda: check_env_file(env_file, values),
                 lambda _: "Compose reads it as lw_coder does",
             )
+        if engine and config:
+            _check_docker_args(checks, repository.root, config)
         _check_git(checks, repository)
         checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
         checks.run(
@@ -129,12 +140,14 @@ def _examine_environment(
     root = repository.root
     environment = checks.run(
         "variables",
-        lambda: load_environment(root, config.env_file, config.forward_env, os.environ),
+        lambda: _checked_environment(root, config),
         _describe_variables,
     )
     env_file = environment.env_file if environment else None
     checks.run(
-        "code.Dockerfile", lambda: images.read_build_files(root, env_file), lambda _: str(images.DOCKERFILE)
+        "code.Dockerfile",
+        lambda: images.read_build_files(root, env_file, config.build_options),
+        lambda _: str(images.DOCKERFILE),
     )
     checks.run(
         "certificates",
@@ -169,7 +182,33 @@ def _check_git(checks: Checks, repository: git.Repository) -> None:
     )
 
 
-def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - what was found
+def _check_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
+    run, build = config.run_options, config.build_options
+    checks.run(
+        "docker args",
+        lambda: require_readable(root, run, build),
+        lambda _: "Compose can read what they become",
+    )
+    checks.findings += [Finding("engine", kind.told, kind.remedy) for kind in find_kinds(run)]
+
+
+def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
+    environment = load_environment(root, config.env_file, config.forward_env, os.environ)
+    refuse_steering([*environment.names, *config.run_options.variables], os.environ)
+    build_variables(environment, config.build_options.variables, os.environ)
+    return environment
+
+
+def _describe_shell(names: Sequence[str]) -> str:
+    shown = ", ".join(names)
+    return (
+        f"{shown}: set in this shell, but not passed to docker"
+        if names
+        else "no variable changes what docker does"
+    )
+
+
+def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - the result of a check
     state = "current" if is_current else "missing or out of date; the next run builds it"
     return f"{BASE_TAG} is {state}"
 

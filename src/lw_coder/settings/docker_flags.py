@@ -51,6 +51,11 @@ class RunOptions:
     keys: Keys = field(default_factory=dict)
     dangers: tuple[str, ...] = ()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables whose values the session takes from the environment."""
+        return _bare(self.keys.get("environment", {}))
+
 
 @dataclass(frozen=True)
 class BuildOptions:
@@ -63,6 +68,16 @@ class BuildOptions:
 
     keys: Keys = field(default_factory=dict)
     secrets: Keys = field(default_factory=dict)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables whose values a build takes from the environment."""
+        secrets = [source["environment"] for source in self.secrets.values() if "environment" in source]
+        return tuple(dict.fromkeys([*_bare(self.keys.get("args", {})), *secrets]))
+
+
+def _bare(values: Keys) -> tuple[str, ...]:
+    return tuple(name for name, value in values.items() if value is None)
 
 
 class _FlagValueError(ValueError):
@@ -105,8 +120,15 @@ def _label(text: str) -> tuple[str, str]:
     return name, value or ""
 
 
+def _option(text: str) -> tuple[str, str]:
+    name, value = _required_pair(text)
+    if name.startswith("x-") or name.isspace():
+        raise _FlagValueError(f"names {name!a}, which Compose ignores", "write another name")
+    return name, value
+
+
 def _ulimit(text: str) -> tuple[str, Any]:
-    name, limits = _required_pair(text)
+    name, limits = _option(text)
     soft, colon, hard = limits.partition(":")
     return name, {"soft": _integer(soft), "hard": _integer(hard)} if colon else _integer(soft)
 
@@ -317,7 +339,7 @@ RUN_FLAGS: dict[str, Flag] = {
     "--isolation": Flag("isolation"),
     "--label": _update("labels", _label),
     "--log-driver": Flag("logging.driver"),
-    "--log-opt": _update("logging.options"),
+    "--log-opt": _update("logging.options", _option),
     "--memory": Flag("mem_limit", convert=_size),
     "--memory-reservation": Flag("mem_reservation", convert=_size),
     "--memory-swap": Flag("memswap_limit", convert=_swap),
@@ -338,7 +360,7 @@ RUN_FLAGS: dict[str, Flag] = {
     "--shm-size": Flag("shm_size", convert=_size),
     "--stop-signal": Flag("stop_signal"),
     "--stop-timeout": Flag("stop_grace_period", convert=_seconds),
-    "--storage-opt": _update("storage_opt"),
+    "--storage-opt": _update("storage_opt", _option),
     "--sysctl": _update("sysctls"),
     "--tmpfs": _append("tmpfs"),
     "--ulimit": _update("ulimits", _ulimit),
@@ -482,13 +504,22 @@ class _Table:
 
     def _converted(self, name: str, flag: Flag, text: str) -> Any:
         try:
-            return flag.convert(text)
+            return _carried(text, flag.convert(text))
         except ValueError as error:
             problem = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
             raise self._error(name, str(problem), problem.remedy) from None
 
     def _error(self, flag: str, problem: str, remedy: str) -> ConfigError:
         return ConfigError(f".lw_coder/config.toml: {self.setting}: {flag!a} {problem}", remedy)
+
+
+def _carried(text: str, value: Any) -> Any:
+    """Refuse what neither a command line nor Compose can carry."""
+    if "\0" in text:
+        raise _FlagValueError("holds a NUL character", "remove it")
+    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # not a number is not either
+        raise _FlagValueError("has a number that does not fit into 64 bits", "write a smaller number")
+    return value
 
 
 def _put(keys: Keys, flag: Flag, value: Any) -> None:
