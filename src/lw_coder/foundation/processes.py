@@ -1,4 +1,4 @@
-"""Child processes that lead a process group of their own, and how one is ended with all that it started."""
+"""Child processes in process groups of their own, and how to end one with everything that it started."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CHUNK = 1 << 16
 
 @contextmanager
 def awaited(process: P, grace: float = 0.0) -> Iterator[P]:
-    """Wait for a child at the block's end; where the block fails, end its whole group first.
+    """Wait for a child at the end of the block; if the block fails, end its whole process group first.
 
-    A signal that ends lw_coder, or a reader that has seen enough, thus leaves no git or docker at work.
+    So no git or docker keeps running after a signal, or after a reader that stops early.
 
     Args:
         process: started with `process_group=0`.
-        grace: seconds that it has to end by itself before it is made to.
+        grace: seconds that it has to end by itself first.
     """
     with process:
         try:
@@ -40,26 +40,28 @@ def awaited(process: P, grace: float = 0.0) -> Iterator[P]:
 
 
 def end_group(process: subprocess.Popen[Any], grace: float = 0.0) -> None:
-    """End a child and all that it started, and wait for them; without effect on one that was waited for.
+    """End a child and everything that it started, and wait; no effect if the child was already waited for.
 
     Args:
-        process: started with `process_group=0`, and a pipe for what it prints.
-        grace: seconds that it has to end by itself; then it gets SIGTERM, and after some patience SIGKILL.
+        process: started with `process_group=0`, and pipes for its output.
+        grace: seconds that it has to end by itself; then it gets SIGTERM, and 10 seconds later SIGKILL.
     """
     if process.returncode is not None:
         return
     with held():
         is_over = _read_to_end(process, grace)
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if not is_over or number is signal.SIGKILL:  # what has closed its output can be at work still
+            if (
+                not is_over or number is signal.SIGKILL
+            ):  # a process that has closed its output can still be running
                 with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)  # no other group has its id before the child is waited for
+                    os.killpg(process.pid, number)  # the id is not reused before the child is waited for
                 is_over = _read_to_end(process, _PATIENCE)
         process.wait()
 
 
 def _read_to_end(process: subprocess.Popen[Any], seconds: float) -> bool:
-    """Drop what the group still prints; tell whether, in that time, all of it ended or closed its output."""
+    """Discard the group's output; return whether all its processes ended or closed it within that time."""
     deadline = time.monotonic() + seconds
     streams = [each for each in (process.stdout, process.stderr) if each and not each.closed]
     while streams:

@@ -1,21 +1,23 @@
-"""What SIGINT (Ctrl+C), SIGTERM and SIGHUP do: each ends lw_coder, cleaned up, with status 128 + n.
+"""What SIGINT (Ctrl+C), SIGTERM and SIGHUP do: each ends lw_coder, after a clean-up, with status 128 + n.
 
-Python calls a signal's handler between any two steps of the main thread, and an exception that the handler
-raises there can be lost: a weakref's callback or a `__del__` drops it, a class body or a C library makes
-another error of it. It can also come between the making of something and the `try` that would remove it, or
-in the midst of a clean-up. Therefore:
+Python can call a signal's handler between any two steps of the main thread. An exception that the handler
+raises there can be lost: a weakref's callback or a `__del__` ignores it, and a class body or a C library
+turns it into another error. It can also arrive after something was created but before the `try` that would
+remove it, or in the middle of a clean-up. Therefore:
 
-- The handler remembers the first signal. It raises `Signalled` only where the main thread waits: in
-  `with interruptible():`. There is one around each wait for git, for docker and for background work, where
-  lw_coder spends nearly all of its time. A signal between two waits is raised as the second begins.
-- A timer tries again every TICK seconds until the boundary in cli.py is reached, for what was lost.
-- After PATIENCE ticks without a wait it is raised in any code, whatever Python is doing.
-- It is never raised while an exception is being handled, which is when `except`, `finally` and `__exit__`
-  clean up, nor in `with held():`, for what must not be broken off when nothing has failed.
-- The boundary calls `stop_raising()`. A signal that has come decides the status, whatever else was raised.
+- The handler records the first signal. It raises `Signalled` only while the main thread is in
+  `with interruptible():`. Each wait for git, docker or background work is in such a block, and lw_coder
+  spends nearly all of its time there. If a signal arrives between two waits, it is raised when the second
+  begins.
+- In case the exception was lost, a timer raises it again every TICK seconds, until cli.py ends the program.
+- After PATIENCE ticks without a wait, it is raised in any code.
+- It is never raised while another exception is handled, because `except`, `finally` and `__exit__` clean up
+  then. It is also never raised in `with held():`, for steps that must not be interrupted.
+- At the end, cli.py calls `stop_raising()`. If a signal has arrived, it decides the status, whatever else was
+  raised.
 
-From the moment that a run is sealed, a signal ends the session (`answered_by`) and not lw_coder, which first
-imports the session's commits; it is the session's end that calls `stop_raising()` then.
+Once a run is sealed, a signal ends the session (see `handled_by`) and not lw_coder, which then imports the
+session's commits. In that case the end of the session calls `stop_raising()`.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TICK = 0.05  # seconds
-PATIENCE = 20  # ticks that Python has handled: a process that was not scheduled has its time still
-ANSWERS = 60  # before a signal is raised all the same
+PATIENCE = 20  # counted when Python handles a tick, so a process that was not scheduled still has its time
+MAX_CALLS = 60  # of the handler of `handled_by`; after these the signal is raised
 
 
 class Signalled(SystemExit):
-    """A signal has come. It has SystemExit's effect, and the status, where nobody catches it."""
+    """A signal has arrived. If nobody catches this exception, Python exits with the signal's status."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -48,27 +50,27 @@ class _State:
         self.ticks = 0
         self.holds = 0
         self.is_waiting = False
-        self.answer: Callable[[], object] | None = None
-        self.answers = 0
+        self.handler: Callable[[], object] | None = None
+        self.calls = 0
 
 
 _state = _State()
 
 
 def install() -> None:
-    """Handle the three signals from here on; one that is ignored from the start (nohup) stays ignored."""
+    """Handle the three signals from now on; a signal that is already ignored (nohup) stays ignored."""
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _remember)
     signal.signal(signal.SIGALRM, _try_again)
     sys.unraisablehook = _report_unraisable
-    atexit.register(stop_raising)  # a tick after Python has dropped its handlers would kill the process
+    atexit.register(stop_raising)  # after Python has removed its handlers, a tick would kill the process
 
 
 def stop_raising() -> int | None:
-    """Let all signals pass from here on; return the status that an earlier one asks for, or None.
+    """Let signals have no effect from now on; return the status of an earlier signal, or None.
 
-    A terminal that closes sends SIGHUP more than once: by itself, and through its shell.
+    A terminal that closes sends SIGHUP more than once: directly, and through its shell.
     """
     for number in ENDING:
         if signal.getsignal(number) is _remember:
@@ -83,7 +85,7 @@ def stop_raising() -> int | None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Signalled` at once when a signal comes during the block, or has come before it; main thread."""
+    """Raise `Signalled` if a signal arrives in the block, or has arrived before it. For the main thread."""
     try:
         _state.is_waiting = True
         _raise_if_due()
@@ -93,29 +95,29 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def answered_by(answer: Callable[[], object]) -> Iterator[None]:
-    """Call something when a signal comes in this block, or has come before it, instead of raising it.
+def handled_by(handler: Callable[[], object]) -> Iterator[None]:
+    """Call a handler, instead of raising, if a signal arrives in the block or has arrived before it.
 
     Args:
-        answer: brings about the block's end, in time: it is called every TICK until that is there. After it
-            was of no use ANSWERS times, the signal is raised.
+        handler: makes the block end. It is called every TICK until the block has ended. After MAX_CALLS
+            calls, the signal is raised.
     """
-    _state.answer = answer
+    _state.handler = handler
     try:
         yield
     finally:
-        _state.answer = None
+        _state.handler = None
 
 
 def check() -> None:
-    """Raise `Signalled` if a signal has come."""
+    """Raise `Signalled` if a signal has arrived."""
     with interruptible():
         pass
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Raise nothing in this block: what it does is finished first."""
+    """Raise no signal in this block; a signal that arrives is raised later."""
     _state.holds += 1
     try:
         yield
@@ -125,22 +127,22 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def interrupts_left_to_session() -> Iterator[None]:
-    """Let Ctrl+C pass without effect on lw_coder itself, from here to the end of the process.
+    """Let Ctrl+C have no effect on lw_coder itself, from now to the end of the process.
 
-    While a session is up it is droid's. Droid is left by pressing it twice, and one press too many must not
-    stop the import of what was committed. The docker client of the session gets it as ever.
+    During a session, Ctrl+C is droid's key: the user presses it twice to leave droid, and a third press must
+    not stop the import of the commits. The docker client of the session still gets it.
     """
     signal.signal(signal.SIGINT, _pass)
     try:
         yield
     finally:
-        # A handler would be dropped before the last of the interpreter's own end.
+        # Python removes handlers before it has finished exiting; an ignored signal stays ignored.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Have the signals wait for the block's end, and in a child that is forked in it for `begin_child`."""
+    """Block the signals until the end of the block; in a child that is forked in it, until `begin_child`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
@@ -149,10 +151,10 @@ def blocked() -> Iterator[None]:
 
 
 def begin_child(*, cleans_up: bool) -> None:
-    """Forget the parent's signals in a child that was forked in `blocked()`, and receive its own.
+    """Start to handle signals in a child that was forked in `blocked()`, and forget the parent's.
 
     Args:
-        cleans_up: whether a signal is raised there as it is in the parent, or ends the child at once.
+        cleans_up: if true, signals are raised as in the parent; otherwise they end the child at once.
     """
     for number in ENDING:
         signal.signal(number, _remember if cleans_up else signal.SIG_DFL)
@@ -176,16 +178,16 @@ def _try_again(_number: int, _frame: object) -> None:
 def _raise_if_due() -> None:
     if not _state.received or _state.holds or sys.exception() is not None:
         return
-    if _state.answer is not None and _state.answers < ANSWERS:
-        _state.answers += 1
+    if _state.handler is not None and _state.calls < MAX_CALLS:
+        _state.calls += 1
         with held():
-            _state.answer()
+            _state.handler()
     elif _state.is_waiting or _state.ticks > PATIENCE:
         raise Signalled(_state.received)
 
 
 def _report_unraisable(lost: sys.UnraisableHookArgs) -> None:
-    if not issubclass(lost.exc_type, Signalled):  # that is raised again
+    if not issubclass(lost.exc_type, Signalled):  # a lost signal is raised again
         sys.__unraisablehook__(lost)
 
 
