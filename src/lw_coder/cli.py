@@ -60,7 +60,7 @@ def cli(context: click.Context, *, debug: bool) -> None:
         context.with_resource(trace_shown())
 
 
-_DELETIONS = "move the branch although commits delete files that the session's worktree did not have"
+_DELETIONS = "move the branch even if the commits delete files that the session's worktree did not have"
 
 
 @cli.command()
@@ -68,7 +68,7 @@ _DELETIONS = "move the branch although commits delete files that the session's w
 @click.option(
     "--yes",
     is_flag=True,
-    help=f"Start although an earlier session left a merge or the like unfinished, and {_DELETIONS}.",
+    help=f"Start even if an earlier session left a merge or rebase unfinished, and {_DELETIONS}.",
 )
 def code(plan: str, *, yes: bool) -> int:
     """Carry out PLAN, a plan file or a plan id.

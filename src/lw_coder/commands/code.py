@@ -67,7 +67,7 @@ class CodeInputs:
         engine: the Docker engine.
         base: the base image as it was at the start.
         build_variables: variables for the repository's build.
-        yes: answer questions about the worktree, and about what was committed, with yes.
+        yes: as in `run_code_command`.
     """
 
     plan: PlanFile
@@ -91,7 +91,7 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
         name: path of a plan file, or the id of a plan in the repository's tasks folder.
         start: a folder in the repository.
         probe: what docker was asked at the start.
-        yes: start without a merge that an earlier session left unfinished, and move the branch also to
+        yes: start even if an earlier session left a merge or rebase unfinished, and move the branch even to
             commits that delete files which the session did not have.
 
     Raises:
@@ -111,7 +111,7 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
 
 
 def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> CodeInputs:
-    """Check everything that is cheap and can be wrong; make nothing."""
+    """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
@@ -128,7 +128,7 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Cod
 
 
 def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
-    """Run the session in the person's terminal, import its commits, and count what it did not commit."""
+    """Run the session in the user's terminal, import its commits, and count its uncommitted files."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
     repository, run = setup.context.repository, setup.run
     imported = import_commits(repository, setup.worktree, setup.git, run.identity, yes=yes)
@@ -237,7 +237,7 @@ def report_end(
 
 
 def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
-    """Say what the session did not commit, and how to go on with it."""
+    """Report uncommitted files, and what to do with them."""
     if not left:
         return
     place = shell_path(setup.context.repository.root, setup.worktree.path)

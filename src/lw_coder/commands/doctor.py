@@ -24,25 +24,25 @@ from lw_coder.foundation.report import printable
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
-from lw_coder.repository.half_made import is_half_made
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     find_repositories_in,
     nested_repositories_note,
 )
+from lw_coder.repository.incomplete_worktrees import is_incomplete
 from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
 from lw_coder.runs.run_folders import Run, list_runs
-from lw_coder.sessions.droid_files import steering_notes
+from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
 from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig, load_config
-from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (
     SessionEnvironment,
     build_variables,
     load_environment,
-    refuse_steering,
+    refuse_dropped,
 )
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
-    checks.run("shell", lambda: steering(os.environ), _describe_shell)
+    checks.run("shell", lambda: dropped_variables(os.environ), _describe_shell)
     repository = checks.run("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
         checks.run("base image", lambda: images.is_current(probe.base_image), _describe_base)
@@ -128,7 +128,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
             _check_docker_args(checks, repository.root, config)
         _check_git(checks, repository)
         checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
-        checks.run("worktrees", lambda: _half_made(repository), _describe_half_made)
+        checks.run("worktrees", lambda: _incomplete_worktrees(repository), _describe_incomplete)
         checks.run(
             "nested repositories", lambda: _nested_repositories(repository), _describe_nested_repositories
         )
@@ -163,7 +163,7 @@ def _examine_environment(
         hooks_run = login is not Login.NONE
         checks.run(
             "reviewers",
-            lambda: steering_notes(root, (*code_droids(), *plan_droids()), hooks_run=hooks_run),
+            lambda: factory_notes(root, (*code_droids(), *plan_droids()), hooks_run=hooks_run),
             lambda notes: "; ".join(notes) or "not affected by .factory",
         )
     if env_file:
@@ -190,14 +190,14 @@ def _check_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
     checks.run(
         "docker args",
         lambda: require_readable(root, run, build),
-        lambda _: "Compose can read what they become",
+        lambda _: "Compose accepts them",
     )
-    checks.findings += [Finding("engine", kind.told, kind.remedy) for kind in find_kinds(run)]
+    checks.findings += [Finding("engine", kind.description, kind.remedy) for kind in find_kinds(run)]
 
 
 def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
     environment = load_environment(root, config.env_file, config.forward_env, os.environ)
-    refuse_steering([*environment.names, *config.run_options.variables], os.environ)
+    refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
     build_variables(environment, config.build_options.variables, os.environ)
     return environment
 
@@ -228,7 +228,7 @@ def _describe_variables(environment: SessionEnvironment) -> str:
 def _describe_ignored(env_file: Path, *, is_ignored: bool) -> str | Finding:
     if is_ignored:
         return f"{env_file.name} is ignored by git"
-    remedy = f"add {env_file.name} to .gitignore; where it is tracked: git rm --cached, and change the keys"
+    remedy = f"add {env_file.name} to .gitignore; if it is tracked, type git rm --cached, and change the keys"
     return Finding("env file", f"{env_file}: git does not ignore it, and would commit its keys", remedy)
 
 
@@ -244,18 +244,20 @@ def _describe_runs(runs: Sequence[Run]) -> str | Finding:
     return Finding("runs", f"{names}: commits that are not in the repository", remedy)
 
 
-def _half_made(repository: git.Repository) -> list[str]:
+def _incomplete_worktrees(repository: git.Repository) -> list[str]:
     folder = (repository.root / WORKTREES_FOLDER).resolve()
     names = (path.name for path in sorted(folder.glob("*")) if path.is_dir() and not path.is_symlink())
-    return [name for name in names if is_half_made(repository, folder / name)]
+    return [name for name in names if is_incomplete(repository, folder / name)]
 
 
-def _describe_half_made(names: Sequence[str]) -> str | Finding:
+def _describe_incomplete(names: Sequence[str]) -> str | Finding:
     if not names:
-        return "every worktree was finished"
+        return "no worktree is incomplete"
     remedy = " && ".join(f"lw_coder code {shlex.quote(name)}" for name in names)
-    told = f"{', '.join(names)}: git was stopped while it made the worktree; the next start makes it again"
-    return Finding("worktrees", told, remedy)
+    found = (
+        f"{', '.join(names)}: git was stopped while it created the worktree; the next start creates it again"
+    )
+    return Finding("worktrees", found, remedy)
 
 
 def _nested_repositories(repository: git.Repository) -> list[str]:

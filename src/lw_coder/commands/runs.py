@@ -64,12 +64,12 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
 
 
 def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
-    """Import what is committed in a run's private git folder: after a replay, or a crash.
+    """Import the commits in a run's private git folder, after a replay or a crash.
 
     Args:
         start: a folder in the repository.
-        name: the run's.
-        yes: move the branch also to commits that delete files which the session did not have.
+        name: the run's name.
+        yes: move the branch even to commits that delete files which the session did not have.
 
     Raises:
         RunError: there is no such run, or a session of its plan is running.

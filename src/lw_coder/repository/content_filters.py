@@ -1,7 +1,8 @@
-"""Content filters (Git LFS, nbstripout, git-crypt ...) inside a session: never skipped without a word.
+"""Content filters (Git LFS, nbstripout, git-crypt ...) in a session: they are never skipped silently.
 
-A file that a filter of the person's changes when it is checked out must go through that filter again when it
-is committed. Where the image lacks the filter's program, git inside refuses to add a file that was changed.
+If one of the user's filters changes a file at checkout, the file must pass through the filter again when it
+is committed. If the image does not contain the filter's program, git in the session refuses to add a changed
+file.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ from lw_coder.foundation.report import printable
 from lw_coder.repository.git import Place, run_git
 from lw_coder.repository.index_file import read_index
 
-UNCHANGED = "lw_coder-unchanged"  # in the git folder: size, time and content's id of files that a filter made
+UNCHANGED = "lw_coder-unchanged"  # in the git folder: size, modification time and blob id of filtered files
 
-# What a program is given inside where the settings name no command of their own for it, as with `process`.
+# The commands of programs for which the settings name no command that runs in a session, as with `process`.
 _PROGRAMS = {
     "git-lfs": {"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f"},
     "nbstripout": {"clean": "nbstripout", "smudge": "cat"},
 }
-# A command that can hold a password (`openssl enc -k ...`) stays on the host. These tools have none.
+# A command that can contain a password (`openssl enc -k ...`) stays on the host. These tools take none.
 _TEXT_TOOLS = frozenset(("awk", "cat", "cut", "expand", "fmt", "grep", "jq", "sed", "sort", "tr", "unexpand"))
 _NO_SECRET = re.compile(r"%f|-|--|--?[a-z-]+|clean|smudge")
 _SHELL = re.compile(r"[$`|&;<>()\n]")
-# As the host's checkout left the file: git has what it was made from.
+# The file has not changed since the host checked it out: git already has its blob.
 _SAME_FILE = (
     'i=$(git rev-parse -q --verify :%f); s=$(stat -c "%s %.9Y" -- %f); '
     f"u=$(git rev-parse --git-path {UNCHANGED}); "
     '[ -n "$i" ] && grep -qsFxe "$s $i" "$u" && exec git cat-file blob "$i"; '
 )
-# As git inside checked it out, without the filter.
+# The file has not changed since git in the session checked it out, without the filter.
 _SAME_CONTENT = (
     "h=$(git hash-object --no-filters --stdin); "
     '[ -n "$i" ] && [ "$h" = "$i" ] && exec git cat-file blob "$h"; '
@@ -44,7 +45,7 @@ _ATTRIBUTE = re.compile(rb"filter=(\S+)")
 
 
 def filter_settings(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings of the filters that a session's git gets, from all settings of the person's."""
+    """Make the filter settings of a session's git from all of the user's settings."""
     made = {}
     for name in _names(settings):
         program = _program(settings, name)
@@ -54,24 +55,25 @@ def filter_settings(settings: Mapping[str, str]) -> dict[str, str]:
     return made
 
 
-def told(settings: Mapping[str, str], used: list[str]) -> tuple[str, ...]:
-    """Say, in one line, which filters the session's files have, if any."""
+def filters_note(settings: Mapping[str, str], used: list[str]) -> tuple[str, ...]:
+    """Return a line that names the filters of the session's files, or nothing if they have none."""
     if not used:
         return ()
-    named = ", ".join(f"{printable(name)} ({_program(settings, name) or 'not in sessions'})" for name in used)
-    line = (
-        f"content filters: {named}; a file that they filter, once changed, is committed only if the image has"
+    named = ", ".join(
+        f"{printable(name)} ({_program(settings, name) or 'not available in sessions'})" for name in used
     )
-    return (f"{line} the program",)
+    return (
+        f"content filters: {named}; the session can commit changed files only if the image has the program",
+    )
 
 
 def used_filters(settings: Mapping[str, str], place: Place, *attributes: bytes) -> list[str]:
-    """List the filters that both the settings and a file of attributes name.
+    """List the filters that are both configured and named in an attributes file.
 
     Args:
-        settings: the person's.
+        settings: the user's.
         place: a git folder with an index.
-        attributes: what stands in other files of attributes.
+        attributes: contents of other attributes files.
     """
     configured = list(_names(settings))
     if not configured:
@@ -86,7 +88,7 @@ def used_filters(settings: Mapping[str, str], place: Place, *attributes: bytes) 
 def unchanged_files(
     worktree: Path, place: Place, used: list[str], hash_size: int, config: tuple[str, ...]
 ) -> Iterator[str]:
-    """Yield a line for each filtered file that is as its checkout left it: size, time, id of its content.
+    """Yield a line for each filtered file that has not changed since checkout: size, time and blob id.
 
     Args:
         worktree: where the files are.
@@ -101,7 +103,7 @@ def unchanged_files(
     filtered = {path for path, value in zip(fields[::3], fields[2::3], strict=False) if value in used}
     try:
         entries = read_index((place.git_dir or place.cwd).joinpath("index").read_bytes(), hash_size)
-    except GitError:  # a split one: git inside then compares contents
+    except GitError:  # a split index: git in the session then compares contents
         return
     for entry in entries:
         if entry.path in filtered and _state(worktree / entry.path) == (entry.size, entry.mtime):
@@ -118,23 +120,23 @@ def _state(file: Path) -> tuple[int, int] | None:
 
 
 def _names(settings: Mapping[str, str]) -> Iterator[str]:
-    """Yield the filters that change what is committed, each once."""
+    """Yield the names of the filters that change what is committed, each once."""
     matches = (_NAME.fullmatch(key) for key, value in settings.items() if value)
     cleaning = (match[1] for match in matches if match and match[2] in {"clean", "process"})
     yield from dict.fromkeys(cleaning)
 
 
 def _program(settings: Mapping[str, str], name: str) -> str | None:
-    """Return the program that a filter runs inside, wherever it is on the host; None if it runs none."""
+    """Return the program that a filter runs in the session, without its path, or None if it runs none."""
     for action in ("clean", "process"):
-        words = _words_inside(settings.get(f"filter.{name}.{action}", ""))
+        words = _session_words(settings.get(f"filter.{name}.{action}", ""))
         if words and (action == "clean" or words[0] in _PROGRAMS):
             return words[0]
     return None
 
 
-def _words_inside(command: str) -> list[str]:
-    """Return a command as it can be typed inside, without the path of its program; empty if it stays here."""
+def _session_words(command: str) -> list[str]:
+    """Return a command for the session, without its program's path; empty if it must stay on the host."""
     try:
         words = [] if _SHELL.search(command) else shlex.split(command)
     except ValueError:
@@ -149,7 +151,7 @@ def _words_inside(command: str) -> list[str]:
 
 
 def _clean(settings: Mapping[str, str], name: str, program: str | None) -> str:
-    what = f"this image has no {program}" if program else "its program is not in the session"
+    what = f"this image has no {program}" if program else "its program does not run in sessions"
     message = shlex.quote(
         f"lw_coder: content filter {printable(name)}: {what}, so a changed file cannot be added:"
     )
@@ -160,7 +162,7 @@ def _clean(settings: Mapping[str, str], name: str, program: str | None) -> str:
 def _run_if_there(settings: Mapping[str, str], name: str, program: str | None, action: str) -> str:
     if program is None:
         return ""
-    words = _words_inside(settings.get(f"filter.{name}.{action}", ""))
+    words = _session_words(settings.get(f"filter.{name}.{action}", ""))
     command = shlex.join(words) if words else _PROGRAMS.get(program, {}).get(action, "cat")
     environment = "GIT_LFS_SKIP_DOWNLOAD_ERRORS=1 " if program == "git-lfs" else ""
     return f"if command -v {shlex.quote(program)} >/dev/null; then {environment}exec {command}; fi; "

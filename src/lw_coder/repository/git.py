@@ -1,4 +1,4 @@
-"""The only module that runs git: never through a shell, never led elsewhere by the caller's variables."""
+"""The only module that runs git: never through a shell, and without variables that redirect git."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_LINE = 300
 _CHUNK = 1 << 16
-# Seconds that a call whose wait is broken off has to end by itself, as nearly all do: one that is ended just
-# as it makes a lock file leaves that.
+# If a wait is interrupted, git has this many seconds to finish; nearly all calls do. If git is killed just as
+# it creates a lock file, the lock file stays.
 _GRACE = 2.0
 
 
 class Identity(NamedTuple):
-    """Who commits: the author's name and address, and the committer's where they differ."""
+    """The author's name and address, and the committer's if they differ."""
 
     name: str
     email: str
@@ -60,8 +60,8 @@ class Place:
         cwd: the folder to start git in.
         git_dir: GIT_DIR, or None to let git search upward from cwd.
         work_tree: GIT_WORK_TREE, or None.
-        alone: whether the settings in git_dir are the only ones: no program that the person's or the
-            machine's configuration names (a filter, a file system monitor) can run then.
+        alone: whether git reads only the settings in git_dir: then no program in the user's or the system's
+            configuration (a filter, a file system monitor) can run.
     """
 
     cwd: Path
@@ -112,7 +112,7 @@ def run_git(
         config: settings for this call, each `key=value`.
         stdin: text for its standard input, or None for an empty one.
         check: whether an exit code other than 0 is an error.
-        keeps_open: file descriptors that git, and whatever it starts, gets as well.
+        keeps_open: file descriptors that git and its child processes inherit.
 
     Raises:
         GitError: git is not installed, the folder is absent, or (with check) git failed.
@@ -187,7 +187,7 @@ def _read(stream: IO[bytes]) -> bytes:
 
 
 def text_lines(text: str) -> list[str]:
-    """Split at line feeds alone; `str.splitlines` also does at U+2028, U+0085 and more, which names hold."""
+    """Split at line feeds only; `str.splitlines` also splits at U+2028 and others, which can be in names."""
     return text.removesuffix("\n").split("\n") if text else []
 
 
@@ -238,10 +238,10 @@ def find_repository(start: Path) -> Repository:
 
 
 def require_fit_path(folder: Path) -> None:
-    """Refuse a folder in which Docker Compose would not start: it takes the path for a part of a URL.
+    """Refuse a folder in which Docker Compose would not start, because it makes a URL of the path.
 
     Raises:
-        GitError: the path holds a control character, or a percent sign that begins no escape.
+        GitError: the path contains a control character, or a percent sign without two hex digits.
     """
     if _CONTROL.search(str(folder)):
         raise _unfit_path(folder, "contains a control character, which Docker Compose does not accept")
@@ -373,7 +373,7 @@ def is_ignored(repository: Repository, path: Path) -> bool:
 
 
 def identity(place: Place) -> Identity | None:
-    """Return who commits in a place, by whatever git goes by there; None where git does not know."""
+    """Return the identity that git uses in a place, or None if git knows none."""
     try:
         return require_identity(place)
     except GitError:
@@ -381,10 +381,10 @@ def identity(place: Place) -> Identity | None:
 
 
 def require_identity(place: Place) -> Identity:
-    """Return who commits in a place: of variables, every file of the configuration, and its conditions.
+    """Return the identity that git uses in a place, from its variables and its configuration with includes.
 
     Raises:
-        GitError: git does not know; nothing could be committed there.
+        GitError: git knows no identity, and could not commit there.
     """
     author, committer = (_ident(kind, place) for kind in ("AUTHOR", "COMMITTER"))
     return Identity(*author, None if author == committer else committer)
@@ -422,7 +422,7 @@ def ref_value(repository: Repository, name: str) -> str | None:
 
 
 def unambiguous_name(repository: Repository, ref: str) -> str:
-    """Return the shortest name by which git takes this ref, and no tag or other ref of the same name."""
+    """Return the shortest unambiguous name of a ref."""
     asked = ("for-each-ref", "--count=1", "--format=%(refname:short)", ref)
     return run_git(*asked, place=repository.place, check=False).stdout or ref
 
@@ -443,7 +443,7 @@ def missing_objects(repository: Repository, shas: list[str]) -> list[str]:
 
 
 def init_bare(folder: Path, object_format: str) -> None:
-    """Create a bare repository without templates, in the files ref format, whatever the person configured.
+    """Create a bare repository without templates, in the files ref format, whatever the user configured.
 
     Raises:
         GitError: git failed.

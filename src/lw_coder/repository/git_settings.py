@@ -1,7 +1,7 @@
-"""Which of the person's git settings, attributes and ignore rules a session's git gets as well.
+"""Which of the user's git settings, attributes and ignore rules also apply in a session.
 
-Only settings that can run nothing, that reach no other machine and that hold no secret are carried over.
-Content filters, which do run programs, are treated in `content_filters`.
+Only settings that cannot run a program, reach another machine or contain a secret are copied. Content
+filters, which do run programs, are handled in `content_filters`.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ _SYSTEM_ATTRIBUTES = Path("/etc/gitattributes")
 
 @dataclass(frozen=True)
 class GitSettings:
-    """What the person configured, as far as it gives a worktree's files their meaning.
+    """The user's configuration, as far as a session needs it.
 
     Attributes:
-        inert: settings by name, `section.key` in lower case; none of them can run anything.
-        all: all of the person's settings by name, for `content_filters`; never written anywhere.
-        attributes: lines of the attributes that apply to all of the person's repositories.
-        ignored: lines of ignore rules: the person's own, then the repository's.
+        inert: settings by name, `section.key` in lower case; none of them can run a program.
+        all: all of the user's settings by name, for `content_filters`; they are never written to a file.
+        attributes: attributes that apply to all of the user's repositories.
+        ignored: ignore rules: first the user's, then the repository's.
     """
 
     inert: Mapping[str, str]
@@ -72,7 +72,7 @@ class GitSettings:
 
 
 def read_settings(worktree: Worktree, common_dir: Path) -> GitSettings:
-    """Read the settings that the person's git would use in a worktree.
+    """Read the settings that the user's git would use in a worktree.
 
     Raises:
         GitError: git cannot read its configuration.
@@ -87,14 +87,14 @@ def read_settings(worktree: Worktree, common_dir: Path) -> GitSettings:
 def _all_settings(worktree: Worktree) -> dict[str, str]:
     listed = run_git("config", "--null", "--list", place=worktree.place).stdout
     entries = (entry.partition("\n") for entry in listed.split("\0") if entry)
-    # A name without a value, which git takes for true, has no line break either.
+    # A name without a value means true; its entry contains no line break.
     return {name: value if separator else "true" for name, separator, value in entries}
 
 
 def _own_file(settings: dict[str, str], name: str, default: str) -> Path | None:
-    """Take out a setting that names a file, and return that file, or git's default one.
+    """Remove a setting that names a file, and return that file, or git's default.
 
-    A relative path stays: git looks for it in the worktree, inside as here.
+    A setting with a relative path is not removed: git looks for that file in the worktree, also in a session.
     """
     configured = settings.get(name)
     if configured is None:
@@ -108,7 +108,7 @@ def _own_file(settings: dict[str, str], name: str, default: str) -> Path | None:
 
 
 def _joined(*files: Path | None) -> bytes:
-    """Join files line by line: of two rules in one file the later one counts, as of two such files."""
+    """Join files: a later rule overrides an earlier one, in one file as in two."""
     texts = [file.read_bytes() for file in files if file is not None and _is_readable(file)]
     return b"".join(text if text.endswith(b"\n") or not text else text + b"\n" for text in texts)
 

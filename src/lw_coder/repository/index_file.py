@@ -1,4 +1,4 @@
-"""Read git's index file without git: an agent may have written it. See gitformat-index(5)."""
+"""Read git's index file without git, because an agent may have written it. See gitformat-index(5)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _STAGE = 0x3000
 _HEADER = struct.Struct(">4sII")
 _BEFORE_SIZE = 36  # bytes: two times, device, inode, mode, owner and group
 _COMPRESSING_VERSION = 4
-_MAX_NAMES = 256 << 20  # bytes of all names together: compressed ones can be longer than the file
+_MAX_NAMES = 256 << 20  # bytes of all names together; compressed names can be longer than the file
 _MAX_NUMBER = 1 << 24
-_UNREADABLE = "look at the worktree with git status"
+_UNREADABLE = "check the worktree with git status"
 
 
 class IndexEntry(NamedTuple):
     """An entry of an index.
 
     Attributes:
-        path: relative to the worktree; of a sparse index also a folder's, with a slash at its end.
+        path: relative to the worktree. In a sparse index it can be a folder, with a slash at the end.
         mode: as in a tree.
-        sha: id of the content.
+        sha: id of the blob.
         stage: 0, or 1 to 3 in a conflict.
-        size: of the file when the entry was compared with it, in bytes; 0 if it was not.
-        mtime: of that file, in nanoseconds.
+        size: bytes of the file when git last compared it with the entry; 0 if git has not.
+        mtime: modification time of that file, in nanoseconds.
         flags: SKIP_WORKTREE and INTENT_TO_ADD.
     """
 
@@ -51,12 +51,12 @@ def read_index(data: bytes, hash_size: int) -> list[IndexEntry]:
         hash_size: bytes of an object id.
 
     Raises:
-        GitError: it is damaged, or of a kind that is not read: a split index.
+        GitError: it is damaged, or a split index, which is not supported.
     """
     try:
         signature, version, count = _HEADER.unpack_from(data)
         if signature != b"DIRC" or version not in {2, 3, 4}:
-            raise GitError("the index is of an unknown kind", _UNREADABLE)
+            raise GitError("the index has an unknown format", _UNREADABLE)
         reader = _Reader(data, hash_size, version)
         entries = [reader.entry() for _ in range(count)]
         if b"link" in reader.extensions():

@@ -1,4 +1,4 @@
-"""Git LFS: what a session stored beside git's objects is copied into the repository, checked by its hash."""
+"""Git LFS: copy the objects of a session into the repository, after a check of their hashes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, run_git
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_large
 
-LONGEST_POINTER = 1024  # bytes, by Git LFS's own definition
+LONGEST_POINTER = 1024  # bytes; Git LFS defines this limit
 
-_AT_ONCE = 10_000  # files that are read together
+_AT_ONCE = 10_000  # files that one git call reads
 _MAX_BYTES = 16 << 30  # of all files of a session
 _POINTER = re.compile(r"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 
 
 def lfs_folder(repository: Repository) -> Path:
-    """Return the folder that holds the repository's LFS objects, which may not be there."""
+    """Return the folder of the repository's LFS objects, which may not exist."""
     asked = ("config", "--type=path", "--get", "lfs.storage")
     configured = run_git(*asked, place=repository.place, check=False).stdout
     return repository.common_dir / (configured or "lfs") / "objects"
 
 
 def pointers_in(repository: Repository, new: str, old: str) -> list[str]:
-    """List the LFS objects that the commits between two name, each once.
+    """List the ids of the LFS objects that the commits in `old..new` refer to, each once.
 
     Raises:
         GitError: git failed.
@@ -45,20 +45,20 @@ def pointers_in(repository: Repository, new: str, old: str) -> list[str]:
 
 
 def is_pointer(text: str) -> bool:
-    """Tell whether a file's content is the pointer that Git LFS commits in its place."""
+    """Return whether a text is a Git LFS pointer."""
     return _POINTER.match(f"{text}\n") is not None
 
 
 def copy_objects(session_git: Path, target: Path, wanted: Iterable[str]) -> list[str]:
-    """Copy LFS objects out of a session's git folder; return those that are neither there nor here.
+    """Copy LFS objects from a session's git folder; return the ids that neither side has.
 
     Args:
-        session_git: the folder, which is hostile.
-        target: the repository's LFS objects.
-        wanted: their ids.
+        session_git: the session's git folder, which may be hostile.
+        target: the folder of the repository's LFS objects.
+        wanted: ids of the objects.
 
     Raises:
-        GitError: they are larger than anyone's.
+        GitError: the objects are too large.
         OSError: the disk is full.
     """
     source, room, missing = UntrustedFolder(session_git), _MAX_BYTES, []
@@ -74,12 +74,12 @@ def copy_objects(session_git: Path, target: Path, wanted: Iterable[str]) -> list
 
 
 def _copy(source: UntrustedFolder, name: str, path: Path, room: int) -> int | None:
-    """Copy one if it is what its name says; return its size."""
+    """Copy one object if its hash is correct; return its size, or None if it was not copied."""
     found = source.stat(name)
     if found is None:
         return None
     if found.st_size > room:
-        raise too_large("it holds too many bytes of LFS objects")
+        raise too_large("its Git LFS objects are too large")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lw_coder-", dir=path.parent) as folder:
         copy = Path(folder, "copy")

@@ -1,4 +1,4 @@
-"""What a session does not use of the person's git set-up: one line each, with a command that helps."""
+"""Parts of the user's git set-up that do not work in a session, each with a command that helps."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import Place, Repository, run_git
 
-# Those that a commit, or what makes several of them, would run.
+# The hooks that git runs for a commit, or for a command that creates several.
 COMMIT_HOOKS = (
     *("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "pre-merge-commit"),
     *("pre-rebase", "post-checkout", "post-merge", "post-rewrite", "pre-push"),
 )
-# Each commit is taken back and made again from the index: so its hooks see what it changes.
-_MADE_AGAIN = "git reset --quiet --soft HEAD~1 && git commit --quiet -C ORIG_HEAD"
+# Undo each commit and make it again from the index, so that the hooks see its changes.
+_RECOMMIT = "git reset --quiet --soft HEAD~1 && git commit --quiet -C ORIG_HEAD"
 _OWN = frozenset((("command", "core.hookspath", "/dev/null"), ("command", "core.fsmonitor", "false")))
 _TRUE = ("", "true", "yes", "on", "1")
 _MOST_SHOWN = 5
 
 
 def session_notices(repository: Repository, place: Place, sha: str, worktree: Path) -> list[str]:
-    """List what is missing in sessions that start from a commit.
+    """List what is missing in a session that starts from a commit.
 
     Args:
-        repository: the person's.
-        place: whose configuration counts: the worktree's git folder, or the person's own checkout.
-        sha: the commit that they start from.
-        worktree: where their files are; it need not be there yet.
+        repository: the user's.
+        place: where to read the configuration: the worktree's git folder, or the user's checkout.
+        sha: the commit that the session starts from.
+        worktree: the session's worktree, which may not exist yet.
     """
     settings = read_configuration(place)
     typed = shlex.quote(printable(str(_from_root(repository, worktree))))
@@ -43,9 +43,9 @@ def session_notices(repository: Repository, place: Place, sha: str, worktree: Pa
 
 
 def read_configuration(place: Place) -> dict[str, str]:
-    """Read git's settings; of several values the last. Those that our own calls carry are left out."""
-    told = run_git("config", "--null", "--show-scope", "--list", place=place, check=False).stdout
-    parts = iter(told.split("\0"))
+    """Read git's settings, the last value of each, without those that lw_coder's own calls set."""
+    output = run_git("config", "--null", "--show-scope", "--list", place=place, check=False).stdout
+    parts = iter(output.split("\0"))
     entries = ((scope, entry.partition("\n")) for scope, entry in zip(parts, parts, strict=False))
     return {name: value for scope, (name, _, value) in entries if (scope, name, value) not in _OWN}
 
@@ -61,19 +61,19 @@ def _submodules(
     empty = [path for path in modules if _is_empty(worktree / path)]
     if not empty:
         return
-    # Of a repository without a remote git takes relative addresses from the folder that it is typed in.
+    # If a repository has no remote, git resolves relative URLs from the current folder.
     local = "-c protocol.file.allow=always " if _are_local(settings, modules) else ""
     command = f"git submodule init && git {local}-C {typed} submodule update --init"
-    yield f"the submodules {_named(empty)} are empty in the session; to fill them, type: {command}"
+    yield f"the submodules {_named(empty)} are empty in the session; to populate them, type: {command}"
 
 
 def _modules(repository: Repository, sha: str) -> dict[str, str]:
-    """Map the path of each submodule that a commit's .gitmodules names to its address."""
+    """Map the path of each submodule in a commit's .gitmodules to its URL."""
     if not run_git("ls-tree", "-z", sha, "--", ".gitmodules", place=repository.place, check=False).stdout:
         return {}
     asked = ("config", "--null", "--blob", f"{sha}:.gitmodules", "--list")
-    told = run_git(*asked, place=repository.place, check=False).stdout
-    found = dict(entry.split("\n", 1) for entry in told.split("\0") if "\n" in entry)
+    output = run_git(*asked, place=repository.place, check=False).stdout
+    found = dict(entry.split("\n", 1) for entry in output.split("\0") if "\n" in entry)
     paths = {name.removesuffix(".path"): path for name, path in found.items() if name.endswith(".path")}
     return {path: found.get(f"{name}.url", "") for name, path in paths.items()}
 
@@ -111,7 +111,7 @@ def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed:
     folder = repository.common_dir / "hooks" if named is None else repository.root / Path(named).expanduser()
     found = [name for name in COMMIT_HOOKS if os.access(folder / name, os.X_OK)]
     if found:
-        command = f"git -C {typed} rebase --exec {shlex.quote(_MADE_AGAIN)} {sha[:12]}"
+        command = f"git -C {typed} rebase --exec {shlex.quote(_RECOMMIT)} {sha[:12]}"
         yield (
             f"your hooks {_named(found)} do not run in the session; to run them on each commit afterwards, "
             f"review the commits and type: {command}"

@@ -18,7 +18,7 @@ from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import (
     UNCHANGED,
     filter_settings,
-    told,
+    filters_note,
     unchanged_files,
     used_filters,
 )
@@ -33,7 +33,7 @@ from lw_coder.repository.git import (
     text_lines,
 )
 from lw_coder.repository.git_settings import GitSettings, read_settings
-from lw_coder.repository.half_made import quoted
+from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.lfs_objects import lfs_folder
 from lw_coder.repository.submodules import populated
 from lw_coder.repository.worktree_index import copy_index
@@ -47,7 +47,7 @@ CONTAINER_GIT = "/repo-git"
 CONTAINER_OBJECTS = "/repo-objects"
 CONTAINER_WORKTREE = "/workspace"
 CONTAINER_POINTER = f"{CONTAINER_WORKTREE}/.git"
-CONTAINER_LFS = "/lfs/objects"  # where Git LFS looks for what belongs to CONTAINER_OBJECTS
+CONTAINER_LFS = "/lfs/objects"  # where Git LFS looks for the objects that belong to CONTAINER_OBJECTS
 
 _RECORD = "git-refs.json"
 _ABSENT = "absent-files"
@@ -75,11 +75,11 @@ class PrivateGit:
         branch: short name of the worktree's branch, or None if its HEAD was detached.
         head: id of the commit that was checked out initially.
         object_dirs: the repository's object folders: its own, then those that it borrows from.
-        refs: full name and object id of each ref at first.
-        submodules: what the `.git` file of each submodule that the person populated says, by its path in the
-            worktree.
-        lfs_objects: the repository's objects of Git LFS, if it has any.
-        notes: lines for the person before the session, escaped.
+        refs: full name and object id of each ref at the start.
+        submodules: contents of the `.git` files of the submodules that the user populated, by their paths in
+            the worktree.
+        lfs_objects: the folder of the repository's Git LFS objects, if it exists.
+        notes: lines to show to the user before the session, escaped.
     """
 
     run_folder: Path
@@ -124,7 +124,7 @@ class PrivateGit:
                 mounts.append(GitMount(hidden, f"{target}/info/alternates", read_only=True))
         if self.lfs_objects is not None:
             mounts.append(GitMount(self.lfs_objects, CONTAINER_LFS, read_only=True))
-        # A device is no `.git` of any kind: git takes the submodule for one that is not populated.
+        # Git does not accept a device as `.git`, so it treats the submodule as not populated.
         covered = (f"{CONTAINER_WORKTREE}/{path}" for path in self.submodules)
         mounts += [GitMount(Path(os.devnull), target, read_only=True) for target in covered]
         return tuple(mounts)
@@ -145,7 +145,7 @@ def create_private_git(
         repository: where the refs and objects are.
         worktree: the session's worktree.
         run_folder: an existing folder; it may be renamed afterwards, see `open_private_git`.
-        identity: the committer in the container, or None: then git there asks for it.
+        identity: the committer in the container; if it is None, git in the container refuses to commit.
 
     Raises:
         GitError: git failed, or the repository borrows objects in a way that cannot be mounted.
@@ -284,10 +284,10 @@ class _State(NamedTuple):
 
 
 def _read_state(session: PrivateGit, worktree: Worktree) -> _State:
-    """See which of the tracked files are not there, and which are submodules.
+    """Find the tracked files that are missing in the worktree, and the submodules.
 
     Raises:
-        GitError: there are conflicts.
+        GitError: the index has conflicts.
     """
     asked = ("ls-files", "-z", "--stage", "-t", "--cached", "--deleted")
     listed = run_git(*asked, place=_own_place(session, worktree)).stdout
@@ -307,13 +307,13 @@ def _read_state(session: PrivateGit, worktree: Worktree) -> _State:
 def _conflict(worktree: Worktree, path: str) -> GitError:
     git = f"git -C {quoted(worktree.path)}"
     return GitError(
-        f"{worktree.path}: has conflicts, as in {printable(path)}",
-        f"settle them, then type: {git} add --all, and commit; to see them: {git} status",
+        f"{worktree.path}: has merge conflicts, for example in {printable(path)}",
+        f"resolve them (to list them: {git} status), then type: {git} add --all && {git} commit",
     )
 
 
 def _own_place(session: PrivateGit, worktree: Worktree) -> Place:
-    """Before the session, git can be run in its folder: nobody else has written there yet."""
+    """Return a place for git in the session's folder: before the session, nobody else has written there."""
     return Place(session.folder, git_dir=session.worktree_folder, work_tree=worktree.path, alone=True)
 
 
@@ -329,11 +329,11 @@ def _with_filters(
         lines = unchanged_files(worktree.path, place, used, repository.sha_length // 2, config)
         text = "".join(f"{line}\n" for line in lines)
         (session.worktree_folder / UNCHANGED).write_text(text, encoding="ascii")
-    # Last of all: from here on git in that folder would run the filters.
+    # This must be the last step: from here on, git in that folder would run the filters.
     _append_config(session, filter_settings(settings.all))
     objects = lfs_folder(repository) if used else None
     return {
-        "notes": told(settings.all, used),
+        "notes": filters_note(settings.all, used),
         "lfs_objects": objects if objects is not None and objects.is_dir() else None,
     }
 

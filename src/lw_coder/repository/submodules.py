@@ -1,8 +1,9 @@
-"""Submodules that the person has populated in a plan's worktree: their `.git` leads nowhere in a session.
+"""Submodules that the user has populated in a plan's worktree.
 
-Git inside would stop at it ("not a git repository"). It is covered, so that git inside takes the submodule
-for one that is not populated, as in a fresh worktree; its files are there. It is the person's own, so it is
-told from what an agent planted.
+In a session, the `.git` file of such a submodule points to a folder that is not mounted, and git would fail
+("not a git repository"). So a mount hides the file: git treats the submodule as not populated, as in a new
+worktree, and its files are still there. The file is the user's, so it is not reported as a nested repository
+of an agent.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ _LONGEST_POINTER = 8192  # bytes
 
 
 def populated(worktree: Path, common_dir: Path, gitlinks: Iterable[str]) -> dict[str, str]:
-    """Find the `.git` files of populated submodules, and of those within them.
+    """Find the `.git` files of populated submodules, nested ones included.
 
-    Only files that lead into the repository's own `modules` count, where no session writes. A `.git` that is
-    a folder can have been planted in an earlier session.
+    Only files that point into the repository's `modules` folder count, because no session writes there. An
+    earlier session could have created a `.git` folder.
 
     Args:
         worktree: where the submodules are.
@@ -30,7 +31,7 @@ def populated(worktree: Path, common_dir: Path, gitlinks: Iterable[str]) -> dict
         gitlinks: paths of the submodules in the worktree's index.
 
     Returns:
-        What each of them says, by its path relative to the worktree.
+        The contents of each file, by its path relative to the worktree.
     """
     found = {}
     for link in gitlinks:
@@ -38,13 +39,13 @@ def populated(worktree: Path, common_dir: Path, gitlinks: Iterable[str]) -> dict
             for name in find_repositories_in(worktree / link):
                 path = f"{link}/{name}"
                 text = _text(worktree, path)
-                if text is not None and _leads_to_a_module(worktree / path, text, common_dir):
+                if text is not None and _points_to_module(worktree / path, text, common_dir):
                     found[path] = text
     return found
 
 
 def unchanged(worktree: Path, known: Mapping[str, str]) -> set[str]:
-    """Return those of the paths that `populated` gave at which there still is the same."""
+    """Return the paths, as found by `populated`, whose files still have the same contents."""
     return {path for path, text in known.items() if _text(worktree, path) == text}
 
 
@@ -61,7 +62,7 @@ def _text(worktree: Path, path: str) -> str | None:
     return os.fsdecode(folder.read(path, _LONGEST_POINTER) or b"")
 
 
-def _leads_to_a_module(pointer: Path, text: str, common_dir: Path) -> bool:
+def _points_to_module(pointer: Path, text: str, common_dir: Path) -> bool:
     target = Path(os.path.realpath(pointer.parent / text.removesuffix("\n").removeprefix("gitdir: ")))
     top = common_dir.resolve()
     return (

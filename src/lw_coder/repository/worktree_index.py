@@ -1,7 +1,7 @@
-"""The index of a plan's worktree: brought up to date without losing flags, what is staged, or stat data.
+"""Update the index of a plan's worktree without losing flags, staged changes or stat data.
 
-The files are an agent's, and `.gitattributes` among them name filters of the person's. So git works in a
-folder made for the purpose, whose settings name no program, on a copy of the index.
+An agent wrote the worktree's files, and its `.gitattributes` can name filters of the user. So git works on a
+copy of the index, in a temporary git folder whose settings name no program.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from typing import TYPE_CHECKING
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, config_text, init_bare, run_git
 from lw_coder.repository.git_settings import read_settings
-from lw_coder.repository.half_made import quoted
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
+from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.index_file import IndexEntry, read_index
 
 if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
 
-STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodule: it would be a nested repository
+STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodules: they would be nested repositories
 
-_BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index still belongs to
-_MOST_COMPARED = 2 << 30  # bytes of files whose content has to be read
-_SEARCHED = 1000  # commits back
+_BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index belongs to
+_MOST_COMPARED = 2 << 30  # bytes of files whose contents git must read
+_SEARCHED = 1000  # commits
 _TRIES, _PAUSE = 20, 0.1  # seconds
 
 
 @dataclass(frozen=True)
-class LeftIndex:
-    """What an index has that its worktree's commit does not say.
+class IndexChanges:
+    """How an agent's index differs from its commit.
 
     Attributes:
-        skipped: paths that are not in the worktree, on purpose (a sparse checkout).
-        shown: paths that are not left out of it any more.
-        staged: what is to be committed: mode and id by path; a mode of 0 removes the path.
-        intended: new files that are to be added without their content so far.
+        skipped: paths that a sparse checkout leaves out of the worktree.
+        shown: paths that it does not leave out.
+        staged: staged changes: path, mode and blob id of each; mode 0 removes the path.
+        intended: new files whose contents are not staged yet (`git add --intent-to-add`).
     """
 
     skipped: frozenset[str] = frozenset()
@@ -53,33 +53,33 @@ class LeftIndex:
 
 
 def note_base(worktree: Worktree, commit: str) -> None:
-    """Write down, before the branch moves, to which commit the worktree's index belongs."""
+    """Record which commit the worktree's index belongs to, before the branch moves."""
     if not (worktree.git_dir / _BASE).exists():
         (worktree.git_dir / _BASE).write_text(f"{commit}\n", encoding="ascii")
 
 
 def has_base(worktree: Worktree) -> bool:
-    """Tell whether the branch may have moved without the index."""
+    """Return whether the branch may have moved without the index."""
     return (worktree.git_dir / _BASE).exists()
 
 
-def update_index(repository: Repository, worktree: Worktree, folder: Path, left: LeftIndex) -> None:
-    """Have the worktree's index follow its branch, whatever moved that.
+def update_index(repository: Repository, worktree: Worktree, folder: Path, left: IndexChanges) -> None:
+    """Update the worktree's index to its branch, and apply an agent's changes to it.
 
     Args:
-        repository: the person's.
-        worktree: whose index it is; its files are compared, never changed.
-        folder: where a folder can be made for the time being.
-        left: what the index is to have besides.
+        repository: the user's.
+        worktree: the worktree; its files are compared, never changed.
+        folder: where to create a temporary folder.
+        left: changes to apply to the index as well.
 
     Raises:
-        GitError: another git holds the index's lock, or git failed; the index is as it was.
+        GitError: another git has locked the index, or git failed; the index has not changed.
         OSError: the disk is full.
     """
     lock = worktree.git_dir / "index.lock"
     _take_lock(lock)
     try:
-        with _workshop(repository, worktree, folder) as place:
+        with _temporary_git_dir(repository, worktree, folder) as place:
             _bring_up_to_date(place, worktree)
             _apply(place, repository, left)
             _compare_with_files(place, repository)
@@ -91,23 +91,23 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
 
 
 def _take_lock(lock: Path) -> None:
-    """Lock the index as git does; an editor that asks git for the status holds it for a moment."""
+    """Lock the index as git does. Wait a moment if an editor runs `git status` just then."""
     for _ in range(_TRIES):
         with suppress(FileExistsError):
             os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
             return
         time.sleep(_PAUSE)
-    remedy = f"end the git or editor that works there; if there is none, type: rm {quoted(lock)}"
+    remedy = f"close the git command or editor that uses it; if there is none, type: rm {quoted(lock)}"
     raise GitError(f"{lock} exists", remedy)
 
 
 def copy_index(repository: Repository, worktree: Worktree, folder: Path, target: Path) -> None:
-    """Copy the worktree's index, up to date with its branch, to a folder; a split one is two files.
+    """Copy the worktree's index to a folder, updated to its branch. A split index consists of two files.
 
     Args:
-        repository: the person's.
-        worktree: whose index it is.
-        folder: where a folder can be made for the time being.
+        repository: the user's.
+        worktree: the worktree.
+        folder: where to create a temporary folder.
         target: the folder that gets the file `index`.
 
     Raises:
@@ -117,7 +117,7 @@ def copy_index(repository: Repository, worktree: Worktree, folder: Path, target:
     if _is_up_to_date(worktree):
         _copy(worktree.git_dir, target)
         return
-    with _workshop(repository, worktree, folder) as place:
+    with _temporary_git_dir(repository, worktree, folder) as place:
         _bring_up_to_date(place, worktree)
         _copy(place.cwd, target)
 
@@ -132,20 +132,20 @@ def _is_up_to_date(worktree: Worktree) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    # With their times: where a file changed in the index's own second, git compares its content.
+    # Keep the modification times: git compares the contents of files that are as new as the index.
     for index in (source / "index", *source.glob("sharedindex.*")):
         if index.is_file():
             shutil.copy2(index, target / index.name)
 
 
 @contextmanager
-def _workshop(repository: Repository, worktree: Worktree, folder: Path) -> Iterator[Place]:
-    """Yield a place where git has a copy of the worktree's index, its files, and no program to run."""
+def _temporary_git_dir(repository: Repository, worktree: Worktree, folder: Path) -> Iterator[Place]:
+    """Yield a place with a copy of the worktree's index and its files, where git cannot run any program."""
     with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as made:
         git_dir = Path(made, "git")
         init_bare(git_dir, repository.object_format)
         settings = read_settings(worktree, repository.common_dir)
-        # Sparse patterns are not looked at: which files are absent stands in the index.
+        # Sparse-checkout patterns are not needed: the index says which files are absent.
         inert = {name: value for name, value in settings.inert.items() if "sparse" not in name}
         _write_git_dir(repository, git_dir, {**inert, "core.bare": "false", "core.splitindex": "false"})
         (git_dir / "info").mkdir(exist_ok=True)
@@ -173,16 +173,16 @@ def _bring_up_to_date(place: Place, worktree: Worktree) -> None:
         return
     tags = _tags(place)
     try:
-        # A merge of two trees: what is staged, and what is the same in both, stays as it is.
+        # A two-tree merge keeps staged changes, and entries that are the same in both trees.
         run_git("read-tree", "-i", "-m", base, head, place=place)
     except GitError:
-        # The same file was staged here and committed there. Its content is in the worktree.
+        # A file was staged in this index and also changed by the commits. Its content is in the worktree.
         run_git("read-tree", head, place=place)
     _keep_flags(place, tags)
 
 
 def _base(place: Place, worktree: Worktree, head: str) -> str | None:
-    """Return the commit that the index belongs to, if that is not the one that is checked out."""
+    """Return the commit that the index belongs to, or None if it is unknown."""
     noted = worktree.git_dir / _BASE
     if noted.exists():
         return noted.read_text(encoding="ascii").strip() or None
@@ -190,7 +190,7 @@ def _base(place: Place, worktree: Worktree, head: str) -> str | None:
 
 
 def _earlier_commit(place: Place, head: str) -> str | None:
-    """Find a commit before this one whose files are exactly those of the index: it was left behind."""
+    """Find the newest commit whose tree is identical to the index, which may be older than the branch."""
     written = run_git("write-tree", "--missing-ok", place=place, check=False)
     if written.code != 0:  # there are conflicts
         return None
@@ -200,13 +200,13 @@ def _earlier_commit(place: Place, head: str) -> str | None:
 
 
 def _tags(place: Place) -> list[tuple[str, str]]:
-    """List each path with git's letter: S for skip-worktree, a lower case one for assume-unchanged."""
+    """List each path with git's tag: S means skip-worktree, a lower-case letter assume-unchanged."""
     listed = run_git("ls-files", "-z", "-v", place=place).stdout
     return [(line[0], line[2:]) for line in listed.split("\0") if line]
 
 
 def _keep_flags(place: Place, before: list[tuple[str, str]]) -> None:
-    """Give paths that still are there the flags that they had."""
+    """Restore the flags of paths that still exist."""
     after = {path: tag for tag, path in _tags(place)}
     kept = [(tag, path) for tag, path in before if path in after and after[path] != tag]
     _flag(place, "--assume-unchanged", (path for tag, path in kept if tag.islower()))
@@ -219,12 +219,14 @@ def _flag(place: Place, option: str, paths: Iterable[str]) -> None:
         run_git("update-index", option, "-z", "--stdin", place=place, stdin=names)
 
 
-def _apply(place: Place, repository: Repository, left: LeftIndex) -> None:
+def _apply(place: Place, repository: Repository, left: IndexChanges) -> None:
     lines = "".join(f"{mode:o} {sha}\t{path}\0" for path, mode, sha in left.staged)
     if lines:
         run_git("update-index", "-z", "--index-info", place=place, stdin=lines, check=False)
     if left.intended:
-        run_git("hash-object", "-w", "--stdin", place=repository.place)  # their content until then: none
+        run_git(
+            "hash-object", "-w", "--stdin", place=repository.place
+        )  # the empty blob, which such entries have
         names = "".join(f"{path}\0" for path in left.intended)
         add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", "--pathspec-file-nul")
         run_git(*add, "--pathspec-from-file=-", place=place, stdin=names, check=False)
@@ -240,13 +242,14 @@ def _is_in(place: Place, path: str) -> bool:
 
 
 def _compare_with_files(place: Place, repository: Repository) -> None:
-    """Note in the index the times of files that are the commit's: else git has to read each of them again."""
+    """Record the modification times of unchanged files, so that git need not read each of them again."""
     entries = _entries(place, repository)
     if sum(_size(place, entry.path) for entry in entries if not entry.size) > _MOST_COMPARED:
         return
     compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
     run_git(*compare, place=place, check=False)
-    # What git inside checked out without a filter has another size: git looks no further then.
+    # If git in the session checked a file out without its filter, its size differs, and git reports it as
+    # changed without comparing the contents.
     same = _same_contents(place, entries)
     if same:
         lines = "".join(f"{entry.mode:o} {entry.sha}\t{entry.path}\0" for entry in same)
@@ -259,7 +262,7 @@ def _entries(place: Place, repository: Repository) -> list[IndexEntry]:
 
 
 def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
-    """List entries whose file looks changed, and holds exactly what git stores."""
+    """List entries whose file looks changed but has exactly the blob's content."""
     listed = run_git("diff-files", "-z", "--name-only", "--diff-filter=M", place=place, check=False).stdout
     looks_changed = {path for path in listed.split("\0") if path and "\n" not in path}
     candidates = [entry for entry in entries if entry.path in looks_changed and _size(place, entry.path)]
@@ -273,6 +276,6 @@ def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
 
 
 def _size(place: Place, path: str) -> int:
-    """Return the size of a plain file that no link leads to; 0 for anything else."""
+    """Return the size of a regular file, without following links; 0 for anything else."""
     found = UntrustedFolder(place.work_tree or place.cwd).stat(path)
     return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0

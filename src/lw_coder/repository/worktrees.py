@@ -28,15 +28,15 @@ from lw_coder.repository.git import (
     run_git,
     text_lines,
 )
-from lw_coder.repository.half_made import (
+from lw_coder.repository.incomplete_worktrees import (
     admin_dir,
-    is_half_made,
-    mend_record,
+    is_incomplete,
     named_path,
     quoted,
     remove_folder,
-    remove_half_made,
+    remove_incomplete,
     remove_record,
+    repair_record,
 )
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ WORKTREES_FOLDER = Path(".lw_coder/worktrees")
 TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
 BRANCH_PREFIX = "lw/task/"
 
-_LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: what, and the run
-UNFINISHED = {  # what git keeps in a worktree's git folder meanwhile, and how it is ended
+_LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: the operation and the run
+UNFINISHED = {  # files of unfinished operations in a git folder: the operation, and how to finish or abort it
     "rebase-apply/applying": ("git am", "am --continue", "am --abort"),
     "rebase-apply": ("rebase", "rebase --continue", "rebase --abort"),
     "rebase-merge": ("rebase", "rebase --continue", "rebase --abort"),
@@ -136,34 +136,34 @@ def _ensured(
         require_no_sessions_commit(repository, plan.git_sha, where)
     _require_room_for_branch(repository, branch, tip)
     _require_descent(repository, branch, tip, plan.git_sha)
-    half_made = is_half_made(repository, path)
-    if half_made:
-        mend_record(repository, path)
-    record = _record_at(repository, path, branch, is_half_made=half_made)
-    if os.path.lexists(path) and not half_made:
+    incomplete = is_incomplete(repository, path)
+    if incomplete:
+        repair_record(repository, path)
+    record = _record_at(repository, path, branch, is_incomplete=incomplete)
+    if os.path.lexists(path) and not incomplete:
         _require_own_worktree(repository, path, branch, record, yes=yes)
         return _worktree_at(repository, path, branch, tip)
     head = tip or plan.git_sha
     with writers_lock(repository.root, plan.plan_id) as lock:
         if lock is None:
-            raise _still_written(path)
-        if half_made:
-            remove_half_made(repository, path, head)
+            raise _still_being_created(path)
+        if incomplete:
+            remove_incomplete(repository, path, head)
         _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
     return _worktree_at(repository, path, branch, head)
 
 
-def _still_written(path: Path) -> GitError:
+def _still_being_created(path: Path) -> GitError:
     return GitError(
-        f"{path}: git is still making this worktree, for an lw_coder that was killed",
-        "wait until that git has ended, then try again",
+        f"{path}: git is still creating this worktree for an lw_coder that was killed",
+        "wait until that git process has finished, then try again",
     )
 
 
 def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
-    """Return a plan's worktree as it stands, or None if there is none, or a half-made one; make nothing."""
+    """Return a plan's existing worktree, or None if there is none or it is incomplete. Create nothing."""
     path = (repository.root / WORKTREES_FOLDER).resolve() / plan_id
-    if not path.is_dir() or admin_dir(repository, path) is None or is_half_made(repository, path):
+    if not path.is_dir() or admin_dir(repository, path) is None or is_incomplete(repository, path):
         return None
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
 
@@ -172,15 +172,15 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 def ensured_worktree(
     repository: Repository, plan: PlanBase, where: str = "git_sha", *, yes: bool = False
 ) -> Iterator[Worktree]:
-    """Yield the plan's worktree; if the block fails, what was made for it goes, and nothing else.
+    """Yield the plan's worktree; if the block fails, remove what was created for it, and nothing else.
 
-    It stays if it has new files or commits. The block ends before a session begins.
+    A worktree with new files or commits is kept. The block ends before a session begins.
 
     Args:
-        repository: the person's.
-        plan: whose git_sha is a commit of it, as `require_commit` has it.
+        repository: the user's.
+        plan: the plan; `require_commit` has accepted its git_sha.
         where: the file and the field that git_sha comes from, for a message about it.
-        yes: start also where an earlier session left a merge or the like unfinished.
+        yes: start even if an earlier session left a merge, rebase or similar unfinished.
 
     Raises:
         GitError: as `ensure_worktree`.
@@ -188,7 +188,7 @@ def ensured_worktree(
     parent = repository.root / WORKTREES_FOLDER
     path = parent.resolve() / plan.plan_id
     had_parent = os.path.lexists(parent)
-    had_folder = os.path.lexists(path) and not is_half_made(repository, path)
+    had_folder = os.path.lexists(path) and not is_incomplete(repository, path)
     tip = _tip(repository, plan.plan_id)
     try:
         worktree = _ensured(repository, plan, tip, where, yes=yes)
@@ -335,7 +335,7 @@ def _require_descent(repository: Repository, branch: str, tip: str | None, sha: 
         )
 
 
-def _record_at(repository: Repository, path: Path, branch: str, *, is_half_made: bool) -> _Record | None:
+def _record_at(repository: Repository, path: Path, branch: str, *, is_incomplete: bool) -> _Record | None:
     """Find git's record of the path; refuse a locked one, and a branch that is checked out elsewhere."""
     here = None
     for record in _records(repository):
@@ -343,7 +343,7 @@ def _record_at(repository: Repository, path: Path, branch: str, *, is_half_made:
             here = record
         elif record.branch == f"refs/heads/{branch}":
             raise _checked_out_elsewhere(path, branch, record)
-    if here is not None and here.is_locked and not is_half_made:
+    if here is not None and here.is_locked and not is_incomplete:
         raise GitError(f"{path}: the worktree is locked", f"type: git worktree unlock {quoted(path)}")
     return here
 
@@ -398,20 +398,20 @@ def _require_own_worktree(
 
 
 def require_nothing_unfinished(path: Path, git_dir: Path) -> None:
-    """Refuse a worktree in which the person is in the middle of a merge, a rebase and the like.
+    """Refuse a worktree in which the user is in the middle of a merge, rebase or similar.
 
     Raises:
-        GitError: it is; the remedy says what to type.
+        GitError: there is one; the remedy says what to type.
     """
-    for name, (what, goes_on, gives_up) in UNFINISHED.items():
+    for name, (what, finish, abort) in UNFINISHED.items():
         if os.path.lexists(git_dir / name):
             git = f"git -C {quoted(path)}"
-            remedy = f"type: {git} {goes_on}" + (f", or: {git} {gives_up}" if gives_up != goes_on else "")
+            remedy = f"type: {git} {finish}" + (f", or: {git} {abort}" if abort != finish else "")
             raise GitError(f"{path}: is in the middle of a {what}", remedy)
 
 
 def note_unfinished(worktree: Worktree, what: str | None, run_name: str) -> None:
-    """Write down that a session left a merge or the like unfinished, or, with None, that it did not."""
+    """Record that a session left a merge, rebase or similar unfinished; with None, remove that record."""
     note = worktree.git_dir / _LEFT_UNFINISHED
     if what is None:
         note.unlink(missing_ok=True)
@@ -430,7 +430,7 @@ def _require_nothing_left_unfinished(path: Path, git_dir: Path, *, yes: bool) ->
     raise GitError(
         f"{path}: the session {run_name} left a {what} unfinished",
         f"finish it in a replay (lw_coder runs show {run_name}) and type: lw_coder runs import {run_name}; or"
-        f" go on without it: lw_coder code --yes {path.name}",
+        f" continue without it: lw_coder code --yes {path.name}",
     )
 
 
@@ -444,7 +444,7 @@ def _add_plan_worktree(
     try:
         run_git(*command, place=repository.place, keeps_open=(lock,))
     except BaseException:
-        # git takes back the folder, mostly, and never the branch. Nobody but git was in there yet.
+        # git usually removes the folder, but never the branch. Only git has written there so far.
         with suppress(GitError):
             remove_folder(path)
             remove_record(repository, path)

@@ -50,7 +50,7 @@ def test_a_sparse_checkout_of_the_agents(sample: SampleRepository, person: Perso
         narrow,
         "test ! -e .lw_coder/code.Dockerfile && echo staged > src/two.txt && git add src",
     )
-    assert "because the session made it sparse" in _said(first)
+    assert "because the session made a sparse checkout" in _said(first)
     assert sample.git("-C", WORKTREE, "status", "--porcelain") == "A  src/two.txt"
     _play(person, sample, "git commit -qm two", "echo more >> src/one.txt && git commit -qam three")
     assert _changed(sample) == ["A\tsrc/one.txt", "A\tsrc/two.txt"]
@@ -136,7 +136,7 @@ def test_a_start_that_was_killed_with_its_git(sample: SampleRepository, person: 
         _kill_all(_lw_coder(person))
     stuck.go.touch()
     status, text = person.runs_to_the_end("doctor")
-    assert (status, "git was stopped while it made the worktree" in text.replace("\n", " ")) == (1, True)
+    assert (status, "git was stopped while it created the worktree" in text.replace("\n", " ")) == (1, True)
     _play(
         person,
         sample,

@@ -72,13 +72,13 @@ def test_unchanged_files_are_unchanged(session: Session) -> None:
 
 def test_it_is_said_before_the_session(session: Session) -> None:
     (note,) = session.git.notes
-    assert "content filters: crypt (not in sessions)" in note
+    assert "content filters: crypt (not available in sessions)" in note
 
 
 @pytest.mark.parametrize("command", [("add", "one.secret"), ("add", "--all"), ("commit", "--all", "-m", "x")])
 def test_a_changed_file_is_refused(session: Session, command: tuple[str, ...]) -> None:
     session.agent.write("one.secret", "another password\n")
-    with pytest.raises(AssertionError, match="content filter crypt: its program is not in the session"):
+    with pytest.raises(AssertionError, match="content filter crypt: its program does not run in sessions"):
         session.agent.run(*command)
     assert stored(session.agent, ":one.secret") == "cnffjbeq"
     session.agent.write("plain.txt", "changed\n")
@@ -260,7 +260,7 @@ def test_lfs_objects_that_are_not_there_are_named(lfs: Session, tmp_path: Path, 
         stored_at.symlink_to(tmp_path / "elsewhere")
     home = lfs.end()
     assert home.moved
-    assert home.notes == (f"the commits name an object of Git LFS that this machine does not have: {name}",)
+    assert home.notes == (f"the commits refer to a Git LFS object that this machine does not have: {name}",)
     assert not list((lfs.made.path / ".git/lfs").rglob(name))
 
 

@@ -105,11 +105,11 @@ def test_a_sparse_checkout_of_the_agents(story: Story, patterns: tuple[str, ...]
     first.agent.run("sparse-checkout", "set", *patterns)
     first.agent.commit("work", "src/a.txt")
     (note,) = story.end(first)
-    assert "files are not in the worktree, because the session made it sparse" in note
+    assert "files are not in the worktree, because the session made a sparse checkout" in note
     assert story.host.run("status", "--porcelain") == ""
     assert story.works("src/deep/b.txt") == ()
     assert story.changed() == ["M\tsrc/a.txt", "M\tsrc/deep/b.txt"]
-    remedy = note.rpartition("to have them: git ")[2]
+    remedy = note.rpartition("to check them out, type: git ")[2]
     story.made.run(*remedy.split())
     assert (story.host.path / "docs/c.txt").exists()
     assert story.host.run("status", "--porcelain") == ""
@@ -377,7 +377,7 @@ def test_a_deletion_of_files_that_were_not_there_moves_nothing(story: Story) -> 
     home = session.end(story.run(2))
     assert (home.moved, story.made.sha(BRANCH)) == (False, old)
     (note,) = home.notes
-    assert "delete or empty 2 files that were not in the session's worktree when it began" in note
+    assert "delete or empty 2 files that were not in the session's worktree at the start" in note
     assert "assets/e.bin, docs/c.txt" in note
     assert f"lw_coder runs import --yes {story.run(2)}" in note
     taken = session.end(story.run(2), yes=True)

@@ -1,6 +1,7 @@
-"""Import what a session committed. Its git folder and its worktree are taken to be hostile.
+"""Import a session's commits. Its git folder and its worktree may be hostile.
 
-git on the host never runs in that folder: its refs are parsed, its objects are imported through a quarantine.
+Git on the host never runs in that folder: lw_coder parses the refs and imports the objects through a
+quarantine.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ from lw_coder.repository.git import (
     run_git,
     stream_git,
 )
-from lw_coder.repository.half_made import quoted
-from lw_coder.repository.importing.left_behind import is_on, left_index, staged_ref, unfinished
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     nested_repositories_note,
 )
 from lw_coder.repository.importing.quarantine import import_refs
 from lw_coder.repository.importing.refs import NewRefs, read_new_refs
+from lw_coder.repository.importing.session_state import (
+    is_on,
+    read_session_index,
+    staged_ref,
+    unfinished_operation,
+)
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder, memory_limited
+from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.lfs_objects import LONGEST_POINTER, copy_objects, is_pointer, lfs_folder, pointers_in
 from lw_coder.repository.submodules import unchanged
 from lw_coder.repository.worktree_index import has_base, note_base, update_index
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lw_coder.repository.private_git import PrivateGit
-    from lw_coder.repository.worktree_index import LeftIndex
+    from lw_coder.repository.worktree_index import IndexChanges
     from lw_coder.repository.worktrees import Worktree
 
 REFS_PREFIX = "refs/lw_coder"
@@ -56,11 +62,11 @@ class ImportResult:
     Attributes:
         refs: full names of the run's refs, `refs/lw_coder/<run>/...`, in the repository.
         commits: how many commits the session added to the worktree's branch.
-        tip: id of the last of them, or None if there are none.
-        moved: whether the branch has them now.
+        tip: id of the last of these commits, or None if there are none.
+        moved: whether the branch has these commits now.
         nested: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
-        notes: one line each for the person, escaped.
-        problem: why nothing could be imported, in one line, or None; the run's folder keeps it all.
+        notes: lines to show to the user, escaped.
+        problem: why nothing could be imported, in one line, or None; the run's folder still has everything.
     """
 
     refs: tuple[str, ...] = ()
@@ -83,17 +89,17 @@ class Change(NamedTuple):
 
     @property
     def is_submodule(self) -> bool:
-        """Whether it leads to a commit of another repository now."""
+        """Whether it is a submodule after the change."""
         return self.mode == _GITLINK
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What matters in the changes of a session's commits.
+    """Changes of a session's commits that need a check.
 
     Attributes:
-        submodules: those that are new, or lead to another commit.
-        lost: files that were not in the session's worktree when it began, and are deleted or emptied.
+        submodules: submodules that are new, or at another commit.
+        lost: deleted or emptied files that were not in the session's worktree at the start.
     """
 
     submodules: tuple[Change, ...]
@@ -125,17 +131,17 @@ def import_commits(
 ) -> ImportResult:
     """Import every new ref of a session as `refs/lw_coder/<run_name>/...`, then move the worktree's branch.
 
-    Branches arrive as `heads/...`, tags as `tags/...`, stashes as `stash/0` (the newest) and on, a detached
-    HEAD as `detached`. The branch moves only forward, and not to commits that delete files which the session
-    did not have. The worktree's index follows it; its files are never touched. Importing again changes
-    nothing.
+    Branches are imported as `heads/...`, tags as `tags/...`, stashes as `stash/0` (the newest) and up, and a
+    detached HEAD as `detached`. The branch moves only forward, and not to commits that delete files which the
+    session did not have. The worktree's index is updated; its files are never changed. Importing again
+    changes nothing.
 
     Args:
-        repository: the person's.
-        worktree: what the session worked in, or None if that is gone: then the refs alone are imported.
-        session: the run's private git folder; no container works on it any more.
+        repository: the user's.
+        worktree: the session's worktree, or None if it no longer exists: then only the refs are imported.
+        session: the run's private git folder; no container uses it any more.
         run_name: `<plan_id>/<timestamp>`, or another name that can be part of a ref.
-        yes: move the branch also to commits that delete files which the session did not have.
+        yes: move the branch even to commits that delete files which the session did not have.
 
     Raises:
         GitError: the repository itself, or the run's name, cannot be used. A problem with the session's
@@ -150,13 +156,13 @@ def import_commits(
 def _imported(
     repository: Repository, worktree: Worktree | None, session: PrivateGit, run_name: str, *, yes: bool
 ) -> ImportResult:
-    imported = ImportResult() if worktree is None else _looked_over(worktree, session)
+    imported = ImportResult() if worktree is None else _inspect_worktree(worktree, session)
     try:
         new = read_new_refs(session)
         refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
     except (GitError, OSError, MemoryError) as error:
         return replace(
-            imported, problem=f"{_why(error)}; the commits stay in {session.folder}; {NO_GIT_THERE}"
+            imported, problem=f"{_reason(error)}; the commits stay in {session.folder}; {NO_GIT_THERE}"
         )
     imported = replace(imported, refs=refs, notes=imported.notes + _ignored_notes(new))
     if worktree is None or worktree.branch is None:
@@ -169,7 +175,7 @@ def _imported(
     return replace(imported, notes=imported.notes + notes)
 
 
-def _why(error: GitError | OSError | MemoryError) -> str:
+def _reason(error: GitError | OSError | MemoryError) -> str:
     if isinstance(error, GitError):
         return error.message
     reason = error.strerror if isinstance(error, OSError) else "they need more memory than the limit"
@@ -190,18 +196,18 @@ def _advance(task: _Import, imported: ImportResult, tip: str) -> ImportResult:
     old = ref_value(repository, task.branch)
     notes: tuple[str, ...] = ()
     try:
-        if old not in {None, tip} and _is_there_already(repository, task.session.head, tip, str(old)):
+        if old not in {None, tip} and _is_already_merged(repository, task.session.head, tip, str(old)):
             return replace(imported, tip=tip, moved=True)
-        reason = _why_not_move(repository, worktree, old, tip)
+        reason = _reason_not_to_move(repository, worktree, old, tip)
         changes = _changes(task, str(old), tip) if reason is None else Changes((), ())
-        reason = reason or _why_not_link(changes) or _why_not_lose(task, changes)
+        reason = reason or _reason_about_submodules(changes) or _reason_about_deletions(task, changes)
         count = run_git("rev-list", "--count", tip, f"^{old or worktree.head}", "--", place=repository.place)
         imported = replace(imported, commits=int(count.stdout), tip=tip)
         if reason is None and old != tip:
             notes = _submodule_notes(changes) + _lost_notes(changes) + _lfs_notes(task, str(old), tip)
             _move(task, str(old), tip)
     except (GitError, OSError, MemoryError) as error:
-        reason = _why(error)
+        reason = _reason(error)
     if reason is not None:
         kept = f"{REFS_PREFIX}/{task.run_name}/heads/{worktree.branch}"
         note = f"branch {worktree.branch} was not moved: {reason}; the session's commits are at {kept}"
@@ -210,27 +216,27 @@ def _advance(task: _Import, imported: ImportResult, tip: str) -> ImportResult:
 
 
 def _move(task: _Import, old: str, tip: str) -> None:
-    # Written down first: if the power fails in between, the next start knows where the index is.
+    # Record this first: if the power fails in between, the next start still knows the commit of the index.
     note_base(task.worktree, old)
-    # From the worktree's git folder, so that its HEAD's reflog tells of it too.
+    # Run in the worktree's git folder, so that the reflog of its HEAD records the move too.
     message = f"lw_coder: {task.run_name}"
     run_git("update-ref", "-m", message, task.branch, tip, old, place=task.worktree.place)
 
 
-def _is_there_already(repository: Repository, start: str, tip: str, old: str) -> bool:
-    """Tell whether the branch has gone past the session's end, and the session past its own start."""
+def _is_already_merged(repository: Repository, start: str, tip: str, old: str) -> bool:
+    """Return whether the branch already contains all commits of the session."""
     return is_ancestor(repository, tip, old) and is_ancestor(repository, start, tip)
 
 
-def _why_not_move(repository: Repository, worktree: Worktree, old: str | None, tip: str) -> str | None:
+def _reason_not_to_move(repository: Repository, worktree: Worktree, old: str | None, tip: str) -> str | None:
     if old is None:
         return "it was deleted during the session"
     if _checked_out_branch(worktree) != f"refs/heads/{worktree.branch}":
         return "its worktree is on another branch now"
-    if old != tip and (state := _persons_unfinished(worktree)):
+    if old != tip and (state := _unfinished_operation(worktree)):
         return state
     if old != tip and is_ancestor(repository, tip, old):
-        return "the session removed commits that it has"
+        return "the session removed commits that the branch has"
     if not is_ancestor(repository, old, tip):
         return "it cannot be fast-forwarded to the session's commits (one side rewrote or added commits)"
     return None
@@ -240,7 +246,7 @@ def _checked_out_branch(worktree: Worktree) -> str:
     return run_git("symbolic-ref", "--quiet", "HEAD", place=worktree.place, check=False).stdout
 
 
-def _persons_unfinished(worktree: Worktree) -> str | None:
+def _unfinished_operation(worktree: Worktree) -> str | None:
     try:
         require_nothing_unfinished(worktree.path, worktree.git_dir)
     except GitError as error:
@@ -248,17 +254,17 @@ def _persons_unfinished(worktree: Worktree) -> str | None:
     return None
 
 
-def _why_not_link(changes: Changes) -> str | None:
+def _reason_about_submodules(changes: Changes) -> str | None:
     new = [change.path for change in changes.submodules if change.old_mode != _GITLINK]
     return f"the commits add nested repositories: {_named(new)}" if new else None
 
 
-def _why_not_lose(task: _Import, changes: Changes) -> str | None:
-    """Refuse what hardly anyone means: that an agent deletes files which it never had."""
+def _reason_about_deletions(task: _Import, changes: Changes) -> str | None:
+    """Refuse commits that delete files which the session never had: that is hardly ever intended."""
     if not changes.lost or task.yes:
         return None
     what = f"its commits delete or empty {_lost(changes)}"
-    return f"{what}; look at them, and, if that is meant, type: lw_coder runs import --yes {task.run_name}"
+    return f"{what}; review them; if this is intended, type: lw_coder runs import --yes {task.run_name}"
 
 
 def _lost_notes(changes: Changes) -> tuple[str, ...]:
@@ -269,7 +275,7 @@ def _lost(changes: Changes) -> str:
     count = len(changes.lost)
     files = "a file that was" if count == 1 else f"{count} files that were"
     names = _named([change.path for change in changes.lost])
-    return f"{files} not in the session's worktree when it began, such as {names}"
+    return f"{files} not in the session's worktree at the start, such as {names}"
 
 
 def _submodule_notes(changes: Changes) -> tuple[str, ...]:
@@ -280,13 +286,13 @@ def _submodule_notes(changes: Changes) -> tuple[str, ...]:
 
 
 def _lfs_notes(task: _Import, old: str, tip: str) -> tuple[str, ...]:
-    """Take along what Git LFS stored in the session; name what is nowhere."""
+    """Copy the session's Git LFS objects; report those that cannot be found."""
     pointers = pointers_in(task.repository, tip, old) if _may_have_lfs(task) else []
     missing = copy_objects(task.session.folder, lfs_folder(task.repository), pointers) if pointers else []
     if not missing:
         return ()
-    what = f"{len(missing)} objects" if len(missing) > 1 else "an object"
-    return (f"the commits name {what} of Git LFS that this machine does not have: {_named(missing)}",)
+    what = f"{len(missing)} Git LFS objects" if len(missing) > 1 else "a Git LFS object"
+    return (f"the commits refer to {what} that this machine does not have: {_named(missing)}",)
 
 
 def _may_have_lfs(task: _Import) -> bool:
@@ -310,7 +316,7 @@ def _changes(task: _Import, old: str, tip: str) -> Changes:
 
 
 def _is_lost(repository: Repository, change: Change) -> bool:
-    """Tell whether a file is deleted, emptied, or became a pointer of Git LFS."""
+    """Return whether a file was deleted, emptied, or replaced with a Git LFS pointer."""
     if change.mode == _NO_MODE:
         return True
     if change.old_mode == _NO_MODE:
@@ -322,7 +328,7 @@ def _is_lost(repository: Repository, change: Change) -> bool:
 
 
 def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
-    """Yield what the tip has otherwise.
+    """Yield the changes between two commits.
 
     Raises:
         GitError: the tip changes too many files, or git failed.
@@ -339,12 +345,12 @@ def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
 
 
 def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
-    """Have the index follow the branch; what keeps it from that, such as an open editor's lock, is a note.
+    """Update the index to the branch; a failure, such as an editor's lock, is reported as a note.
 
-    What the agent's own index says besides is taken over once for each run: the person works on afterwards.
+    The agent's changes to the index are applied once for each run: the user may work there afterwards.
     """
     worktree = task.worktree
-    if _checked_out_branch(worktree) != task.branch or _persons_unfinished(worktree):
+    if _checked_out_branch(worktree) != task.branch or _unfinished_operation(worktree):
         return ()
     done = task.session.run_folder / _INDEX_TAKEN
     if done.exists() and not has_base(worktree):
@@ -353,35 +359,33 @@ def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
         left = _update_index(task, end)
         done.touch()
     except GitError as error:
-        return (
-            f"the index was not updated: {error.message}; {error.remedy}; the next session sets it right",
-        )
+        return (f"the index was not updated: {error.message}; {error.remedy}; the next session updates it",)
     except (OSError, MemoryError) as error:
-        return (f"the index was not updated: {_why(error)}; the next session sets it right",)
+        return (f"the index was not updated: {_reason(error)}; the next session updates it",)
     return _sparse_notes(task, left)
 
 
-def _update_index(task: _Import, end: str) -> LeftIndex:
+def _update_index(task: _Import, end: str) -> IndexChanges:
     repository, worktree, session = task.repository, task.worktree, task.session
     head = str(ref_value(repository, task.branch))
     with_staged = head == end and is_on(session, worktree.branch)
-    left = left_index(repository, worktree.path, session, head, with_staged=with_staged)
+    left = read_session_index(repository, worktree.path, session, head, with_staged=with_staged)
     update_index(repository, worktree, session.run_folder, left)
-    if left.staged:  # the index keeps them now
+    if left.staged:  # the index refers to them now
         run_git("update-ref", "-d", staged_ref(session), place=repository.place)
     return left
 
 
-def _sparse_notes(task: _Import, left: LeftIndex) -> tuple[str, ...]:
+def _sparse_notes(task: _Import, left: IndexChanges) -> tuple[str, ...]:
     count = len(left.skipped - task.session.absent_files())
     if not count:
         return ()
-    remedy = f"to have them: git -C {quoted(task.worktree.path)} sparse-checkout disable"
-    return (f"{count} files are not in the worktree, because the session made it sparse; {remedy}",)
+    remedy = f"to check them out, type: git -C {quoted(task.worktree.path)} sparse-checkout disable"
+    return (f"{count} files are not in the worktree, because the session made a sparse checkout; {remedy}",)
 
 
 def _unfinished_notes(task: _Import) -> tuple[str, ...]:
-    what = unfinished(task.session)
+    what = unfinished_operation(task.session)
     note_unfinished(task.worktree, what, task.run_name)
     if what is None:
         return ()
@@ -389,12 +393,12 @@ def _unfinished_notes(task: _Import) -> tuple[str, ...]:
     return (f"the session left a {what} unfinished, with its files in the worktree; {remedy}",)
 
 
-def _looked_over(worktree: Worktree, session: PrivateGit) -> ImportResult:
+def _inspect_worktree(worktree: Worktree, session: PrivateGit) -> ImportResult:
     top = () if worktree.has_own_pointer() else (".git",)
     own = unchanged(worktree.path, session.submodules)
     try:
         planted = top + tuple(name for name in find_nested_repositories(worktree.path) if name not in own)
-    except MemoryError:  # names without end
+    except MemoryError:  # endlessly many names
         planted = (".",)
     notes = (nested_repositories_note(worktree.path, planted),) if planted else ()
     return ImportResult(nested=tuple(map(printable, planted)), notes=notes)

@@ -57,16 +57,16 @@ def import_refs(
 
 
 def import_blobs(repository: Repository, session: PrivateGit, shas: Sequence[str], ref: str) -> None:
-    """Bring contents that no commit has into a repository; the ref keeps them, as the files of one tree.
+    """Import blobs that are in no commit. A ref to a tree that contains them protects them from git's gc.
 
     Args:
-        repository: the person's.
-        session: the run's private git folder, which is hostile.
-        shas: their ids.
+        repository: the user's.
+        session: the run's private git folder, which may be hostile.
+        shas: ids of the blobs.
         ref: full name of a ref.
 
     Raises:
-        GitError: one of them is not there, git's check refuses it, or it is too large.
+        GitError: a blob is missing, too large, or rejected by git's check.
         OSError: the disk is full, or the run's folder cannot be written.
     """
     with _quarantine(repository, session) as quarantine:

@@ -79,7 +79,7 @@ def _all_refs(folder: UntrustedFolder, before: Mapping[str, str]) -> tuple[dict[
 
 
 def _is_as_before(folder: UntrustedFolder, name: str, before: Mapping[str, str]) -> bool:
-    """Tell whether a ref of the person's, by a name that we do not take from an agent, is what it was."""
+    """Return whether an existing ref is unchanged, for names that are not accepted from an agent."""
     return name in before and _line(folder.read(name, MAX_LOOSE_REF)) == before[name]
 
 

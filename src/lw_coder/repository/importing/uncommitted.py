@@ -1,4 +1,4 @@
-"""Count what a session left uncommitted, without running any program that the agent could choose."""
+"""Count a session's uncommitted files, without running any program that the agent could choose."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ class Uncommitted:
     first: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
+        """Return whether there are any."""
         return self.count > 0
 
     @property
     def count(self) -> int:
-        """All of them."""
+        """The total number."""
         return self.changed + self.untracked
 
 
 def find_uncommitted(worktree: Worktree, imported: ImportResult) -> Uncommitted | None:
-    """Count what a session left uncommitted.
+    """Count a session's uncommitted files.
 
-    Nested repositories are not looked into, and none of the person's filters run: what the agent's
-    `.gitattributes` name would otherwise be a program that works on the agent's content.
+    Nested repositories are not searched, and none of the user's filters run: otherwise the agent's
+    `.gitattributes` could make them run on the agent's files.
 
     Returns:
-        None where it cannot be told: the branch did not follow the session's commits, a repository was
-        planted, or there is more to read than is worth it.
+        None if the number is unknown: the branch did not move to the session's commits, a nested repository
+        was found, or git would have to read too much.
     """
     if imported.nested or imported.problem or (imported.tip is not None and not imported.moved):
         return None
@@ -72,14 +72,14 @@ def _counted(worktree: Worktree) -> Uncommitted | None:
     if config is None or _is_too_much(worktree.path, place):
         return None
     options = ("--porcelain", "-z", "--no-renames", "--ignore-submodules=all", "--untracked-files=normal")
-    told = run_git("status", *options, place=place, config=config).stdout
-    entries = [entry for entry in told.split("\0") if entry]
+    output = run_git("status", *options, place=place, config=config).stdout
+    entries = [entry for entry in output.split("\0") if entry]
     untracked = sum(entry.startswith("??") for entry in entries)
     return Uncommitted(len(entries) - untracked, untracked, tuple(entry[3:] for entry in entries[:_FIRST]))
 
 
 def _filters_off(place: Place) -> tuple[str, ...] | None:
-    """Make the settings by which no configured filter runs; None where a name cannot be written so."""
+    """Make settings that switch off every configured filter; None if a filter's name does not allow that."""
     names = {found[1] for name in read_configuration(place) if (found := _FILTER.fullmatch(name))}
     if any("=" in name for name in names):
         return None
@@ -99,5 +99,5 @@ def _sizes(worktree: Path, place: Place) -> Iterator[int]:
     for name in stream_git("ls-files", "-z", place=place):
         try:
             yield Path(worktree, name).lstat().st_size
-        except OSError:  # deleted, or behind what is no folder any more
+        except OSError:  # deleted, or its folder is no longer a folder
             continue

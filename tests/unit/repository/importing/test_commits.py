@@ -260,7 +260,9 @@ def test_a_session_that_takes_commits_back_moves_no_branch(tmp_path: Path) -> No
     kept = f"refs/lw_coder/sample-plan/later/heads/{BRANCH}"
     assert (home.moved, home.commits, made.sha(BRANCH)) == (False, 0, tip)
     (note,) = home.notes
-    assert note.startswith(f"branch {BRANCH} was not moved: the session removed commits that it has; ")
+    assert note.startswith(
+        f"branch {BRANCH} was not moved: the session removed commits that the branch has; "
+    )
     assert note.endswith(f" are at {kept}")
     assert made.sha(kept) == made.head()
 

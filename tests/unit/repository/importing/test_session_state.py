@@ -113,5 +113,5 @@ def test_conflicts_of_the_persons_are_refused(made: GitRepository, tmp_path: Pat
     first.host.run("stash")
     first.host.commit("another", "shared.txt")
     first.host.run("stash", "pop", check=False)
-    with pytest.raises(GitError, match=r"has conflicts, as in shared\.txt"):
+    with pytest.raises(GitError, match=r"has merge conflicts, for example in shared\.txt"):
         start(made, tmp_path / "later")

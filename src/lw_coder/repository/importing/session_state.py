@@ -1,4 +1,4 @@
-"""What a session's git folder holds besides commits: its index, and an unfinished merge or rebase."""
+"""Read a session's index and its unfinished merge or rebase from its git folder, without git."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lw_coder.repository.git import Repository, missing_objects, run_git
 from lw_coder.repository.importing.quarantine import import_blobs
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.repository.index_file import INTENT_TO_ADD, SKIP_WORKTREE, IndexEntry, read_index
-from lw_coder.repository.worktree_index import STAGEABLE_MODES, LeftIndex
+from lw_coder.repository.worktree_index import STAGEABLE_MODES, IndexChanges
 from lw_coder.repository.worktrees import UNFINISHED
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 MAX_INDEX = 256 << 20  # bytes
 MAX_HEAD = 4096  # bytes
-MAX_STAGED = 100_000  # files; more are left as files of the worktree
+MAX_STAGED = 100_000  # files; if there are more, none is staged, but all stay in the worktree
 
 
-def unfinished(session: PrivateGit) -> str | None:
-    """Return what the agent is in the middle of ("merge", "rebase" ...), or None."""
+def unfinished_operation(session: PrivateGit) -> str | None:
+    """Return the operation that the agent did not finish ("merge", "rebase" ...), or None."""
     folder = UntrustedFolder(session.folder)
     names = (
         name for name in UNFINISHED if folder.stat(f"worktrees/{session.worktree_name}/{name}") is not None
@@ -36,22 +36,22 @@ def unfinished(session: PrivateGit) -> str | None:
 
 
 def is_on(session: PrivateGit, branch: str | None) -> bool:
-    """Tell whether the agent left its worktree on a branch."""
+    """Return whether the agent's worktree is on this branch."""
     head = UntrustedFolder(session.folder).read(f"worktrees/{session.worktree_name}/HEAD", MAX_HEAD)
     return branch is not None and os.fsdecode(head or b"").strip() == f"ref: refs/heads/{branch}"
 
 
-def left_index(
+def read_session_index(
     repository: Repository, worktree: Path, session: PrivateGit, head: str, *, with_staged: bool
-) -> LeftIndex:
-    """Read what the agent's index says beyond its commit; an index that cannot be read says nothing.
+) -> IndexChanges:
+    """Compare the agent's index with its commit; an index that cannot be read counts as unchanged.
 
     Args:
-        repository: the person's; contents that are staged come into it.
+        repository: the user's; staged contents are imported into it.
         worktree: the folder that the agent worked in.
-        session: the run's private git folder, which is hostile.
+        session: the run's private git folder, which may be hostile.
         head: the commit that the worktree is on now.
-        with_staged: whether that is also the commit that the agent's index belongs to.
+        with_staged: whether the agent's index belongs to that commit.
 
     Raises:
         GitError: the repository cannot be read.
@@ -59,7 +59,7 @@ def left_index(
     """
     entries = _agents_entries(session, repository.sha_length // 2)
     if not entries:
-        return LeftIndex()
+        return IndexChanges()
     folders = tuple(entry.path for entry in entries if entry.path.endswith("/"))
     listed = {entry.path: entry for entry in entries if not entry.stage}
     committed = _committed(repository, head)
@@ -68,7 +68,7 @@ def left_index(
         entry = listed.get(path)
         return path.startswith(folders) if entry is None else bool(entry.flags & SKIP_WORKTREE)
 
-    left = LeftIndex(
+    left = IndexChanges(
         skipped=frozenset(path for path in committed if is_skipped(path) and not _is_there(worktree, path)),
         shown=frozenset(path for path, entry in listed.items() if not entry.flags & SKIP_WORKTREE),
     )
@@ -100,7 +100,7 @@ def _is_there(worktree: Path, path: str) -> bool:
 
 
 def _changes(listed: Mapping[str, IndexEntry], committed: Mapping[str, tuple[int, str]]) -> list[IndexEntry]:
-    """List what the index has otherwise than its commit; files alone, no submodules."""
+    """List the index's entries that differ from the commit, without submodules."""
     return [
         entry
         for path, entry in listed.items()
@@ -114,9 +114,9 @@ def _with_staged(
     repository: Repository,
     worktree: Path,
     session: PrivateGit,
-    left: LeftIndex,
+    left: IndexChanges,
     changes: Sequence[IndexEntry],
-) -> LeftIndex:
+) -> IndexChanges:
     if len(changes) > MAX_STAGED:
         return left
     contents = [entry for entry in changes if not entry.flags & INTENT_TO_ADD]
@@ -129,7 +129,7 @@ def _with_staged(
 
 
 def _are_here(repository: Repository, session: PrivateGit, shas: Sequence[str]) -> bool:
-    """Have the repository get contents that are in no commit; tell whether it has all of them now."""
+    """Import staged contents that the repository lacks; return whether it now has all of them."""
     missing = list(dict.fromkeys(missing_objects(repository, list(shas)))) if shas else []
     if not missing:
         return True
@@ -141,7 +141,7 @@ def _are_here(repository: Repository, session: PrivateGit, shas: Sequence[str]) 
 
 
 def staged_ref(session: PrivateGit) -> str:
-    """Return the ref that keeps staged contents until the index has them."""
+    """Return the ref that protects staged contents from git's gc until they are in the index."""
     return f"refs/lw_coder-staged/{session.worktree_name}/contents"
 
 

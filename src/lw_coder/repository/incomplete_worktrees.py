@@ -1,8 +1,9 @@
-"""Worktrees that `git worktree add` did not finish: it was killed, or the power failed. Git is not asked.
+"""Worktrees that `git worktree add` did not finish, because it was killed or the power failed.
 
-Git keeps a lock with the reason "initializing" on a worktree while it makes it. Where that lock was removed
-by hand, the index is still missing. Nobody can work on such a worktree: `git commit --all` would delete
-every file that is not there yet.
+While git creates a worktree, it keeps a lock with the reason "initializing" on it. If a user has removed that
+lock, the index is still missing. Nobody can work in such a worktree: `git commit --all` would delete every
+file that is still missing. This module finds and removes incomplete worktrees mostly without git, which can
+fail on them.
 """
 
 from __future__ import annotations
@@ -21,48 +22,51 @@ _INITIALIZING = "initializing"
 _SMALLEST_INDEX = 32  # bytes: a header and a checksum
 
 
-def is_half_made(repository: Repository, path: Path) -> bool:
-    """Tell whether a worktree was never finished; one that the person has locked is the person's."""
+def is_incomplete(repository: Repository, path: Path) -> bool:
+    """Return whether git did not finish a worktree. One that the user has locked does not count."""
     git_dir = admin_dir(repository, path)
     if git_dir is None:
-        return _is_half_made_folder(repository, path)
+        return _is_incomplete_folder(repository, path)
     reason = lock_reason(git_dir)
     if reason is not None:
         return reason == _INITIALIZING
     return not all(_is_there(git_dir / name) for name in ("HEAD", "commondir")) or not _has_index(git_dir)
 
 
-def remove_half_made(repository: Repository, path: Path, head: str) -> None:
-    """Remove a half-made worktree and git's record of it; what is not surely git's own is put aside.
+def remove_incomplete(repository: Repository, path: Path, head: str) -> None:
+    """Remove an incomplete worktree and git's record of it.
+
+    If the folder can contain files of the user, it is renamed and not removed.
 
     Args:
-        repository: the person's.
-        path: the worktree's folder, which may be gone.
+        repository: the user's.
+        path: the worktree's folder, which may be missing.
         head: object id of the commit that git was checking out.
 
     Raises:
         GitError: it could not be removed.
     """
     git_dir = admin_dir(repository, path)
-    # While git holds its own lock, nobody else has worked there.
+    # While git's own lock is on it, nobody else has worked there.
     is_gits = git_dir is not None and lock_reason(git_dir) == _INITIALIZING
     if os.path.lexists(path):
         if is_gits or _holds_only(path, committed_files(repository, head), repository.object_format):
             remove_folder(path)
         else:
-            warn(f"{path}: was never finished; what was in it is in {_put_aside(path)} now")
+            aside = _move_aside(path)
+            warn(f"{path}: git had not finished creating this worktree; its files are now in {aside}")
     remove_record(repository, path)
 
 
-def mend_record(repository: Repository, path: Path) -> None:
-    """Write the part of a half-made worktree's record without which git reads no worktree's record at all."""
+def repair_record(repository: Repository, path: Path) -> None:
+    """Write the `commondir` file of an incomplete worktree: without it, git can list no worktree at all."""
     git_dir = admin_dir(repository, path)
     if git_dir is not None and not _is_there(git_dir / "commondir"):
         (git_dir / "commondir").write_text("../..\n", encoding="ascii")
 
 
 def remove_record(repository: Repository, path: Path) -> None:
-    """Remove git's record of a worktree whose folder is gone, locked or not.
+    """Remove git's record of a worktree whose folder is missing, even if it is locked.
 
     Raises:
         GitError: it could not be removed.
@@ -70,14 +74,15 @@ def remove_record(repository: Repository, path: Path) -> None:
     git_dir = admin_dir(repository, path)
     if git_dir is None:
         return
-    # `worktree prune` would drop the records of absent disks as well; `remove` needs a HEAD that it can read.
+    # `worktree prune` would also remove records of worktrees on disks that are not mounted. `worktree remove`
+    # fails if it cannot read HEAD.
     run_git("worktree", "remove", "--force", "--force", str(path), place=repository.place, check=False)
     if git_dir.is_dir():
         remove_folder(git_dir)
 
 
 def lock_reason(git_dir: Path) -> str | None:
-    """Return why a worktree is locked, possibly an empty text, or None if it is not."""
+    """Return the reason of a worktree's lock, which can be empty, or None if it is not locked."""
     try:
         return (git_dir / "locked").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -85,7 +90,7 @@ def lock_reason(git_dir: Path) -> str | None:
 
 
 def admin_dir(repository: Repository, path: Path) -> Path | None:
-    """Find the folder below `.git/worktrees` of a worktree, without reading anything in the worktree."""
+    """Return a worktree's folder below `.git/worktrees`, without reading anything in the worktree."""
     for gitdir in sorted((repository.common_dir / "worktrees").glob("*/gitdir")):
         if named_path(gitdir, "") == path / ".git":
             return gitdir.parent
@@ -93,7 +98,7 @@ def admin_dir(repository: Repository, path: Path) -> Path | None:
 
 
 def named_path(file: Path, prefix: str) -> Path | None:
-    """Return the path that a one-line file names; git 2.48 can write it relative to the file's folder."""
+    """Return the path in a one-line file; since git 2.48 it can be relative to the file's folder."""
     text = os.fsdecode(file.read_bytes()[:8192]).removesuffix("\n")
     if not text.startswith(prefix):
         return None
@@ -101,7 +106,7 @@ def named_path(file: Path, prefix: str) -> Path | None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder with all that is in it, or a link or file; absent ones are no error.
+    """Remove a folder with its contents, or a link or file. A missing one is no error.
 
     Raises:
         GitError: it could not be removed.
@@ -116,12 +121,12 @@ def remove_folder(path: Path) -> None:
 
 
 def quoted(path: Path | str) -> str:
-    """Write a path as it can be typed in a shell, without what a terminal would act upon."""
+    """Quote a path for a shell, with control characters escaped."""
     return shlex.quote(printable(str(path)))
 
 
-def _is_half_made_folder(repository: Repository, path: Path) -> bool:
-    """Tell whether a folder without a record is what a power cut left of one: its record lost its content."""
+def _is_incomplete_folder(repository: Repository, path: Path) -> bool:
+    """Return whether a folder is an incomplete worktree whose record was emptied by a power failure."""
     if path.is_symlink() or not path.is_dir():
         return False
     pointer = path / ".git"
@@ -134,7 +139,7 @@ def _is_half_made_folder(repository: Repository, path: Path) -> bool:
 
 
 def _is_there(file: Path) -> bool:
-    """Tell whether a file has content; a power cut can leave it empty."""
+    """Return whether a file has content; a power failure can leave it empty."""
     try:
         return file.stat().st_size > 0
     except OSError:
@@ -149,7 +154,7 @@ def _has_index(git_dir: Path) -> bool:
 
 
 def _holds_only(folder: Path, committed: dict[str, str], object_format: str) -> bool:
-    """Tell whether every file is a commit's, unchanged or still empty: git can make it again."""
+    """Return whether every file is empty or identical to the commit's, so that git can create it again."""
     files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     empty = _blob_id(Path(os.devnull), object_format)
     for file in files:
@@ -160,7 +165,7 @@ def _holds_only(folder: Path, committed: dict[str, str], object_format: str) -> 
 
 
 def _blob_id(file: Path, object_format: str) -> str | None:
-    """Return the id that git gives to a file's content as it stands, or None if it cannot be read."""
+    """Return the blob id of a file's content, without filters, or None if the file cannot be read."""
     try:
         content = os.fsencode(file.readlink()) if file.is_symlink() else file.read_bytes()
     except OSError:
@@ -170,7 +175,7 @@ def _blob_id(file: Path, object_format: str) -> str | None:
     return digest.hexdigest()
 
 
-def _put_aside(path: Path) -> Path:
+def _move_aside(path: Path) -> Path:
     number = 1
     while os.path.lexists(aside := path.with_name(f"{path.name}.unfinished-{number}")):
         number += 1

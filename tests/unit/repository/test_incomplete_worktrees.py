@@ -16,7 +16,7 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import writers_lock
 from lw_coder.plans.plan_file import PlanMetadata
 from lw_coder.repository.git import find_repository
-from lw_coder.repository.half_made import is_half_made
+from lw_coder.repository.incomplete_worktrees import is_incomplete
 from lw_coder.repository.worktrees import (
     Worktree,
     ensure_worktree,
@@ -112,7 +112,7 @@ def assert_whole(made: GitRepository) -> None:
 
 def test_it_is_made_again(made: GitRepository, tmp_path: Path) -> None:
     killed_together(made, tmp_path)
-    assert is_half_made(find_repository(made.path), folder(made))
+    assert is_incomplete(find_repository(made.path), folder(made))
     assert plan_worktree(find_repository(made.path), PLAN) is None
     assert_whole(made)
 
@@ -167,7 +167,7 @@ def test_while_git_goes_on_nothing_is_touched(made: GitRepository, tmp_path: Pat
     process = started(made, tmp_path)
     process.kill()
     process.wait()
-    with pytest.raises(GitError, match="git is still making this worktree"):
+    with pytest.raises(GitError, match="git is still creating this worktree"):
         ensured(made)
     (tmp_path / "go").touch()
 
@@ -176,7 +176,7 @@ def test_while_git_goes_on_nothing_is_touched(made: GitRepository, tmp_path: Pat
             return lock is not None
 
     wait_for(is_done)
-    assert not is_half_made(find_repository(made.path), folder(made))
+    assert not is_incomplete(find_repository(made.path), folder(made))
     assert_whole(made)
 
 
@@ -191,7 +191,7 @@ def test_a_persons_lock_stays(made: GitRepository, tmp_path: Path, reason: str) 
     assert (folder(made) / "files/8.txt").exists()
 
 
-def test_a_half_made_temporary_worktree_goes(made: GitRepository, tmp_path: Path) -> None:
+def test_an_incomplete_temporary_worktree_is_removed(made: GitRepository, tmp_path: Path) -> None:
     path = made.path / ".lw_coder/temp-worktrees/plan-x"
     add = ["git", "worktree", "add", "--detach", str(path)]
     process = subprocess.Popen(add, cwd=made.path, stderr=subprocess.DEVNULL, process_group=0)
