@@ -21,7 +21,7 @@ from lw_coder.prompts.prompt_memo import recall
 from lw_coder.repository.importing.refs import read_new_refs
 from lw_coder.repository.private_git import PrivateGit, open_private_git
 from lw_coder.runs.run_folders import RECORD, Run, read_record
-from lw_coder.sessions.droid_files import steering_notes
+from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.settings.allowed_hosts import parse_host
 from lw_coder.settings.config import load_config
 from lw_coder.settings.docker_flags import BUILD_FLAGS, RUN_FLAGS, parse_build_flags, parse_run_flags
@@ -254,4 +254,4 @@ def test_remembered_answers(tmp_path: Path, known: str) -> None:
 def test_droid_files_of_a_worktree(tmp_path: Path, droid: str, hooks: str) -> None:
     write(tmp_path / ".factory/droids/a.md", f"---\nname: {droid}")
     write(tmp_path / ".factory/hooks.json", hooks)
-    steering_notes(tmp_path, ["a"], hooks_run=False)
+    factory_notes(tmp_path, ["a"], hooks_run=False)

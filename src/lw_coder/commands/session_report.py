@@ -12,7 +12,7 @@ from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.report import say, warn
-from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.docker_variables import dropped_variables
 
 if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
@@ -61,7 +61,7 @@ def replay_command(root: Path, run: Run) -> str:
 
     docker reads this shell's variables itself; the command unsets those that lw_coder does not pass on.
     """
-    unset = " ".join(f"-u {shlex.quote(name)}" for name in steering(os.environ))
+    unset = " ".join(f"-u {shlex.quote(name)}" for name in dropped_variables(os.environ))
     compose = f"docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid"
     return f"env {unset} {compose}" if unset else compose
 

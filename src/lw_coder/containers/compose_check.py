@@ -1,4 +1,4 @@
-"""Whether Compose can read what a repository's config asks for, before anything is made of it."""
+"""Check that Compose accepts a repository's docker flags, before anything is created."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LABELS = {PLAN_LABEL: "check", RUN_LABEL: "check"}
 
 
 def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
-    """Check that Compose can read what docker_run_args and docker_build_args become.
+    """Check that Compose accepts docker_run_args and docker_build_args.
 
     Args:
         root: the repository's root.
@@ -24,7 +24,8 @@ def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
         build: docker_build_args.
 
     Raises:
-        ConfigError: it cannot; otherwise the person would learn that when the prompts are paid for.
+        ConfigError: Compose refuses them. Without this check, the user would see that only after paying
+            for the prompts.
         EngineError: there is no Compose, or the temporary folder cannot be written.
     """
     import tempfile
@@ -37,7 +38,7 @@ def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
     except OSError as error:
         raise disk_error(Path(tempfile.gettempdir()), error) from error
     if refusal is not None:
-        installed_compose()  # if there is none, the flags are not what is wrong
+        installed_compose()  # if Compose is missing, the flags are not the cause
         raise ConfigError(
             f".lw_coder/config.toml: Docker Compose refuses docker_run_args or docker_build_args: {refusal}",
             "correct that value",
@@ -46,7 +47,7 @@ def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
 
 def _refusal(folder: Path, root: Path, run: RunOptions, build: BuildOptions) -> str | None:
     session = SessionSpec("lw_coder-check", "0:0", (), (), {}, _LABELS)
-    # An error about an env file repeats what stands in it.
+    # An error about an env file repeats its lines.
     options = RunOptions({key: value for key, value in run.keys.items() if key != "env_file"})
     repo = ImageBuild("lw_coder-check", root, root / "Dockerfile", {}, {}, build)
     spec = ComposeSpec(folder, root, session, options, {"repo": repo}, None, None, "none")

@@ -1,4 +1,4 @@
-"""Kinds of Docker engines on which a session needs something else than usual, or cannot work."""
+"""Kinds of Docker engines on which a session needs other settings, or cannot work."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _SNAP = "replace the snap with Docker Engine's own packages (docs.docker.com/eng
 
 @dataclass(frozen=True)
 class Kind:
-    """One thing about an engine.
+    """A property of an engine that matters for sessions.
 
     Attributes:
-        told: what it is, and what follows from it.
-        remedy: what to do; nothing where it is no hindrance, or is dealt with.
-        hinders_builds: whether an image's build can fail by it too.
+        description: the property and its consequence.
+        remedy: what to do; empty if there is no problem, or the flags already solve it.
+        hinders_builds: whether builds can fail because of it too.
     """
 
-    told: str
+    description: str
     remedy: str = ""
     hinders_builds: bool = False
 
 
 def find_kinds(options: RunOptions) -> list[Kind]:
-    """Ask the engine what it is; an engine that does not answer is of no kind.
+    """Ask the engine for its properties; return none if it does not answer.
 
     Args:
-        options: docker_run_args, which may hold the remedy already.
+        options: docker_run_args, which may already contain the remedy.
     """
     import shutil
 
@@ -43,22 +43,22 @@ def find_kinds(options: RunOptions) -> list[Kind]:
 
 
 def warn_of_kind(options: RunOptions, *, of_build: bool = False) -> None:
-    """Say, after a failure, what about the engine can be its reason.
+    """After a failure, print the properties of the engine that can be the cause.
 
     Args:
         options: docker_run_args.
-        of_build: the failure is a build's, not a session's.
+        of_build: whether a build failed, and not a session.
     """
     for kind in find_kinds(options):
         if kind.remedy and (kind.hinders_builds or not of_build):
-            warn(f"{kind.told}; {kind.remedy}")
+            warn(f"{kind.description}; {kind.remedy}")
 
 
 def describe(info: Mapping[str, Any], client: str, options: RunOptions) -> list[Kind]:
-    """Tell what `docker info` means for a session.
+    """Return the properties that matter for sessions.
 
     Args:
-        info: what it printed, as JSON.
+        info: the output of `docker info`, parsed.
         client: path of the docker command.
         options: docker_run_args.
     """
@@ -73,11 +73,13 @@ def describe(info: Mapping[str, Any], client: str, options: RunOptions) -> list[
     if "selinux" in traits:
         kinds.append(_selinux(options))
     if "/snap/" in client or str(info.get("DockerRootDir")).startswith("/var/snap/"):
-        told = "Docker is a snap: it cannot see hidden folders or files outside your home folder"
-        kinds.append(Kind(told, _SNAP, hinders_builds=True))
+        description = "Docker is a snap: it cannot see hidden folders or files outside your home folder"
+        kinds.append(Kind(description, _SNAP, hinders_builds=True))
     if any("io.containerd.snapshotter" in str(one) for one in _list(info, "DriverStatus")):
         kinds.append(
-            Kind("images are in containerd's store: runs from before the change to it cannot be replayed")
+            Kind(
+                "images are in containerd's image store: runs from before the switch to it cannot be replayed"
+            )
         )
     return kinds
 

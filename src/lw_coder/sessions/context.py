@@ -14,12 +14,12 @@ from lw_coder.foundation.report import printable, say, warn
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig
-from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (
     PROXY_NAMES,
     SessionEnvironment,
     load_environment,
-    refuse_steering,
+    refuse_dropped,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
         LwCoderError: the env file, the certificates or the repository cannot be used.
     """
     environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
-    refuse_steering([*environment.names, *config.run_options.variables], os.environ)
+    refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
     login = choose_login(environment.values, Path.home())
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
     identity = repo_hash(root_commit(repository), repository.common_dir)
@@ -91,7 +91,7 @@ def report_context(context: SessionContext) -> None:
     config, environment = context.config, context.environment
     for line in config.warnings():
         warn(line)
-    if names := steering(os.environ):
+    if names := dropped_variables(os.environ):
         warn(f"{', '.join(map(printable, names))}: set in this shell, but not passed to docker")
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
         warn("allow_hosts: sessions use their own proxy, which does not use yours")

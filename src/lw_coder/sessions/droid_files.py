@@ -1,4 +1,4 @@
-"""Find files in a worktree's .factory that a session does not use: hooks, and reviewers by the same name."""
+"""Find hooks in a worktree's .factory, and subagents with the name of one of lw_coder's reviewers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HOOK_FILES = (
     ".factory/hooks/hooks.json",
 )
 
-_LIMIT = 1 << 20  # bytes of a file; droid's own are a few thousand
+_LIMIT = 1 << 20  # bytes of a file; droid's own files have a few thousand
 _MOST = 1000  # files of a folder
 _HOOK = re.compile(
     rb'"(PreToolUse|PostToolUse|Notification|UserPromptSubmit|Stop|SubagentStop|PreCompact|SessionStart'
@@ -27,11 +27,11 @@ _HOOK = re.compile(
 _NAME = re.compile(rb"^name:[ \t]*[\"']?([^\"'\r\n#]{1,100})", re.MULTILINE)
 
 
-def steering_notes(worktree: Path, reviewers: Sequence[str], *, hooks_run: bool) -> list[str]:
-    """Describe what sessions ignore in the worktree's .factory, one line each.
+def factory_notes(worktree: Path, reviewers: Sequence[str], *, hooks_run: bool) -> list[str]:
+    """Return a line for each hook file and each subagent that has a reviewer's name.
 
     Args:
-        worktree: the folder, which an agent may have had; nothing in it is followed or run.
+        worktree: a folder that an agent may have written; no link in it is followed, and nothing is run.
         reviewers: names of the run's subagents.
         hooks_run: whether droid runs the repository's hooks.
     """
@@ -44,7 +44,7 @@ def steering_notes(worktree: Path, reviewers: Sequence[str], *, hooks_run: bool)
     )
     lines = [f"{name}: {what}" for name in hooks]
     return lines + [
-        f"{printable(name)}: has the name of lw_coder's reviewer {reviewer}; sessions use lw_coder's"
+        f"{printable(name)}: has the name of lw_coder's reviewer {reviewer}; sessions use lw_coder's reviewer"
         for name, reviewer in _namesakes(folder, reviewers)
     ]
 

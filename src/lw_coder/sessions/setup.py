@@ -14,7 +14,7 @@ from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.report import warn
 from lw_coder.prompts import prompt_files
 from lw_coder.runs.run_folders import Run, write_file
-from lw_coder.sessions.droid_files import steering_notes
+from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.droid_settings import (
     OVERRIDES_FILE,
     render_overrides,
@@ -75,7 +75,7 @@ def write_prompt_files(setup: SessionSetup, texts: Mapping[str, str]) -> None:
     subagents = prompt_files.subagents(texts)
     write_file(folder, OVERRIDES_FILE, render_overrides(_settings(setup.context), subagents))
     names = [subagent.front["name"] for subagent in subagents]
-    for line in steering_notes(setup.worktree.path, names, hooks_run=not policy_mounts(login, folder)):
+    for line in factory_notes(setup.worktree.path, names, hooks_run=not policy_mounts(login, folder)):
         warn(line)
 
 

@@ -95,7 +95,7 @@ def _boolean(text: str) -> bool:
 
 
 def _integer(text: str) -> int:
-    """Read a number as docker does: `int` would also take 1_000, other scripts' digits, and any length."""
+    """Read a number as docker does: `int` would also accept 1_000, non-ASCII digits, and any length."""
     if not _INTEGER.fullmatch(text):
         raise _FlagValueError("takes a whole number")
     return int(text)
@@ -150,7 +150,7 @@ def _size(text: str) -> str:
 
 
 def _swap(text: str) -> str | int:
-    return -1 if text == "-1" else _size(text)  # unlimited: to Compose only as a number
+    return -1 if text == "-1" else _size(text)  # unlimited; Compose accepts it only as a number
 
 
 def _seconds(text: str) -> str:
@@ -189,7 +189,7 @@ def _port(text: str) -> int:
 
 
 def _published(text: str) -> str:
-    """Look at the numbers alone: the rest has many forms, which Compose knows."""
+    """Check only the port numbers; Compose checks the other parts."""
     *hosts, container = text.split(":")
     for numbers in (container, *filter(_PORT_NUMBERS.fullmatch, hosts)):
         _ports(numbers)
@@ -262,7 +262,7 @@ def _build_secret(text: str) -> tuple[str, Keys]:
     source = parts.get("src") or parts.get("source")
     if "env" in parts or parts.get("type") == "env":
         return name, {"environment": parts.get("env") or source or name}
-    # Docker takes a variable of the id's name or else a file; a run's spec is not to depend on that.
+    # Docker uses a variable with the id's name, or else a file. A run must not depend on which exists.
     return name, {"file": source or name}
 
 
@@ -514,10 +514,10 @@ class _Table:
 
 
 def _carried(text: str, value: Any) -> Any:
-    """Refuse what neither a command line nor Compose can carry."""
+    """Return the value; refuse one that a command line or Compose cannot represent."""
     if "\0" in text:
-        raise _FlagValueError("holds a NUL character", "remove it")
-    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # not a number is not either
+        raise _FlagValueError("contains a NUL character", "remove it")
+    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # also refuses NaN
         raise _FlagValueError("has a number that does not fit into 64 bits", "write a smaller number")
     return value
 

@@ -1,4 +1,4 @@
-"""The variables of a person's shell that docker's clients read: which of them lw_coder passes on.
+"""Which of the shell's variables lw_coder passes on to docker.
 
 One table for builds, sessions and queries. Variables that choose an engine, or hold its credentials, are
 passed on. Those that change what is built or run are not: a session's Compose files alone decide that.
@@ -16,21 +16,21 @@ from typing import Any
 
 
 class Use(Enum):
-    """What becomes of a variable when docker is called."""
+    """Whether docker gets a variable."""
 
     KEPT = "kept"
     DROPPED = "dropped"  # with a warning
-    IGNORED = "dropped silently"  # it only changes what a client prints, or how fast it is
+    IGNORED = "dropped silently"  # without a warning: it only changes a client's output or speed
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What is decided about some variables, and why.
+    """A rule for some variables.
 
     Attributes:
-        names: their names, or shell patterns for several.
-        use: what becomes of them.
-        reason: why.
+        names: names of variables, or shell patterns.
+        use: whether docker gets them.
+        reason: the reason for that.
     """
 
     names: tuple[str, ...]
@@ -38,11 +38,11 @@ class Rule:
     reason: str
 
     def covers(self, name: str) -> bool:
-        """Tell whether the rule is about this variable."""
+        """Return whether the rule applies to this variable."""
         return any(fnmatchcase(name, pattern) for pattern in self.names)
 
 
-# The first rule that covers a variable decides. The last ones decide about what is not known today.
+# The first rule that covers a variable applies. The last rule is for variables that are not known today.
 RULES = (
     Rule(
         ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION"),
@@ -60,7 +60,7 @@ RULES = (
         Use.KEPT,
         "your rules about what may be pulled",
     ),
-    Rule(("BUILDX_CONFIG",), Use.KEPT, "buildx's own folder; lw_coder names the builder itself"),
+    Rule(("BUILDX_CONFIG",), Use.KEPT, "buildx's own folder; lw_coder chooses the builder itself"),
     Rule(
         ("DOCKER_BUILDKIT", "COMPOSE_DOCKER_CLI_BUILD"),
         Use.DROPPED,
@@ -79,7 +79,7 @@ RULES = (
     Rule(
         ("COMPOSE_PROJECT_NAME", "COMPOSE_REMOVE_ORPHANS", "COMPOSE_IGNORE_ORPHANS", "COMPOSE_COMPATIBILITY"),
         Use.DROPPED,
-        "each run is its own project; in a shared one it would remove what another run uses",
+        "each run is a project of its own; in a shared project, one run could remove another's containers",
     ),
     Rule(
         ("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROFILES", "COMPOSE_CONVERT_WINDOWS_PATHS"),
@@ -99,7 +99,7 @@ RULES = (
     Rule(
         ("SOURCE_DATE_EPOCH",),
         Use.IGNORED,
-        "likewise; a build that has it as a --build-arg gets it",
+        "makes a different image from the same files; a build with it as a --build-arg still gets it",
     ),
     Rule(
         ("COMPOSE_ANSI", "COMPOSE_MENU", "COMPOSE_PROGRESS", "COMPOSE_STATUS_STDOUT", "BUILDKIT_COLORS"),
@@ -109,7 +109,7 @@ RULES = (
     Rule(
         ("BUILDKIT_PROGRESS", "BUILDKIT_TTY_LOG_LINES", "DOCKER_CLI_HINTS", "DOCKER_CLI_HOOKS"),
         Use.IGNORED,
-        "likewise",
+        "change what a client prints, which lw_coder reads or logs",
     ),
     Rule(
         ("DOCKER_HIDE_LEGACY_COMMANDS", "DOCKER_COMPLETION_*", "DOCKER_CLI_DISABLE_*"),
@@ -124,12 +124,12 @@ RULES = (
     Rule(
         ("COMPOSE_PARALLEL_LIMIT", "BUILDX_GIT_*", "BUILDX_CPU_PROFILE", "BUILDX_MEM_PROFILE"),
         Use.IGNORED,
-        "lw_coder builds one image at a time, without the branch's name or a profile",
+        "have no use: lw_coder builds one image at a time, and records neither the branch nor a profile",
     ),
     Rule(
         ("OTEL_*", "DOCKER_CLI_OTEL_*"),
         Use.IGNORED,
-        "an unreachable collector of traces would delay every call; a session gets those that it forwards",
+        "an unreachable trace collector would delay every docker command; forward_env still applies to them",
     ),
     Rule(
         ("COMPOSE_*", "BUILDX_*", "BUILDKIT_*", "BAKE_*", "DOCKER_*"),
@@ -140,44 +140,42 @@ RULES = (
 
 _BEGINNINGS = tuple({name.partition("_")[0] for rule in RULES for name in rule.names})
 
-# Go's own (GODEBUG, GOMAXPROCS, ...), proxies, certificates, HOME and PATH are in no rule: they are how a
-# client runs and reaches an engine.
+# No rule covers Go's own variables (GODEBUG, GOMAXPROCS, ...), proxies, certificates, HOME and PATH: docker's
+# clients need them to run and to reach an engine.
 _SET = {
-    "DOCKER_BUILDKIT": "1",  # also where the engine's own configuration asks for the classic builder
-    # Compose's own builder, while it has one, takes half the time of Bake, a plugin with a start of its own.
+    "DOCKER_BUILDKIT": "1",  # even if docker's configuration selects the classic builder
+    # Compose's own builder takes half the time of Bake, which is a separate process.
     "COMPOSE_BAKE": "false",
-    # Nobody asks an image for the repository's branch and remote, which seven calls of git would tell it.
+    # Otherwise buildx calls git seven times, to record the branch and the remote in the image.
     "BUILDX_GIT_INFO": "false",
 }
 _CLIENTS_OWN = ("PATH", "HOME", "TMPDIR", "XDG_*", "LD_*", "DYLD_*", "GODEBUG", "SSL_CERT_*", "SSH_AUTH_SOCK")
 _UNLESS_SET = {
-    # A client ends before it has made much garbage; with Go's usual 100, a fifth of its time is collecting.
+    # Clients are short-lived: with Go's default of 100, a fifth of their time is garbage collection.
     "GOGC": "400",
 }
 
 
 def rule_for(name: str) -> Rule | None:
-    """Return the rule that decides about a variable; None for what docker's clients do not read."""
-    if not name.startswith(
-        _BEGINNINGS
-    ):  # as nearly all: patterns are slow, and asked for at each call of docker
+    """Return the rule that applies to a variable, or None if docker's clients do not read it."""
+    if not name.startswith(_BEGINNINGS):  # true for nearly all, and faster than matching the patterns
         return None
     return next((rule for rule in RULES if rule.covers(name)), None)
 
 
-def steers(name: str) -> bool:
-    """Tell whether a variable would change what is built or run."""
+def is_dropped(name: str) -> bool:
+    """Return whether docker does not get a variable, because it would change what is built or run."""
     rule = rule_for(name)
     return rule is not None and rule.use is Use.DROPPED
 
 
-def steering(process: Mapping[str, str]) -> tuple[str, ...]:
-    """List the variables of an environment that would change what is built or run, and are not passed on."""
-    return tuple(sorted(filter(steers, process)))
+def dropped_variables(process: Mapping[str, str]) -> tuple[str, ...]:
+    """List the variables of an environment that are dropped with a warning."""
+    return tuple(sorted(filter(is_dropped, process)))
 
 
-def steers_from_file(name: str) -> bool:
-    """Tell whether a variable must not get from an env file into the environment of docker's clients."""
+def is_refused_from_file(name: str) -> bool:
+    """Return whether docker's clients must not get a variable from an env file."""
     rule = rule_for(name)
     return (rule is not None and rule.use is not Use.IGNORED) or any(
         fnmatchcase(name, pattern) for pattern in _CLIENTS_OWN
@@ -189,16 +187,16 @@ def client_environment(process: Mapping[str, str], named_in: str = "") -> dict[s
 
     Args:
         process: this process's.
-        named_in: text of Compose files. A variable that they name goes on to a build or a session, and is the
-            person's there.
+        named_in: text of Compose files. A variable that they name is passed on to a build or a session, with
+            the user's value.
     """
-    kept = {name: value for name, value in process.items() if not _is_taken(name, named_in)}
+    kept = {name: value for name, value in process.items() if not _is_removed(name, named_in)}
     own = {**{name: value for name, value in _UNLESS_SET.items() if name not in process}, **_SET}
     builder = {"BUILDX_BUILDER": engines_own_builder(process)}
     return {**kept, **{name: value for name, value in {**own, **builder}.items() if name not in named_in}}
 
 
-def _is_taken(name: str, named_in: str) -> bool:
+def _is_removed(name: str, named_in: str) -> bool:
     rule = rule_for(name)
     if rule is None or rule.use is Use.KEPT:
         return False
@@ -206,9 +204,10 @@ def _is_taken(name: str, named_in: str) -> bool:
 
 
 def engines_own_builder(process: Mapping[str, str]) -> str:
-    """Name the builder that is a part of the engine, and has its images: buildx calls it as the context.
+    """Return the name of the engine's own builder, which is the name of the docker context.
 
-    One that was chosen by `docker buildx use` has not, and a build FROM the base image would fail.
+    A builder chosen with `docker buildx use` does not have the engine's images, so a build FROM the base
+    image would fail.
     """
     if process.get("DOCKER_HOST"):
         return "default"
@@ -216,12 +215,12 @@ def engines_own_builder(process: Mapping[str, str]) -> str:
 
 
 def config_folder(process: Mapping[str, str]) -> Path:
-    """Return the folder of docker's client configuration, which may not be there."""
+    """Return the folder of docker's client configuration, which may not exist."""
     return Path(process.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
 def client_config(process: Mapping[str, str]) -> dict[str, Any]:
-    """Read config.json of docker's client; where it is missing or damaged, docker says so itself."""
+    """Read config.json of docker's client; return {} if it is missing or damaged: docker reports that."""
     try:
         config = json.loads((config_folder(process) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -230,14 +229,14 @@ def client_config(process: Mapping[str, str]) -> dict[str, Any]:
 
 
 def client_call(process: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
-    """Return the words that start docker with an environment of its own, for who cannot pass one.
+    """Return a command line that starts docker with a given environment.
 
-    Only names, and values of lw_coder's own, stand in them.
+    It contains only names, and values that lw_coder itself sets.
     """
     import shutil
 
     removed = [word for name in process if name not in environment for word in ("-u", name)]
     added = [f"{name}={value}" for name, value in environment.items() if process.get(name) != value]
     if not shutil.which("docker"):
-        return ["docker"]  # env would not say what is missing
+        return ["docker"]  # `env` would not say that docker is missing
     return ["env", *removed, *added, "docker"] if removed or added else ["docker"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lw_coder.foundation.errors import EnvironmentFileError
-from lw_coder.settings.docker_variables import steers, steers_from_file
+from lw_coder.settings.docker_variables import is_dropped, is_refused_from_file
 from lw_coder.settings.model_access import ModelAccess
 
 DEFAULT_ENV_FILE = ".env"
@@ -95,14 +95,14 @@ def load_environment(
     return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen, values)
 
 
-def refuse_steering(names: Iterable[str], process: Mapping[str, str]) -> None:
+def refuse_dropped(names: Iterable[str], process: Mapping[str, str]) -> None:
     """Refuse to forward a variable of the shell that would change what docker does.
 
     Raises:
-        EnvironmentFileError: there is one; docker does not get it, and the session would not either.
+        EnvironmentFileError: there is one; docker does not get it, so the session would not get it either.
     """
     for name in names:
-        if name in process and steers(name):
+        if name in process and is_dropped(name):
             raise EnvironmentFileError(
                 f".lw_coder/config.toml: {name}: changes what docker does, so the shell's is not passed on",
                 f'write its value: "--env", "{name}=..." in docker_run_args',
@@ -120,13 +120,13 @@ def build_variables(
         process: this process's environment.
 
     Raises:
-        EnvironmentFileError: one of them is nowhere, and a build would take an empty text for it without a
-            word; or it would change what docker does.
+        EnvironmentFileError: a variable is set nowhere, so the build would silently get an empty value; or it
+            would change what docker does.
     """
     for name in names:
         if name not in environment.known:
             raise _nowhere(name, environment.env_file.name if environment.env_file else DEFAULT_ENV_FILE)
-        if steers(name) or (name not in process and steers_from_file(name)):
+        if is_dropped(name) or (name not in process and is_refused_from_file(name)):
             raise EnvironmentFileError(
                 f"{_BUILD_ARGS}: {name}: changes what docker does, so no build takes it from the environment",
                 "give the build argument, or the secret's variable, another name",

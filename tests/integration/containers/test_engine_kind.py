@@ -92,4 +92,4 @@ def test_an_engine_with_containerds_store(
             assert terminal.wait(120) == 0
             assert "It is written." in terminal.text
         status, text = person.runs_to_the_end("doctor")
-        assert (status, "containerd's store" in text) == (0, True)
+        assert (status, "containerd's image store" in text) == (0, True)

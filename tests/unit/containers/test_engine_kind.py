@@ -19,7 +19,7 @@ USUAL = {
 
 def told(client: str = "/usr/bin/docker", options: RunOptions | None = None, **info: Any) -> tuple[str, str]:
     (kind,) = describe({**USUAL, **info}, client, options or RunOptions())
-    return kind.told, kind.remedy
+    return kind.description, kind.remedy
 
 
 @pytest.mark.parametrize("info", [USUAL, {}, {**USUAL, "DriverStatus": None, "SecurityOptions": None}])
@@ -56,4 +56,4 @@ def test_snap(client: str, root: str) -> None:
 
 def test_the_containerd_store_is_no_hindrance() -> None:
     what, remedy = told(Driver="overlayfs", DriverStatus=[["driver-type", "io.containerd.snapshotter.v1"]])
-    assert ("containerd's store" in what, remedy) == (True, "")
+    assert ("containerd's image store" in what, remedy) == (True, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lw_coder.prompts.prompt_files import DROIDS_FOLDER, code_droids, render_droid, subagents
-from lw_coder.sessions.droid_files import HOOK_FILES, steering_notes
+from lw_coder.sessions.droid_files import HOOK_FILES, factory_notes
 from lw_coder.sessions.droid_settings import render_overrides, render_policy, render_settings
 from lw_coder.sessions.login import Login
 from lw_coder.settings.model_access import ModelAccess
@@ -20,7 +20,7 @@ def notes(worktree: Path, name: str, text: str, *, hooks_run: bool = False) -> l
     path = worktree / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    return steering_notes(worktree, REVIEWERS, hooks_run=hooks_run)
+    return factory_notes(worktree, REVIEWERS, hooks_run=hooks_run)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_link_out_of_the_worktree_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside/hooks.json").write_text('{"PreToolUse": []}')
     (tmp_path / "worktree").mkdir()
     (tmp_path / "worktree/.factory").symlink_to(tmp_path / "outside")
-    assert steering_notes(tmp_path / "worktree", REVIEWERS, hooks_run=False) == []
+    assert factory_notes(tmp_path / "worktree", REVIEWERS, hooks_run=False) == []
 
 
 @pytest.mark.parametrize("login", list(Login))

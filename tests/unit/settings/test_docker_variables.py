@@ -11,9 +11,9 @@ from lw_coder.settings.docker_variables import (
     Use,
     client_call,
     client_environment,
+    dropped_variables,
     engines_own_builder,
     rule_for,
-    steering,
 )
 
 # From the pages on environment variables of docker, Compose and buildx, and out of their programs.
@@ -92,7 +92,7 @@ def test_what_the_person_is_told_of() -> None:
         "COMPOSE_FILE": "y",
         "PATH": "z",
     }
-    assert steering(process) == ("COMPOSE_FILE", "DOCKER_BUILDKIT")
+    assert dropped_variables(process) == ("COMPOSE_FILE", "DOCKER_BUILDKIT")
 
 
 def test_a_call_tells_no_value_of_the_persons() -> None:
