@@ -117,6 +117,14 @@ def scan(session: nox.Session) -> None:
 
 
 @nox.session
+def signals(session: nox.Session) -> None:
+    """Send signals at random moments of a start, 300 or NUMBER of them, by a SEED; print what they led to."""
+    install(session, "test")
+    ensure_engine(session)
+    session.run("python", "-m", "tests.signals", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Check the installed packages for known vulnerabilities; not in CI, because it needs the network."""
     install(session)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from lw_coder import __version__
+from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
 from lw_coder.foundation.report import is_utf8, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import FrameType
 
     from click.shell_completion import CompletionItem
 
@@ -70,10 +69,10 @@ def code(plan: str) -> int:
     droid in the plan's own worktree, in your terminal. Press Ctrl+C twice to leave; the commits are
     then on lw/task/<plan_id>.
     """
-    probe = _probe(asks_compose=False)
-    from lw_coder.commands.code import run_code_command
+    with _probe(asks_compose=False) as probe:
+        from lw_coder.commands.code import run_code_command
 
-    return run_code_command(plan, _here(), probe)
+        return run_code_command(plan, _here(), probe)
 
 
 @cli.command()
@@ -98,10 +97,10 @@ def plan(file: str | None, text: str | None) -> int:
         raise click.UsageError("give a FILE or --text, not both")
     if text is not None and not is_utf8(text):
         raise IdeaError("--text: is not UTF-8 text", "write the idea into a file, saved as UTF-8")
-    probe = _probe(asks_compose=True)
-    from lw_coder.commands.plan import run_plan_command
+    with _probe(asks_compose=True) as probe:
+        from lw_coder.commands.plan import run_plan_command
 
-    return run_plan_command(file, text, _here(), probe)
+        return run_plan_command(file, text, _here(), probe)
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -115,10 +114,10 @@ def doctor(*, as_json: bool) -> int:
     Also finds what earlier sessions left behind. Changes nothing. Each problem is shown with a remedy,
     and the exit code is then 1.
     """
-    probe = _probe(asks_compose=True)
-    from lw_coder.commands.doctor import doctor_command
+    with _probe(asks_compose=True) as probe:
+        from lw_coder.commands.doctor import doctor_command
 
-    return doctor_command(_here(), probe, as_json=as_json)
+        return doctor_command(_here(), probe, as_json=as_json)
 
 
 @cli.group()
@@ -171,34 +170,45 @@ def export(plan_id: str | None) -> int:
 
 
 def main() -> None:
-    """Run the command line and exit with its ExitCode."""
+    """Run the command line and exit with its ExitCode, or with 128 + n after signal n."""
     gc.set_threshold(200_000)  # a start creates many objects that live on, and few that could be freed
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)  # so that `finally` runs and removes containers and partial folders
+    signals.install()
     code = _exit_code()
     gc.freeze()  # else the interpreter scans all objects at exit, only to free them with the process
     sys.exit(code)
 
 
 def _exit_code() -> int:
+    """The outermost boundary: a signal decides, even if its exception was lost or became another error."""
     try:
-        return int(cli(standalone_mode=False) or 0)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.USAGE
-    except LwCoderError as error:
-        line = printable(
-            f"{error.message}; {error.remedy}"
-        )  # a file's name can contain terminal control characters
-        click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
-        return ExitCode.ERROR
-    except (KeyboardInterrupt, click.Abort):
+        code = int(cli(standalone_mode=False) or 0)
+        signalled = signals.stop_raising()
+    except BaseException as error:  # noqa: BLE001 - what is no Exception is raised again
+        signalled = signals.stop_raising()
+        code = _report(error) if signalled is None else signalled
+    if signalled == ExitCode.INTERRUPTED:
         click.echo("interrupted", err=True)
-        return ExitCode.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the outermost boundary: anything else is a bug
-        return _report_bug(error)
+    return code if signalled is None else signalled
+
+
+def _report(error: BaseException) -> int:
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return ExitCode.USAGE
+        case LwCoderError():
+            line = printable(f"{error.message}; {error.remedy}")  # names can contain control characters
+            click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+            return ExitCode.ERROR
+        case KeyboardInterrupt() | click.Abort():
+            click.echo("interrupted", err=True)
+            return ExitCode.INTERRUPTED
+        case Exception():
+            return _report_bug(error)  # anything else is a bug
+        case _:
+            raise error
 
 
 def _report_bug(error: Exception) -> int:
@@ -223,7 +233,3 @@ def _here() -> Path:
     from pathlib import Path
 
     return Path.cwd()
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

@@ -59,6 +59,20 @@ class Terminal:
         self._child.close(force=True)
 
     @property
+    def is_alive(self) -> bool:
+        return bool(self._child.isalive())
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Signal the program alone, if it has not ended."""
+        if self._child.isalive():
+            self._child.kill(number)
+
+    @property
+    def is_dead_by_signal(self) -> bool:
+        """Whether it was ended by a signal's default action, once it was waited for."""
+        return self._child.signalstatus is not None
+
+    @property
     def screen(self) -> str:
         """What is to be seen now, without trailing spaces."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()

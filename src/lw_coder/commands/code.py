@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,15 +12,17 @@ from typing import TYPE_CHECKING
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
+from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import say, waiting
-from lw_coder.foundation.signals import interrupts_held
+from lw_coder.foundation.report import say, waiting, warn
 from lw_coder.plans.plan_file import PlanFile, load_plan
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
 from lw_coder.repository import git
 from lw_coder.repository.importing.commits import REFS_PREFIX, ImportResult, import_commits
+from lw_coder.repository.importing.uncommitted import Uncommitted, find_uncommitted
+from lw_coder.repository.notices import session_notices
 from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
@@ -27,7 +30,13 @@ from lw_coder.runs.pruning import prune
 from lw_coder.sessions.cleanup import stop_abandoned_sessions
 from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
 from lw_coder.sessions.session import run_session
-from lw_coder.sessions.setup import SessionSetup, write_build_files, write_compose_files, write_settings
+from lw_coder.sessions.setup import (
+    SessionSetup,
+    write_build_files,
+    write_compose_files,
+    write_prompt_files,
+    write_settings,
+)
 from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
@@ -90,9 +99,10 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
     inputs = load_inputs(name, start, probe)
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
-        with interrupts_held():
-            result, imported = carry_out(setup)
+        with signals.interrupts_left_to_session():
+            result, imported, uncommitted = carry_out(setup)
     report_end(inputs, setup, result, imported)
+    report_uncommitted(setup, uncommitted)
     return exit_code(setup.run, result, imported)
 
 
@@ -113,12 +123,13 @@ def load_inputs(name: str, start: Path, probe: EngineProbe) -> CodeInputs:
     return CodeInputs(plan, build_files, context, found, base, variables)
 
 
-def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult]:
-    """Run the session in the person's terminal, and import its commits."""
+def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
+    """Run the session in the person's terminal, import its commits, and count what it did not commit."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
     imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
-    run_record.complete(setup.run, result, imported)
-    return result, imported
+    uncommitted = find_uncommitted(setup.worktree, imported)
+    run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    return result, imported, uncommitted
 
 
 def prepare(inputs: CodeInputs) -> SessionSetup:
@@ -130,23 +141,28 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         ensured_worktree(repository, inputs.plan.metadata, f"{inputs.plan.path}: git_sha") as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
+        identity = git.require_identity(worktree.place)
         write_build_spec(inputs, run)
-        # The images are built in parallel with everything else.
+        # Everything else is done while the images are built: neither needs the other.
         with Background(
             lambda: images.build_images(run.folder, context.identity, inputs.base, inputs.build_variables),
-            awaits_client=True,
+            cleans_up=True,
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
             stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
-            private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+            private_git = create_private_git(repository, worktree, run.folder, identity)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
-            prompts = write_prompts(inputs, run, building)
+            sha = inputs.plan.metadata.git_sha
+            for line in session_notices(repository, worktree.place, sha, worktree.path):
+                warn(line)
+            prompts = write_prompts(inputs, setup, building)
             built = built_images(building, repo_tag(context.identity))
         seal(inputs, setup, prompts, built)
-    for line in prune(repository, keep=run):
-        say(line)
+    with signals.held():  # the run is sealed, and its session is about to begin
+        for line in prune(repository, keep=run):
+            say(line)
     return setup.as_sealed()
 
 
@@ -171,14 +187,13 @@ def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
     return {"base": images.base_build(), "repo": repo}
 
 
-def write_prompts(inputs: CodeInputs, run: Run, building: Background[Built]) -> GeneratedPrompts:
-    """Write the prompt files of a run; if the build fails meanwhile, stop waiting for the model."""
+def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[Built]) -> GeneratedPrompts:
+    """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
     context, plan = inputs.context, inputs.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
     prompts = generate_prompts(plan, context.environment.model, program, building)
-    for path, text in prompt_files.run_files(plan, prompts).items():
-        run_folders.write_file(run.folder, path, text)
+    write_prompt_files(setup, prompt_files.run_files(plan, prompts))
     return prompts
 
 
@@ -191,6 +206,7 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, record)
+    signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
 
 
@@ -206,9 +222,21 @@ def report_end(
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
     say(f"Run:      {shell_path(root, run.folder)}")
     if imported.moved:
-        say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{branch}")
-        say(f"Merge:    git merge {branch}")
+        name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
+        say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
+        say(f"Merge:    git merge {name}")
     say(f"Replay:   {replay_command(root, run)}")
+
+
+def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
+    """Say what the session did not commit, and how to go on with it."""
+    if not left:
+        return
+    place = shell_path(setup.context.repository.root, setup.worktree.path)
+    names = ", ".join([*left.first, *(["..."] if left.count > len(left.first) else [])])
+    say(f"Left:     {left.count} uncommitted files in {place}: {names}")
+    say("          the plan's next session continues with them; to commit them yourself, type:")
+    say(f"          git -C {place} add --all && git -C {place} commit")
 
 
 def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:

@@ -21,16 +21,19 @@ from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
 from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     find_repositories_in,
     nested_repositories_note,
 )
+from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
 from lw_coder.runs.run_folders import Run, list_runs
+from lw_coder.sessions.droid_files import steering_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
-from lw_coder.sessions.login import choose_login
+from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.docker_variables import steering
 from lw_coder.settings.environment import (
@@ -121,6 +124,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
             )
         if engine and config:
             _examine_docker_args(checks, repository.root, config)
+        _check_git(checks, repository)
         checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
         checks.run(
             "nested repositories", lambda: _nested_repositories(repository), _describe_nested_repositories
@@ -152,7 +156,13 @@ def _examine_environment(
     )
     if environment:
         values = environment.values
-        checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        login = checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        hooks_run = login is not Login.NONE
+        checks.run(
+            "reviewers",
+            lambda: steering_notes(root, (*code_droids(), *plan_droids()), hooks_run=hooks_run),
+            lambda notes: "; ".join(notes) or "not affected by .factory",
+        )
     if env_file:
         checks.run(
             "env file",
@@ -188,7 +198,17 @@ def _describe_shell(names: Sequence[str]) -> str:
     )
 
 
-def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - the result of a check
+def _check_git(checks: Checks, repository: git.Repository) -> None:
+    place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
+    checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
+    checks.run(
+        "git set-up",
+        lambda: session_notices(repository, place, git.head_commit(repository), worktree),
+        lambda notices: "; ".join(notices) or "nothing is missing in sessions",
+    )
+
+
+def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - what was found
     state = "current" if is_current else "missing or out of date; the next run builds it"
     return f"{BASE_TAG} is {state}"
 

@@ -24,9 +24,9 @@ from lw_coder.containers.engine import Engine
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.containers.labels import PLAN_RUNS, owner_label, owner_of
 from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, GitError, IdeaError
 from lw_coder.foundation.report import printable, say, waiting, warn
-from lw_coder.foundation.signals import interrupts_held
 from lw_coder.foundation.state import log_folder
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.stray_plans import keep_stray_plans
@@ -48,7 +48,7 @@ from lw_coder.sessions.cleanup import remove_leftovers
 from lw_coder.sessions.container_paths import WORKSPACE
 from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
 from lw_coder.sessions.session import run_session
-from lw_coder.sessions.setup import SessionSetup, write_compose_files, write_settings
+from lw_coder.sessions.setup import SessionSetup, write_compose_files, write_prompt_files, write_settings
 from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_run, unfinished_runs
@@ -95,7 +95,7 @@ def run_plan_command(file: str | None, text: str | None, start: Path, probe: Eng
     tidy_up(inputs.context)
     with temporary_worktree(repository, inputs.git_sha) as worktree:
         setup, originals = prepare(inputs, worktree)
-        with interrupts_held():
+        with signals.interrupts_left_to_session():
             result = run_session(setup.run.folder, plan_session(setup))
             imported = import_commits(repository, None, setup.git, setup.run.identity)
             stray = keep_stray_plans(
@@ -197,14 +197,15 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         _tasks_folder(repository.root),
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
-        private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+        private_git = create_private_git(repository, worktree, run.folder, git.identity(worktree.place))
         setup = SessionSetup(inputs.context, run, worktree, private_git)
         write_spec(inputs, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")
         originals = seal(inputs, setup, base)
-    for line in prune(repository, keep=run):
-        say(line)
+    with signals.held():  # the run is sealed, and its session is about to begin
+        for line in prune(repository, keep=run):
+            say(line)
     return setup.as_sealed(), originals
 
 
@@ -227,8 +228,7 @@ def write_spec(inputs: PlanInputs, setup: SessionSetup) -> None:
     """Write the files that a container needs, and create the folders that its mounts cover."""
     (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(setup)
-    for path, text in prompt_files.plan_run_files(inputs.git_sha, inputs.idea).items():
-        run_folders.write_file(setup.run.folder, path, text)
+    write_prompt_files(setup, prompt_files.plan_run_files(inputs.git_sha, inputs.idea))
     write_services(setup, BASE_TAG, setup.run.folder)
 
 
@@ -252,6 +252,7 @@ def seal(inputs: PlanInputs, setup: SessionSetup, base: str) -> TasksSnapshot:
     )
     run_folders.write_record(setup.run, record)
     kept = take_snapshot(tasks_folder(setup), setup.run.folder / ORIGINALS)
+    signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
     return TasksSnapshot(final.run.folder / ORIGINALS, kept.states)
 

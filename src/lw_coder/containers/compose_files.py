@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -322,5 +323,4 @@ def _text_node(dumper: SafeDumper, text: str) -> Node:
 
 
 def _leading_comment(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+    return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), text.split("\n")))

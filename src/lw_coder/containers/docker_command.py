@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.processes import awaited, end_group
 from lw_coder.foundation.report import printable, say
+from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_environment
 
 COMPOSE_FILE = "compose.yml"
@@ -56,7 +59,7 @@ def environment_for(folder: Path | None = None) -> dict[str, str]:
 
 
 class Question:
-    """A docker command that is running."""
+    """A docker command that is running in a process group of its own; it must be answered or ended."""
 
     def __init__(self, *words: str) -> None:
         self._process = self._start(words)
@@ -71,6 +74,7 @@ class Question:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                process_group=0,  # with a plugin, such as Compose
             )
         except OSError:
             return None  # python-on-whales asks again and reports the problem
@@ -79,8 +83,14 @@ class Question:
         """Wait for its output; empty if it fails."""
         if self._process is None:
             return ""
-        answer, _ = self._process.communicate()
-        return answer.strip() if self._process.returncode == 0 else ""
+        with awaited(self._process) as process, interruptible():
+            answer, _ = process.communicate()
+        return answer.strip() if process.returncode == 0 else ""
+
+    def end(self) -> None:
+        """Wait for nothing more; without effect on one that was answered."""
+        if self._process is not None:
+            end_group(self._process)
 
     def image(self) -> LocalImage | None:
         """Wait for the result of `ask_image`; None also if docker did not answer."""
@@ -99,6 +109,8 @@ def ask_image(tag: str) -> Question:
 class EngineProbe:
     """The first queries of every command, which run in parallel with its other checks.
 
+    A context manager, at whose end no docker command of it is left.
+
     Args:
         asks_compose: whether to query Compose's version too, which takes as long as all other queries. A
             build provides it as well: Compose adds COMPOSE_LABEL to what it builds.
@@ -108,6 +120,14 @@ class EngineProbe:
         self._server = Question("version", "--format", "{{.Server.Version}}")
         self._compose = _ask_compose() if asks_compose else None
         self._base = ask_image(BASE_TAG)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for question in (self._server, self._compose, self._base):
+            if question is not None:
+                question.end()
 
     def server_version(self) -> str:
         """Wait for the engine's version; empty if it does not answer."""
@@ -130,19 +150,22 @@ def _ask_compose() -> Question:
 def compose_refusal(folder: Path) -> str | None:
     """Have Compose read a folder's files; return the reason if it refuses them, else None."""
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
-    result = subprocess.run(
+    reading = subprocess.Popen(
         [*compose, "config", "--quiet"],
         env=environment_for(folder),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
+        process_group=0,
     )
-    if result.returncode == 0:
+    with awaited(reading), interruptible():
+        _, told = reading.communicate()
+    if reading.returncode == 0:
         return None
-    told = [line.strip() for line in result.stderr.split("\n") if line.strip()]
-    return printable(_shortened(told[-1] if told else "it gave no reason"))
+    lines = [line.strip() for line in told.split("\n") if line.strip()]
+    return printable(_shortened(lines[-1] if lines else "it gave no reason"))
 
 
 def build_image(
@@ -175,7 +198,8 @@ def _build_once(folder: Path, project: str, service: str, log: Path, variables: 
         # Line by line: a person may follow the log.
         with (
             log.open("a", encoding="utf-8", buffering=1) as file,
-            _build(folder, project, service, variables) as build,
+            awaited(_build(folder, project, service, variables)) as build,
+            interruptible(),
         ):
             for line in build.stdout or ():
                 lines.append(line)
@@ -195,6 +219,7 @@ def _build(folder: Path, project: str, service: str, variables: Mapping[str, str
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        process_group=0,  # with Compose, which is a plugin
     )
 
 

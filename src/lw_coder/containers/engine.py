@@ -27,6 +27,7 @@ from lw_coder.containers.docker_command import (
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
 from lw_coder.foundation.report import warn
+from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_call
 
 if TYPE_CHECKING:
@@ -289,7 +290,8 @@ def _status(call: Callable[[], object]) -> int:
     from python_on_whales.exceptions import DockerException
 
     try:
-        call()
+        with interruptible():
+            call()
     except DockerException as error:
         return error.return_code
     return 0
@@ -448,5 +450,5 @@ def _called(environment: Mapping[str, str], **settings: Any) -> DockerClient:
 
 
 def _reason(error: Exception) -> str:
-    lines = (getattr(error, "stderr", None) or "").strip().splitlines()
-    return lines[0][:300] if lines else "it gave no reason"
+    lines = (getattr(error, "stderr", None) or "").strip().split("\n")
+    return lines[0][:300] if lines[0] else "it gave no reason"

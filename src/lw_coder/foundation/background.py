@@ -13,11 +13,12 @@ from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from lw_coder.foundation import signals
 from lw_coder.foundation.errors import LwCoderError
 
 T = TypeVar("T")
 
-_PATIENCE = 10.0  # seconds for a docker client to end by itself
+_PATIENCE = 15.0  # seconds for a clean-up; ending a docker client, which is one, takes up to 10
 
 
 class BackgroundError(Exception):
@@ -32,29 +33,34 @@ class Background(Generic[T]):
 
     Args:
         call: what is called; what it returns, or the LwCoderError that it raises, is pickled.
-        awaits_client: whether it waits for a docker client, which is given time to end by itself.
+        cleans_up: whether the end of the block is raised in the call, as a signal, for it to end what it
+            started; else the child is ended at once.
     """
 
-    def __init__(self, call: Callable[[], T], *, awaits_client: bool = False) -> None:
+    def __init__(self, call: Callable[[], T], *, cleans_up: bool = False) -> None:
         # Forked, while there is one thread: nothing is imported again, and the child starts at once.
         context = multiprocessing.get_context("fork")
         self._receiver, self._sender = context.Pipe(duplex=False)
-        work = _Work(call, self._sender, awaits_client)
+        work = _Work(call, self._sender, cleans_up)
         self._process = context.Process(target=work.do, daemon=True)
         self._outcome: tuple[Any, Exception | None] | None = None
 
     def __enter__(self) -> Self:
-        self._process.start()
+        with signals.blocked():
+            self._process.start()
+            with suppress(ProcessLookupError):  # it makes its group itself, sooner or later than this
+                os.setpgid(self._process.pid or 0, self._process.pid or 0)
         self._sender.close()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._signal_all(signal.SIGTERM)
-        self._process.join(_PATIENCE)
-        self._signal_all(signal.SIGKILL)
-        self._process.join()
+        with signals.held():
+            self._signal_all(signal.SIGTERM)
+            self._process.join(_PATIENCE)
+            self._signal_all(signal.SIGKILL)
+            self._process.join()
 
     @property
     def receiver(self) -> connection.Connection:
@@ -63,13 +69,15 @@ class Background(Generic[T]):
 
     def ends_within(self, seconds: float) -> bool:
         """Wait for the call for at most so many seconds; return whether it has ended."""
-        return self._outcome is not None or self._receiver.poll(seconds)
+        with signals.interruptible():
+            return self._outcome is not None or self._receiver.poll(seconds)
 
     def result(self) -> T:
         """Wait for the call; return what it returned, or raise what it raised."""
         if self._outcome is None:
             try:
-                self._outcome = self._receiver.recv()
+                with signals.interruptible():
+                    self._outcome = self._receiver.recv()
             except EOFError:
                 raise BackgroundError(f"{self._process.name} was ended from outside") from None
         value, error = self._outcome
@@ -78,7 +86,7 @@ class Background(Generic[T]):
         return value  # type: ignore[no-any-return]
 
     def _signal_all(self, number: signal.Signals) -> None:
-        # The group is there while the child is; before it has made one, the signal is lost on nobody else.
+        # The group is there while the child is.
         if self._process.is_alive() and self._process.pid:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
@@ -88,7 +96,9 @@ def wait_for(work: Background[T], *beside: Background[Any]) -> T:
     """Wait for a call's result; raise at once what another of them raises meanwhile."""
     waiting: dict[Any, Background[Any]] = {each.receiver: each for each in (work, *beside)}
     while work.receiver in waiting:
-        for ready in connection.wait(list(waiting)):
+        with signals.interruptible():
+            ended = connection.wait(list(waiting))
+        for ready in ended:
             waiting.pop(ready).result()
     return work.result()
 
@@ -97,13 +107,11 @@ def wait_for(work: Background[T], *beside: Background[Any]) -> T:
 class _Work(Generic[T]):
     call: Callable[[], T]
     sender: connection.Connection
-    awaits_client: bool
+    cleans_up: bool
 
     def do(self) -> None:
         os.setpgid(0, 0)
-        # The docker client ends of it, and what waits for that with it. (Ignored, it would be for both.)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, (lambda *_: None) if self.awaits_client else signal.SIG_DFL)
+        signals.begin_child(cleans_up=self.cleans_up)
         try:
             self.sender.send((self.call(), None))
         except LwCoderError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.repository.git import Identity, Repository, config_text, init_bare, list_refs
+from lw_coder.repository.git import Identity, Repository, config_text, init_bare, list_refs, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,16 +125,24 @@ def open_private_git(run_folder: Path) -> PrivateGit:
     path = run_folder / _RECORD
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        names = _of_texts({name: found[name] for name in ("worktree", "head")})
+        branch = found["branch"]
         return PrivateGit(
             run_folder,
-            found["worktree"],
-            found["branch"],
-            found["head"],
+            names["worktree"],
+            branch if branch is None else _of_texts({"branch": branch})["branch"],
+            names["head"],
             tuple(Path(folder) for folder in found["object_dirs"]),
-            found["refs"],
+            _of_texts(found["refs"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GitError(f"{path}: cannot be read", "keep the run's folder, and inspect its git/") from error
+
+
+def _of_texts(values: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(value, str) for value in values.values()):
+        raise TypeError("is not a text")
+    return values
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
@@ -153,7 +161,7 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
 
 def _alternates(objects: Path) -> list[Path]:
     file = objects / "info/alternates"
-    lines = os.fsdecode(file.read_bytes()).splitlines() if file.is_file() else []
+    lines = text_lines(os.fsdecode(file.read_bytes())) if file.is_file() else []
     names = [line for line in lines if line and not line.startswith("#")]
     if any(name.startswith('"') for name in names):
         raise GitError(f"{file}: contains a quoted path", "type: git repack -a -d, then remove that file")
@@ -169,6 +177,8 @@ def _initialise(repository: Repository, session: PrivateGit, identity: Identity 
     settings = {"core.logAllRefUpdates": "true"}
     if identity is not None:
         settings |= {"user.name": identity.name, "user.email": identity.email}
+        if identity.committer is not None:
+            settings |= {"committer.name": identity.committer[0], "committer.email": identity.committer[1]}
     with (session.folder / "config").open("ab") as config:
         config.write(os.fsencode(config_text(settings)))
 

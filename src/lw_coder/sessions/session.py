@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lw_coder.containers.proxy import refused_hosts
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import warn
-from lw_coder.foundation.signals import hold_endings
+from lw_coder.foundation.signals import Signalled, answered_by, stop_raising
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
 from lw_coder.sessions.terminal import discard_input, restored_terminal
@@ -22,15 +23,14 @@ from lw_coder.sessions.transcript_watch import stopped_if_flooded
 def run_session(folder: Path, session: SessionSpec) -> SessionResult:
     """Run the container in the person's terminal, and always remove it afterwards.
 
-    SIGTERM and SIGHUP, which arrive as SystemExit, only end the session: its commits can still be imported.
-    The same applies if the engine stops answering.
+    A signal only ends the session: its commits can still be imported. The same applies if the engine stops
+    answering.
     """
     started = datetime.now(UTC)
     try:
-        with restored_terminal():
-            status, signalled = _watched(folder, session)
+        status, signalled = _watched(folder, session)
     finally:
-        hold_endings()  # what follows is short; a closing terminal can end the session, and then this process
+        stop_raising()  # what follows is short; a closing terminal can end the session, and then this process
         refused = remove_containers(session)
         discard_input()  # those that arrived late
     return SessionResult(status, started, datetime.now(UTC), refused, signalled)
@@ -38,11 +38,25 @@ def run_session(folder: Path, session: SessionSpec) -> SessionResult:
 
 def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
     try:
-        with stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)):
-            return engine.run_session(folder, session.project, {OWN_LABEL: "true"}), None
-    except SystemExit as ending:
-        status = int(ending.code or 0)
-        return status, status
+        with (
+            restored_terminal(),
+            stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)),
+            answered_by(lambda: _remove_container(session)),
+        ):
+            status = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
+            signalled = stop_raising()  # it need not have been raised
+    except Signalled:
+        signalled = status = stop_raising() or 0
+    return signalled or status, signalled
+
+
+def _remove_container(session: SessionSpec) -> None:
+    """Remove the session's container, if it is there yet: Compose, which waits for it, then ends by itself.
+
+    Compose itself is not ended: it can have asked for the container, which would come after all.
+    """
+    with suppress(EngineError):
+        remove_own_containers(session.labels[PLAN_LABEL])
 
 
 def remove_containers(session: SessionSpec) -> Counter[str]:

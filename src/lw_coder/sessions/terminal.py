@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from lw_coder.foundation.errors import SessionError
+from lw_coder.foundation.signals import held
 
 # Terminal modes that a session could leave on, and that would hide or change later output or input. First
 # modes that are turned off one by one.
@@ -57,16 +58,16 @@ def restored_terminal() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # otherwise a background process would be stopped here
-        with suppress(OSError, termios.error):  # the terminal was closed
-            if before is not None:
-                termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
-            if sys.stdout.isatty():
-                sys.stdout.flush()
-                os.write(
-                    sys.stdout.fileno(), _RESET
-                )  # unbuffered: what cannot be written must not stay in a buffer
-        discard_input()
+        with held():
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # else a background process would stop here
+            with suppress(OSError, termios.error):  # the terminal was closed
+                if before is not None:
+                    termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+                if sys.stdout.isatty():
+                    sys.stdout.flush()
+                    # Unbuffered: what cannot be written must not stay in a buffer.
+                    os.write(sys.stdout.fileno(), _RESET)
+            discard_input()
 
 
 def discard_input() -> None:

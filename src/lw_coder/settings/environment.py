@@ -22,6 +22,8 @@ DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_MODEL = "anthropic/claude-sonnet-4.5"
 API_KEY, BASE_URL, MODEL = "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_MODEL"
 
+_LONGEST_ENV_FILE = 1_000_000  # bytes
+
 # Always forwarded, if they are set: the agent's own variables, and the proxy's.
 AGENT_NAMES = ("FACTORY_API_KEY", "FACTORY_AIRGAP_ENABLED")
 PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -156,6 +158,10 @@ def _read_env(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:
+        if path.stat().st_size > _LONGEST_ENV_FILE:
+            raise EnvironmentFileError(
+                f"{path.name}: is longer than {_LONGEST_ENV_FILE} bytes", "remove everything except variables"
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise EnvironmentFileError(

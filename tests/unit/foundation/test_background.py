@@ -13,6 +13,8 @@ import pytest
 
 from lw_coder.foundation.background import Background, BackgroundError, wait_for
 from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.processes import awaited
+from lw_coder.foundation.signals import interruptible
 from tests.support.patience import NEVER, PATIENCE, wait_until
 
 _SLEEPER = f"import sys, time; open(sys.argv[1], 'w').close(); time.sleep({NEVER})"
@@ -90,16 +92,33 @@ def test_one_that_is_killed_is_a_bug_too() -> None:
         work.result()
 
 
-def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path) -> None:
-    started = tmp_path / "started"
+@pytest.mark.parametrize("cleans_up", [False, True])
+def test_it_ends_with_its_block_and_all_that_it_started_with_it(tmp_path: Path, *, cleans_up: bool) -> None:
+    started, ended = tmp_path / "started", tmp_path / "ended"
 
     def sleep() -> int:
-        return subprocess.run([sys.executable, "-c", _SLEEPER, str(started)], check=False).returncode
+        command = [sys.executable, "-c", _SLEEPER, str(started)]
+        try:
+            # A group of its own is for the call to end, that of the call's process for the block.
+            group = 0 if cleans_up else None
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=group)
+            with awaited(process), interruptible():
+                return process.wait()
+        finally:
+            ended.touch()
 
-    with Background(sleep, awaits_client=True):
+    with Background(sleep, cleans_up=cleans_up):
         wait_until(started.exists, "its process")
+    assert ended.exists() == cleans_up
     lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [line for line in lines if str(started) in line]
+
+
+def test_one_that_has_hardly_begun_is_ended() -> None:
+    for number in range(20):
+        with Background(lambda: time.sleep(NEVER), cleans_up=number % 2 == 0) as work:
+            pass
+        assert work.ends_within(0.0)
 
 
 def _command_line(path: Path) -> str:
