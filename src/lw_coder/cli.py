@@ -60,9 +60,17 @@ def cli(context: click.Context, *, debug: bool) -> None:
         context.with_resource(trace_shown())
 
 
+_DELETIONS = "move the branch although commits delete files that the session's worktree did not have"
+
+
 @cli.command()
 @click.argument("plan", shell_complete=_complete_plan)
-def code(plan: str) -> int:
+@click.option(
+    "--yes",
+    is_flag=True,
+    help=f"Start although an earlier session left a merge or the like unfinished, and {_DELETIONS}.",
+)
+def code(plan: str, *, yes: bool) -> int:
     """Carry out PLAN, a plan file or a plan id.
 
     A plan id is looked up in .lw_coder/tasks. Generates the prompts, builds the images, and runs
@@ -72,7 +80,7 @@ def code(plan: str) -> int:
     with _probe(asks_compose=False) as probe:
         from lw_coder.commands.code import run_code_command
 
-        return run_code_command(plan, _here(), probe)
+        return run_code_command(plan, _here(), probe, yes=yes)
 
 
 @cli.command()
@@ -150,11 +158,12 @@ def show(run: str, *, as_json: bool) -> int:
 
 @runs.command("import")
 @click.argument("run", shell_complete=_complete_run)
-def import_(run: str) -> int:
+@click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
+def import_(run: str, *, yes: bool) -> int:
     """Import the commits of RUN, after a replay or a crash."""
     from lw_coder.commands.runs import import_command
 
-    return import_command(_here(), run)
+    return import_command(_here(), run, yes=yes)
 
 
 @runs.command()

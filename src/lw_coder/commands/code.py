@@ -67,6 +67,7 @@ class CodeInputs:
         engine: the Docker engine.
         base: the base image as it was at the start.
         build_variables: variables for the repository's build.
+        yes: answer questions about the worktree, and about what was committed, with yes.
     """
 
     plan: PlanFile
@@ -75,6 +76,7 @@ class CodeInputs:
     engine: engine.Engine
     base: LocalImage | None
     build_variables: Mapping[str, str] = field(repr=False)
+    yes: bool
 
     @property
     def plan_id(self) -> str:
@@ -82,13 +84,15 @@ class CodeInputs:
         return self.plan.metadata.plan_id
 
 
-def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
+def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = False) -> ExitCode:
     """Carry out a plan in an interactive session.
 
     Args:
         name: path of a plan file, or the id of a plan in the repository's tasks folder.
         start: a folder in the repository.
-        probe: docker queries that were started with the command.
+        probe: what docker was asked at the start.
+        yes: start without a merge that an earlier session left unfinished, and move the branch also to
+            commits that delete files which the session did not have.
 
     Raises:
         LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
@@ -96,18 +100,18 @@ def run_code_command(name: str, start: Path, probe: EngineProbe) -> ExitCode:
         SystemExit: a signal ended the session; its commits were imported.
     """
     require_terminal()
-    inputs = load_inputs(name, start, probe)
+    inputs = load_inputs(name, start, probe, yes=yes)
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
         with signals.interrupts_left_to_session():
-            result, imported, uncommitted = carry_out(setup)
+            result, imported, uncommitted = carry_out(setup, yes=yes)
     report_end(inputs, setup, result, imported)
     report_uncommitted(setup, uncommitted)
     return exit_code(setup.run, result, imported)
 
 
-def load_inputs(name: str, start: Path, probe: EngineProbe) -> CodeInputs:
-    """Do all checks that are cheap, and create nothing."""
+def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> CodeInputs:
+    """Check everything that is cheap and can be wrong; make nothing."""
     repository = git.find_repository(start)
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
@@ -120,15 +124,16 @@ def load_inputs(name: str, start: Path, probe: EngineProbe) -> CodeInputs:
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
     report_context(context)
-    return CodeInputs(plan, build_files, context, found, base, variables)
+    return CodeInputs(plan, build_files, context, found, base, variables, yes)
 
 
-def carry_out(setup: SessionSetup) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
+def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
     """Run the session in the person's terminal, import its commits, and count what it did not commit."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
-    imported = import_commits(setup.context.repository, setup.worktree, setup.git, setup.run.identity)
+    repository, run = setup.context.repository, setup.run
+    imported = import_commits(repository, setup.worktree, setup.git, run.identity, yes=yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
-    run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    run_record.complete(run, result, imported, uncommitted=uncommitted)
     return result, imported, uncommitted
 
 
@@ -136,9 +141,10 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
-    import_unfinished_runs(repository, context.identity, inputs.plan_id)
+    import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.yes)
+    where = f"{inputs.plan.path}: git_sha"
     with (
-        ensured_worktree(repository, inputs.plan.metadata, f"{inputs.plan.path}: git_sha") as worktree,
+        ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
         identity = git.require_identity(worktree.place)
@@ -152,6 +158,8 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             has_proxies = context.config.allow_hosts is not None
             stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
             private_git = create_private_git(repository, worktree, run.folder, identity)
+            for note in private_git.notes:
+                warn(note)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
             sha = inputs.plan.metadata.git_sha

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from lw_coder.foundation.report import printable
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
+from lw_coder.repository.half_made import is_half_made
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     find_repositories_in,
@@ -123,9 +125,10 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda _: "Compose reads it as lw_coder does",
             )
         if engine and config:
-            _examine_docker_args(checks, repository.root, config)
+            _check_docker_args(checks, repository.root, config)
         _check_git(checks, repository)
         checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
+        checks.run("worktrees", lambda: _half_made(repository), _describe_half_made)
         checks.run(
             "nested repositories", lambda: _nested_repositories(repository), _describe_nested_repositories
         )
@@ -172,7 +175,17 @@ def _examine_environment(
     return environment
 
 
-def _examine_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
+def _check_git(checks: Checks, repository: git.Repository) -> None:
+    place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
+    checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
+    checks.run(
+        "git set-up",
+        lambda: session_notices(repository, place, git.head_commit(repository), worktree),
+        lambda notices: "; ".join(notices) or "nothing is missing in sessions",
+    )
+
+
+def _check_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
     run, build = config.run_options, config.build_options
     checks.run(
         "docker args",
@@ -198,17 +211,7 @@ def _describe_shell(names: Sequence[str]) -> str:
     )
 
 
-def _check_git(checks: Checks, repository: git.Repository) -> None:
-    place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
-    checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
-    checks.run(
-        "git set-up",
-        lambda: session_notices(repository, place, git.head_commit(repository), worktree),
-        lambda notices: "; ".join(notices) or "nothing is missing in sessions",
-    )
-
-
-def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - what was found
+def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - the result of a check
     state = "current" if is_current else "missing or out of date; the next run builds it"
     return f"{BASE_TAG} is {state}"
 
@@ -239,6 +242,20 @@ def _describe_runs(runs: Sequence[Run]) -> str | Finding:
     names = ", ".join(run.identity for run in runs)
     remedy = " && ".join(f"lw_coder runs import {run.identity}" for run in runs)
     return Finding("runs", f"{names}: commits that are not in the repository", remedy)
+
+
+def _half_made(repository: git.Repository) -> list[str]:
+    folder = (repository.root / WORKTREES_FOLDER).resolve()
+    names = (path.name for path in sorted(folder.glob("*")) if path.is_dir() and not path.is_symlink())
+    return [name for name in names if is_half_made(repository, folder / name)]
+
+
+def _describe_half_made(names: Sequence[str]) -> str | Finding:
+    if not names:
+        return "every worktree was finished"
+    remedy = " && ".join(f"lw_coder code {shlex.quote(name)}" for name in names)
+    told = f"{', '.join(names)}: git was stopped while it made the worktree; the next start makes it again"
+    return Finding("worktrees", told, remedy)
 
 
 def _nested_repositories(repository: git.Repository) -> list[str]:

@@ -198,6 +198,8 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
         private_git = create_private_git(repository, worktree, run.folder, git.identity(worktree.place))
+        for note in private_git.notes:
+            warn(note)
         setup = SessionSetup(inputs.context, run, worktree, private_git)
         write_spec(inputs, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):

@@ -63,8 +63,13 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def import_command(start: Path, name: str) -> ExitCode:
-    """Import the commits in a run's private git folder, after a replay or a crash.
+def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
+    """Import what is committed in a run's private git folder: after a replay, or a crash.
+
+    Args:
+        start: a folder in the repository.
+        name: the run's.
+        yes: move the branch also to commits that delete files which the session did not have.
 
     Raises:
         RunError: there is no such run, or a session of its plan is running.
@@ -77,7 +82,7 @@ def import_command(start: Path, name: str) -> ExitCode:
         with suppress(EngineError):  # commits can be imported without an engine
             require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))
         worktree = plan_worktree(repository, run.plan_id)
-        imported = import_commits(repository, worktree, session, run.identity)
+        imported = import_commits(repository, worktree, session, run.identity, yes=yes)
     for note in imported.notes:
         warn(note)
     if imported.problem:

@@ -64,6 +64,26 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def writers_lock(root: Path, plan_id: str) -> Iterator[int | None]:
+    """Lock what git writes into while it makes a plan's worktree; yield the descriptor, or None if held.
+
+    A git that gets the descriptor holds the lock for as long as it runs, also when lw_coder is killed.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    path = _lock_path(root, plan_id).with_suffix(".writer")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        yield descriptor if _is_taken(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
 def is_locked(root: Path, plan_id: str) -> bool:
     """Return whether a process holds the plan's lock."""
     path = _lock_path(root, plan_id)

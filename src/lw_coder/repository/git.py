@@ -59,10 +59,15 @@ class Place:
     Attributes:
         cwd: the folder to start git in.
         git_dir: GIT_DIR, or None to let git search upward from cwd.
+        work_tree: GIT_WORK_TREE, or None.
+        alone: whether the settings in git_dir are the only ones: no program that the person's or the
+            machine's configuration names (a filter, a file system monitor) can run then.
     """
 
     cwd: Path
     git_dir: Path | None = None
+    work_tree: Path | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,12 @@ class Repository:
 
 
 def run_git(
-    *args: str, place: Place, config: tuple[str, ...] = (), stdin: str | None = None, check: bool = True
+    *args: str,
+    place: Place,
+    config: tuple[str, ...] = (),
+    stdin: str | None = None,
+    check: bool = True,
+    keeps_open: tuple[int, ...] = (),
 ) -> GitResult:
     """Run git and wait for it.
 
@@ -102,12 +112,14 @@ def run_git(
         config: settings for this call, each `key=value`.
         stdin: text for its standard input, or None for an empty one.
         check: whether an exit code other than 0 is an error.
+        keeps_open: file descriptors that git, and whatever it starts, gets as well.
 
     Raises:
         GitError: git is not installed, the folder is absent, or (with check) git failed.
     """
     pipe = subprocess.PIPE
-    with awaited(_started(_command(args, config), place, pipe, pipe), _GRACE) as process, interruptible():
+    started = _started(_command(args, config), place, pipe, pipe, keeps_open)
+    with awaited(started, _GRACE) as process, interruptible():
         stdout, stderr = process.communicate(os.fsencode(stdin or ""))
     result = GitResult(process.returncode, _text(stdout), _text(stderr))
     if check and result.code != 0:
@@ -140,7 +152,7 @@ def _error_file(place: Place) -> IO[bytes]:
 
 
 def _started(
-    command: list[str], place: Place, stdin: int, stderr: IO[bytes] | int
+    command: list[str], place: Place, stdin: int, stderr: IO[bytes] | int, keeps_open: tuple[int, ...] = ()
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -150,6 +162,7 @@ def _started(
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
+            pass_fds=keeps_open,
             process_group=0,  # this process handles a Ctrl+C in the terminal
         )
     except OSError as error:
@@ -443,13 +456,19 @@ def init_bare(folder: Path, object_format: str) -> None:
 
 
 def config_text(settings: Mapping[str, str]) -> str:
-    """Format settings, each `section.key` without a subsection, as a git config file."""
+    """Format settings, each `section.key` or `section.subsection.key`, as a git config file."""
     lines = []
     for name, value in settings.items():
-        section, key = name.split(".")
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        lines.append(f'[{section}]\n\t{key} = "{quoted}"\n')
+        section, _, rest = name.partition(".")
+        subsection, _, key = rest.rpartition(".")
+        head = f'{section} "{_escaped(subsection)}"' if subsection else section
+        quoted = _escaped(value).replace("\n", "\\n")
+        lines.append(f'[{head}]\n\t{key} = "{quoted}"\n')
     return "".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _environment(place: Place) -> dict[str, str]:
@@ -457,6 +476,10 @@ def _environment(place: Place) -> dict[str, str]:
     kept |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     if place.git_dir is not None:
         kept["GIT_DIR"] = str(place.git_dir)
+    if place.work_tree is not None:
+        kept["GIT_WORK_TREE"] = str(place.work_tree)
+    if place.alone:
+        kept |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     return kept
 
 

@@ -9,23 +9,50 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.repository.git import Identity, Repository, config_text, init_bare, list_refs, text_lines
+from lw_coder.foundation.report import printable
+from lw_coder.repository.content_filters import (
+    UNCHANGED,
+    filter_settings,
+    told,
+    unchanged_files,
+    used_filters,
+)
+from lw_coder.repository.git import (
+    Identity,
+    Place,
+    Repository,
+    config_text,
+    init_bare,
+    list_refs,
+    run_git,
+    text_lines,
+)
+from lw_coder.repository.git_settings import GitSettings, read_settings
+from lw_coder.repository.half_made import quoted
+from lw_coder.repository.lfs_objects import lfs_folder
+from lw_coder.repository.submodules import populated
+from lw_coder.repository.worktree_index import copy_index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lw_coder.repository.worktrees import Worktree
 
 CONTAINER_GIT = "/repo-git"
 CONTAINER_OBJECTS = "/repo-objects"
-CONTAINER_POINTER = "/workspace/.git"
+CONTAINER_WORKTREE = "/workspace"
+CONTAINER_POINTER = f"{CONTAINER_WORKTREE}/.git"
+CONTAINER_LFS = "/lfs/objects"  # where Git LFS looks for what belongs to CONTAINER_OBJECTS
 
 _RECORD = "git-refs.json"
+_ABSENT = "absent-files"
+_ATTRIBUTES = "info/lw_coder-attributes"
+_GITLINK = "160000"
 _COPIED_REFS = ("refs/heads", "refs/tags", "refs/remotes")
 _MAX_ALTERNATES_DEPTH = 5  # git's own
 
@@ -48,7 +75,11 @@ class PrivateGit:
         branch: short name of the worktree's branch, or None if its HEAD was detached.
         head: id of the commit that was checked out initially.
         object_dirs: the repository's object folders: its own, then those that it borrows from.
-        refs: full name and object id of each initial ref.
+        refs: full name and object id of each ref at first.
+        submodules: what the `.git` file of each submodule that the person populated says, by its path in the
+            worktree.
+        lfs_objects: the repository's objects of Git LFS, if it has any.
+        notes: lines for the person before the session, escaped.
     """
 
     run_folder: Path
@@ -57,11 +88,19 @@ class PrivateGit:
     head: str
     object_dirs: tuple[Path, ...]
     refs: Mapping[str, str] = field(repr=False)
+    submodules: Mapping[str, str] = field(default_factory=dict, repr=False)
+    lfs_objects: Path | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def folder(self) -> Path:
         """The folder that is mounted writable; after the session its contents are hostile."""
         return self.run_folder / "git"
+
+    @property
+    def worktree_folder(self) -> Path:
+        """The worktree's own part of it."""
+        return self.folder / "worktrees" / self.worktree_name
 
     @property
     def pointer(self) -> Path:
@@ -83,7 +122,18 @@ class PrivateGit:
                 # It contains host paths, and git would print an error about them at every command.
                 hidden = self.run_folder / "no-alternates"
                 mounts.append(GitMount(hidden, f"{target}/info/alternates", read_only=True))
+        if self.lfs_objects is not None:
+            mounts.append(GitMount(self.lfs_objects, CONTAINER_LFS, read_only=True))
+        # A device is no `.git` of any kind: git takes the submodule for one that is not populated.
+        covered = (f"{CONTAINER_WORKTREE}/{path}" for path in self.submodules)
+        mounts += [GitMount(Path(os.devnull), target, read_only=True) for target in covered]
         return tuple(mounts)
+
+    def absent_files(self) -> frozenset[str]:
+        """Return the tracked files that were not in the worktree when the session began."""
+        path = self.run_folder / _ABSENT
+        text = os.fsdecode(path.read_bytes()) if path.is_file() else ""
+        return frozenset(name for name in text.split("\0") if name)
 
 
 def create_private_git(
@@ -108,9 +158,17 @@ def create_private_git(
         object_dirs(repository.common_dir / "objects"),
         list_refs(repository, *_COPIED_REFS),
     )
-    _initialise(repository, session, identity)
+    settings = read_settings(worktree, repository.common_dir)
+    _initialise(repository, session, identity, settings)
     _write_refs(repository, session)
-    _write_worktree(worktree, session)
+    _write_worktree(repository, worktree, session)
+    state = _read_state(session, worktree)
+    session = replace(
+        session,
+        submodules=populated(worktree.path, repository.common_dir, state.gitlinks),
+        **_with_filters(repository, worktree, session, settings),
+    )
+    _write_absent(session, state.absent)
     _write_mounted_files(session)
     _write_record(session)
     return session
@@ -134,6 +192,8 @@ def open_private_git(run_folder: Path) -> PrivateGit:
             names["head"],
             tuple(Path(folder) for folder in found["object_dirs"]),
             _of_texts(found["refs"]),
+            _of_texts(found.get("submodules", {})),
+            Path(found["lfs_objects"]) if found.get("lfs_objects") else None,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GitError(f"{path}: cannot be read", "keep the run's folder, and inspect its git/") from error
@@ -172,13 +232,24 @@ def _targets(folders: tuple[Path, ...]) -> list[str]:
     return [CONTAINER_OBJECTS + (f"-{index}" if index else "") for index in range(len(folders))]
 
 
-def _initialise(repository: Repository, session: PrivateGit, identity: Identity | None) -> None:
+def _initialise(
+    repository: Repository, session: PrivateGit, identity: Identity | None, settings: GitSettings
+) -> None:
     init_bare(session.folder, repository.object_format)
-    settings = {"core.logAllRefUpdates": "true"}
+    written = {"core.logAllRefUpdates": "true", **settings.inert}
+    if settings.attributes:
+        written["core.attributesfile"] = f"{CONTAINER_GIT}/{_ATTRIBUTES}"
     if identity is not None:
-        settings |= {"user.name": identity.name, "user.email": identity.email}
+        written |= {"user.name": identity.name, "user.email": identity.email}
         if identity.committer is not None:
-            settings |= {"committer.name": identity.committer[0], "committer.email": identity.committer[1]}
+            written |= {"committer.name": identity.committer[0], "committer.email": identity.committer[1]}
+    _append_config(session, written)
+    (session.folder / "info").mkdir(exist_ok=True)
+    (session.folder / _ATTRIBUTES).write_bytes(settings.attributes)
+    (session.folder / "info/exclude").write_bytes(settings.ignored)
+
+
+def _append_config(session: PrivateGit, settings: Mapping[str, str]) -> None:
     with (session.folder / "config").open("ab") as config:
         config.write(os.fsencode(config_text(settings)))
 
@@ -188,8 +259,7 @@ def _write_refs(repository: Repository, session: PrivateGit) -> None:
     lines = [f"{sha} {name}\n" for name, sha in session.refs.items()]
     (session.folder / "packed-refs").write_bytes(os.fsencode("".join(lines)))
     (session.folder / "HEAD").write_text(_head(session), encoding="utf-8")
-    (session.folder / "info").mkdir(exist_ok=True)
-    for name in ("shallow", "info/exclude"):
+    for name in ("shallow", "info/attributes"):
         if (repository.common_dir / name).is_file():
             shutil.copyfile(repository.common_dir / name, session.folder / name)
     (session.folder / "objects/info").mkdir(exist_ok=True)
@@ -197,16 +267,80 @@ def _write_refs(repository: Repository, session: PrivateGit) -> None:
     (session.folder / "objects/info/alternates").write_bytes(own_objects)
 
 
-def _write_worktree(worktree: Worktree, session: PrivateGit) -> None:
-    folder = session.folder / "worktrees" / session.worktree_name
-    folder.mkdir(parents=True)
+def _write_worktree(repository: Repository, worktree: Worktree, session: PrivateGit) -> None:
+    folder = session.worktree_folder
+    (folder / "info").mkdir(parents=True)
     (folder / "HEAD").write_text(_head(session), encoding="utf-8")
     (folder / "commondir").write_text("../..\n", encoding="ascii")
     (folder / "gitdir").write_text(f"{CONTAINER_POINTER}\n", encoding="ascii")
-    # With core.splitIndex the index is two files.
-    for index in (worktree.git_dir / "index", *worktree.git_dir.glob("sharedindex.*")):
-        if index.is_file():
-            shutil.copyfile(index, folder / index.name)
+    if (worktree.git_dir / "info/sparse-checkout").is_file():
+        shutil.copyfile(worktree.git_dir / "info/sparse-checkout", folder / "info/sparse-checkout")
+    copy_index(repository, worktree, session.run_folder, folder)
+
+
+class _State(NamedTuple):
+    absent: list[str]
+    gitlinks: list[str]
+
+
+def _read_state(session: PrivateGit, worktree: Worktree) -> _State:
+    """See which of the tracked files are not there, and which are submodules.
+
+    Raises:
+        GitError: there are conflicts.
+    """
+    asked = ("ls-files", "-z", "--stage", "-t", "--cached", "--deleted")
+    listed = run_git(*asked, place=_own_place(session, worktree)).stdout
+    state = _State([], [])
+    for line in listed.split("\0")[:-1]:
+        described, path = line.split("\t", 1)
+        tag, mode, _, stage = described.split(" ")
+        if stage != "0":
+            raise _conflict(worktree, path)
+        if tag in {"S", "R"}:
+            state.absent.append(path)
+        elif mode == _GITLINK:
+            state.gitlinks.append(path)
+    return state
+
+
+def _conflict(worktree: Worktree, path: str) -> GitError:
+    git = f"git -C {quoted(worktree.path)}"
+    return GitError(
+        f"{worktree.path}: has conflicts, as in {printable(path)}",
+        f"settle them, then type: {git} add --all, and commit; to see them: {git} status",
+    )
+
+
+def _own_place(session: PrivateGit, worktree: Worktree) -> Place:
+    """Before the session, git can be run in its folder: nobody else has written there yet."""
+    return Place(session.folder, git_dir=session.worktree_folder, work_tree=worktree.path, alone=True)
+
+
+def _with_filters(
+    repository: Repository, worktree: Worktree, session: PrivateGit, settings: GitSettings
+) -> dict[str, Any]:
+    place = _own_place(session, worktree)
+    own = session.folder / "info/attributes"
+    read = own.read_bytes() if own.is_file() else b""
+    used = used_filters(settings.all, place, settings.attributes, read)
+    if used:
+        config = (f"core.attributesFile={session.folder / _ATTRIBUTES}",)
+        lines = unchanged_files(worktree.path, place, used, repository.sha_length // 2, config)
+        text = "".join(f"{line}\n" for line in lines)
+        (session.worktree_folder / UNCHANGED).write_text(text, encoding="ascii")
+    # Last of all: from here on git in that folder would run the filters.
+    _append_config(session, filter_settings(settings.all))
+    objects = lfs_folder(repository) if used else None
+    return {
+        "notes": told(settings.all, used),
+        "lfs_objects": objects if objects is not None and objects.is_dir() else None,
+    }
+
+
+def _write_absent(session: PrivateGit, absent: Sequence[str]) -> None:
+    if absent:
+        (session.run_folder / _ABSENT).write_bytes(os.fsencode("".join(f"{path}\0" for path in absent)))
 
 
 def _head(session: PrivateGit) -> str:
@@ -229,5 +363,7 @@ def _write_record(session: PrivateGit) -> None:
         "head": session.head,
         "object_dirs": [str(folder) for folder in session.object_dirs],
         "refs": dict(session.refs),
+        "submodules": dict(session.submodules),
+        "lfs_objects": str(session.lfs_objects) if session.lfs_objects else None,
     }
     (session.run_folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="ascii")

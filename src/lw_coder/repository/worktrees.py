@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
-import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.locks import exclusive
+from lw_coder.foundation.locks import exclusive, writers_lock
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
     Place,
@@ -30,6 +28,16 @@ from lw_coder.repository.git import (
     run_git,
     text_lines,
 )
+from lw_coder.repository.half_made import (
+    admin_dir,
+    is_half_made,
+    mend_record,
+    named_path,
+    quoted,
+    remove_folder,
+    remove_half_made,
+    remove_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +46,18 @@ if TYPE_CHECKING:
 WORKTREES_FOLDER = Path(".lw_coder/worktrees")
 TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
 BRANCH_PREFIX = "lw/task/"
+
+_LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: what, and the run
+UNFINISHED = {  # what git keeps in a worktree's git folder meanwhile, and how it is ended
+    "rebase-apply/applying": ("git am", "am --continue", "am --abort"),
+    "rebase-apply": ("rebase", "rebase --continue", "rebase --abort"),
+    "rebase-merge": ("rebase", "rebase --continue", "rebase --abort"),
+    "CHERRY_PICK_HEAD": ("cherry-pick", "cherry-pick --continue", "cherry-pick --abort"),
+    "REVERT_HEAD": ("revert", "revert --continue", "revert --abort"),
+    "sequencer": ("cherry-pick or revert", "cherry-pick --continue", "cherry-pick --abort"),
+    "MERGE_HEAD": ("merge", "merge --continue", "merge --abort"),
+    "BISECT_LOG": ("bisect", "bisect reset", "bisect reset"),
+}
 
 
 class PlanBase(Protocol):
@@ -106,7 +126,9 @@ def _tip(repository: Repository, plan_id: str) -> str | None:
     return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
 
 
-def _ensured(repository: Repository, plan: PlanBase, tip: str | None, where: str) -> Worktree:
+def _ensured(
+    repository: Repository, plan: PlanBase, tip: str | None, where: str, *, yes: bool = False
+) -> Worktree:
     branch = BRANCH_PREFIX + plan.plan_id
     path = (repository.root / WORKTREES_FOLDER).resolve() / plan.plan_id
     _require_branch_name(plan.plan_id, branch)
@@ -114,41 +136,62 @@ def _ensured(repository: Repository, plan: PlanBase, tip: str | None, where: str
         require_no_sessions_commit(repository, plan.git_sha, where)
     _require_room_for_branch(repository, branch, tip)
     _require_descent(repository, branch, tip, plan.git_sha)
-    record = _record_at(repository, path, branch)
-    if os.path.lexists(path):
-        _require_own_worktree(repository, path, branch, record)
+    half_made = is_half_made(repository, path)
+    if half_made:
+        mend_record(repository, path)
+    record = _record_at(repository, path, branch, is_half_made=half_made)
+    if os.path.lexists(path) and not half_made:
+        _require_own_worktree(repository, path, branch, record, yes=yes)
         return _worktree_at(repository, path, branch, tip)
-    _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None)
-    return _worktree_at(repository, path, branch, tip or plan.git_sha)
+    head = tip or plan.git_sha
+    with writers_lock(repository.root, plan.plan_id) as lock:
+        if lock is None:
+            raise _still_written(path)
+        if half_made:
+            remove_half_made(repository, path, head)
+        _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
+    return _worktree_at(repository, path, branch, head)
+
+
+def _still_written(path: Path) -> GitError:
+    return GitError(
+        f"{path}: git is still making this worktree, for an lw_coder that was killed",
+        "wait until that git has ended, then try again",
+    )
 
 
 def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
-    """Return a plan's worktree, or None if there is none; create nothing."""
+    """Return a plan's worktree as it stands, or None if there is none, or a half-made one; make nothing."""
     path = (repository.root / WORKTREES_FOLDER).resolve() / plan_id
-    if not path.is_dir() or _admin_dir(repository, path) is None:
+    if not path.is_dir() or admin_dir(repository, path) is None or is_half_made(repository, path):
         return None
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
 
 
 @contextmanager
-def ensured_worktree(repository: Repository, plan: PlanBase, where: str = "git_sha") -> Iterator[Worktree]:
-    """Yield the plan's worktree; if the block fails, remove only what was created for it.
+def ensured_worktree(
+    repository: Repository, plan: PlanBase, where: str = "git_sha", *, yes: bool = False
+) -> Iterator[Worktree]:
+    """Yield the plan's worktree; if the block fails, what was made for it goes, and nothing else.
 
     It stays if it has new files or commits. The block ends before a session begins.
 
     Args:
         repository: the person's.
-        plan: the plan; `require_commit` has checked its git_sha.
-        where: the file and field that git_sha comes from, for messages.
+        plan: whose git_sha is a commit of it, as `require_commit` has it.
+        where: the file and the field that git_sha comes from, for a message about it.
+        yes: start also where an earlier session left a merge or the like unfinished.
 
     Raises:
         GitError: as `ensure_worktree`.
     """
     parent = repository.root / WORKTREES_FOLDER
-    had_parent, had_folder = os.path.lexists(parent), os.path.lexists(parent / plan.plan_id)
+    path = parent.resolve() / plan.plan_id
+    had_parent = os.path.lexists(parent)
+    had_folder = os.path.lexists(path) and not is_half_made(repository, path)
     tip = _tip(repository, plan.plan_id)
     try:
-        worktree = _ensured(repository, plan, tip, where)
+        worktree = _ensured(repository, plan, tip, where, yes=yes)
         try:
             yield worktree
         except BaseException:
@@ -202,7 +245,7 @@ def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktre
     path = _temp_path(repository, name)
     require_commit(repository, sha)
     if os.path.lexists(path):
-        raise GitError(f"{path}: already exists", f"check its contents, then type: rm -rf {_quoted(path)}")
+        raise GitError(f"{path}: already exists", f"check its contents, then type: rm -rf {quoted(path)}")
     _make_ignored_folder(path.parent)
     run_git("worktree", "add", "--quiet", "--force", "--detach", str(path), sha, place=repository.place)
     return _worktree_at(repository, path, None)
@@ -215,11 +258,8 @@ def remove_temp_worktree(repository: Repository, name: str) -> None:
         GitError: the folder could not be removed.
     """
     path = _temp_path(repository, name)
-    _remove_folder(path)
-    if _admin_dir(repository, path) is not None:
-        # The folder no longer exists, so git only removes its record; `prune` would also remove records of
-        # unmounted disks.
-        run_git("worktree", "remove", "--force", "--force", str(path), place=repository.place)
+    remove_folder(path)
+    remove_record(repository, path)
     _lock_path(path).unlink(missing_ok=True)
 
 
@@ -266,33 +306,6 @@ def _temp_path(repository: Repository, name: str) -> Path:
     return (repository.root / TEMP_WORKTREES_FOLDER).resolve() / name
 
 
-def _remove_folder(path: Path) -> None:
-    if path.is_symlink() or not path.exists():
-        path.unlink(missing_ok=True)
-        return
-    try:
-        _remove_tree(path)
-    except (OSError, RecursionError) as error:
-        raise GitError(f"{path}: could not be removed", f"type: rm -rf {_quoted(path)}") from error
-
-
-def _remove_tree(path: Path) -> None:
-    try:
-        shutil.rmtree(path)
-    except PermissionError:
-        _make_folders_writable(path)
-        shutil.rmtree(path)
-
-
-def _make_folders_writable(path: Path) -> None:
-    path.chmod(0o700)
-    for parent, folders, _ in os.walk(path):
-        for folder in folders:
-            inner = Path(parent, folder)
-            if not inner.is_symlink():
-                inner.chmod(0o700)
-
-
 def _require_branch_name(plan_id: str, branch: str) -> None:
     if not is_ref_name(f"refs/heads/{branch}"):
         raise GitError(
@@ -310,7 +323,7 @@ def _require_room_for_branch(repository: Repository, branch: str, tip: str | Non
             other = name.removeprefix("refs/heads/")
             raise GitError(
                 f"branch {branch} cannot be created: it conflicts with branch {printable(other)}",
-                f"type: git branch -m {_quoted(other)} <another name>",
+                f"type: git branch -m {quoted(other)} <another name>",
             )
 
 
@@ -322,7 +335,7 @@ def _require_descent(repository: Repository, branch: str, tip: str | None, sha: 
         )
 
 
-def _record_at(repository: Repository, path: Path, branch: str) -> _Record | None:
+def _record_at(repository: Repository, path: Path, branch: str, *, is_half_made: bool) -> _Record | None:
     """Find git's record of the path; refuse a locked one, and a branch that is checked out elsewhere."""
     here = None
     for record in _records(repository):
@@ -330,8 +343,8 @@ def _record_at(repository: Repository, path: Path, branch: str) -> _Record | Non
             here = record
         elif record.branch == f"refs/heads/{branch}":
             raise _checked_out_elsewhere(path, branch, record)
-    if here is not None and here.is_locked:
-        raise GitError(f"{path}: the worktree is locked", f"type: git worktree unlock {_quoted(path)}")
+    if here is not None and here.is_locked and not is_half_made:
+        raise GitError(f"{path}: the worktree is locked", f"type: git worktree unlock {quoted(path)}")
     return here
 
 
@@ -339,13 +352,13 @@ def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError
     if not record.is_gone:
         message = f"branch {branch} is checked out at {printable(str(record.path))}"
         return GitError(
-            message, f"switch that worktree to another branch: git -C {_quoted(record.path)} switch ..."
+            message, f"switch that worktree to another branch: git -C {quoted(record.path)} switch ..."
         )
     message = (
         f"branch {branch} belongs to a worktree at {printable(str(record.path))}, which no longer exists"
     )
     if os.path.lexists(path):
-        return GitError(message, f"if the repository was moved, type: git worktree repair {_quoted(path)}")
+        return GitError(message, f"if the repository was moved, type: git worktree repair {quoted(path)}")
     return GitError(message, "type: git worktree prune")
 
 
@@ -360,35 +373,81 @@ def _parse_record(lines: list[str]) -> _Record:
     return _Record(path, values.get("branch"), "locked" in values, not path.is_dir())
 
 
-def _require_own_worktree(repository: Repository, path: Path, branch: str, record: _Record | None) -> None:
+def _require_own_worktree(
+    repository: Repository, path: Path, branch: str, record: _Record | None, *, yes: bool
+) -> None:
     if record is None:
         raise GitError(
             f"{path}: exists, but is not a worktree of this repository",
-            f"move it away: mv {_quoted(path)} {_quoted(path.with_name(path.name + '.old'))}",
+            f"move it away: mv {quoted(path)} {quoted(path.with_name(path.name + '.old'))}",
         )
-    git_dir = _admin_dir(repository, path)
+    git_dir = admin_dir(repository, path)
     if git_dir is None or not _points_to(path, git_dir):
         raise GitError(
             f"{path}: the worktree is broken: its .git file does not point to its git folder",
-            f"check it, then type: git worktree repair {_quoted(path)}",
+            f"check it, then type: git worktree repair {quoted(path)}",
         )
+    require_nothing_unfinished(path, git_dir)
+    _require_nothing_left_unfinished(path, git_dir, yes=yes)
     if record.branch != f"refs/heads/{branch}":
         found = (record.branch or "no branch").removeprefix("refs/heads/")
         raise GitError(
             f"{path}: is on {printable(found)}, not on {branch}",
-            f"type: git -C {_quoted(path)} switch {branch}",
+            f"type: git -C {quoted(path)} switch {branch}",
         )
 
 
-def _add_plan_worktree(repository: Repository, path: Path, branch: str, start: str | None) -> None:
+def require_nothing_unfinished(path: Path, git_dir: Path) -> None:
+    """Refuse a worktree in which the person is in the middle of a merge, a rebase and the like.
+
+    Raises:
+        GitError: it is; the remedy says what to type.
+    """
+    for name, (what, goes_on, gives_up) in UNFINISHED.items():
+        if os.path.lexists(git_dir / name):
+            git = f"git -C {quoted(path)}"
+            remedy = f"type: {git} {goes_on}" + (f", or: {git} {gives_up}" if gives_up != goes_on else "")
+            raise GitError(f"{path}: is in the middle of a {what}", remedy)
+
+
+def note_unfinished(worktree: Worktree, what: str | None, run_name: str) -> None:
+    """Write down that a session left a merge or the like unfinished, or, with None, that it did not."""
+    note = worktree.git_dir / _LEFT_UNFINISHED
+    if what is None:
+        note.unlink(missing_ok=True)
+    else:
+        note.write_text(f"{what}\n{run_name}\n", encoding="ascii")
+
+
+def _require_nothing_left_unfinished(path: Path, git_dir: Path, *, yes: bool) -> None:
+    note = git_dir / _LEFT_UNFINISHED
+    if not note.is_file():
+        return
+    if yes:
+        note.unlink()
+        return
+    what, run_name = note.read_text(encoding="ascii").split("\n")[:2]
+    raise GitError(
+        f"{path}: the session {run_name} left a {what} unfinished",
+        f"finish it in a replay (lw_coder runs show {run_name}) and type: lw_coder runs import {run_name}; or"
+        f" go on without it: lw_coder code --yes {path.name}",
+    )
+
+
+def _add_plan_worktree(
+    repository: Repository, path: Path, branch: str, *, start: str | None, lock: int
+) -> None:
     _make_ignored_folder(path.parent)
     target = ("--no-track", "-b", branch, str(path), start) if start else (str(path), branch)
-    # --force: git may still have a record of this path, whose folder was deleted.
+    # --force: git may still have a record of this very path, whose folder someone deleted.
+    command = ("worktree", "add", "--quiet", "--force", *target)
     try:
-        run_git("worktree", "add", "--quiet", "--force", *target, place=repository.place)
+        run_git(*command, place=repository.place, keeps_open=(lock,))
     except BaseException:
-        # git usually removes the folder again, but never the branch. Nobody has used either yet.
-        run_git("worktree", "remove", "--force", str(path), place=repository.place, check=False)
+        # git takes back the folder, mostly, and never the branch. Nobody but git was in there yet.
+        with suppress(GitError):
+            remove_folder(path)
+            remove_record(repository, path)
         if start:
             run_git("update-ref", "-d", f"refs/heads/{branch}", start, place=repository.place, check=False)
         _remove_empty_remains(repository, branch)
@@ -432,7 +491,7 @@ def _remove_ignored_folder(folder: Path) -> None:
 
 
 def _worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:
-    git_dir = _admin_dir(repository, path)
+    git_dir = admin_dir(repository, path)
     if git_dir is None:
         raise GitError(f"{path}: git has no record of this worktree", "type: git worktree list")
     place = Place(git_dir, git_dir=git_dir)
@@ -441,28 +500,8 @@ def _worktree_at(repository: Repository, path: Path, branch: str | None, head: s
     )
 
 
-def _admin_dir(repository: Repository, path: Path) -> Path | None:
-    """Find a worktree's folder below `.git/worktrees`, without reading anything in the worktree."""
-    for gitdir in sorted((repository.common_dir / "worktrees").glob("*/gitdir")):
-        if _named_path(gitdir, "") == path / ".git":
-            return gitdir.parent
-    return None
-
-
 def _points_to(path: Path, git_dir: Path) -> bool:
     pointer = path / ".git"
     if pointer.is_symlink() or not pointer.is_file():
         return False
-    return _named_path(pointer, "gitdir: ") == git_dir
-
-
-def _named_path(file: Path, prefix: str) -> Path | None:
-    """Return the path in a one-line file; git 2.48 can write it relative to the file's folder."""
-    text = os.fsdecode(file.read_bytes()[:8192]).removesuffix("\n")
-    if not text.startswith(prefix):
-        return None
-    return Path(os.path.normpath(file.parent / text.removeprefix(prefix)))
-
-
-def _quoted(path: Path | str) -> str:
-    return shlex.quote(printable(str(path)))
+    return named_path(pointer, "gitdir: ") == git_dir

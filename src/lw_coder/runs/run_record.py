@@ -112,10 +112,20 @@ def complete(
 
 
 def complete_late(run: Run, imported: ImportResult) -> None:
-    """Complete the record of a session whose lw_coder was killed: how and when it ended is unknown."""
+    """Add to a run's record what was imported after its session, whose end nobody may have seen."""
+    earlier = _ended(run)
     times = {"started_at": run.started.isoformat(), "ended_at": None}
-    outcome = {**_outcome(imported), "notes": ["interrupted", *imported.notes]}
-    _end(run, {"status": None, **times, **outcome, "plans": []})
+    told = {"status": None, **times, "plans": [], **earlier, **_outcome(imported)}
+    how = "imported later" if earlier else "interrupted"
+    commits = imported.commits + (earlier.get("commits") or 0 if earlier.get("branch_moved") else 0)
+    _end(run, {**told, "commits": commits, "notes": [*earlier.get("notes", []), how, *imported.notes]})
+
+
+def _ended(run: Run) -> dict[str, Any]:
+    try:
+        return dict(read_record(run).get("ended") or {})
+    except (RunError, ValueError, TypeError):
+        return {}
 
 
 def _outcome(imported: ImportResult, uncommitted: Uncommitted | None = None) -> dict[str, Any]:

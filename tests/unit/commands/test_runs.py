@@ -99,6 +99,23 @@ def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:
     assert made.types("show", made.run).returncode == 1
 
 
+def test_deletions_of_files_that_the_session_did_not_have_want_a_yes(made: Made) -> None:
+    (made.session.run_folder / "absent-files").write_bytes(b"README.md\0")  # as the start writes them
+    git_dir = made.session.folder / "worktrees" / made.session.worktree_name
+    env = {**os.environ, "GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(made.worktree.path)}
+    subprocess.run(["git", "rm", "--quiet", "README.md"], cwd=made.worktree.path, env=env, check=True)
+    made.commit_inside("gone")
+    asked = made.types("import", made.run)
+    assert "was not moved: its commits delete or empty a file that was not in" in asked.stderr.replace(
+        "\n", " "
+    )
+    branch = f"lw/task/{PLAN_ID}"
+    assert made.sample.git("rev-parse", branch) == made.sample.sha
+    assert f"lw_coder runs import --yes {made.run}" in asked.stderr.replace("\n", " ")
+    assert made.types("import", "--yes", made.run).returncode == 0
+    assert made.sample.git("log", "-1", "--format=%s", branch) == "gone"
+
+
 def test_a_commit_made_in_a_replay_is_told_and_imported(made: Made) -> None:
     made.commit_inside("Made in a replay")
     assert f"lw_coder runs import {made.run}" in made.types("show", made.run).stderr

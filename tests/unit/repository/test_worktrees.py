@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import shutil
 from typing import TYPE_CHECKING
 
@@ -318,3 +319,37 @@ def test_a_taken_name_is_refused(made: GitRepository, repository: Repository) ->
     create_temp_worktree(repository, made.head(), "taken")
     with pytest.raises(GitError, match="already exists"):
         create_temp_worktree(repository, made.head(), "taken")
+
+
+def in_the_middle_of(kind: str, made: GitRepository, found: GitRepository) -> None:
+    """Have git stop half way, as it does for a conflict."""
+    ours = found.commit("ours", "file.txt")
+    found.run("checkout", "--quiet", "-b", "theirs", made.head())
+    found.commit("theirs", "file.txt")
+    found.run("switch", "--quiet", "lw/task/sample-plan")
+    theirs = found.sha("theirs")
+    commands = {
+        "merge": ("merge", theirs),
+        "rebase": ("rebase", theirs),
+        "cherry-pick": ("cherry-pick", theirs),
+        "revert": ("revert", "--no-edit", f"{ours}~0"),
+        "bisect": ("bisect", "start", ours, made.head()),
+    }
+    if kind == "revert":
+        found.commit("later", "file.txt")
+    if kind == "git am":
+        patch = found.run("format-patch", "--stdout", "-1", theirs)
+        found.run("am", stdin=f"{patch}\n", check=False)
+    else:
+        found.run(*commands[kind], check=False)
+
+
+@pytest.mark.parametrize("kind", ["merge", "rebase", "cherry-pick", "revert", "bisect", "git am"])
+def test_refuses_to_start_in_the_middle_of_something_and_its_remedy_helps(
+    made: GitRepository, repository: Repository, kind: str
+) -> None:
+    found = GitRepository(ensure_worktree(repository, plan(made.head())).path)
+    in_the_middle_of(kind, made, found)
+    remedy = refused(made, plan(made.head()), f"is in the middle of a {kind}")
+    made.run(*shlex.split(remedy.rpartition(": git ")[2]))
+    ensure_worktree(repository, plan(made.head()))

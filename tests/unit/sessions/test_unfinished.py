@@ -21,7 +21,11 @@ from lw_coder.runs.pruning import prune
 from lw_coder.runs.run_folders import Run, open_run, read_record, seal_run, write_record
 from lw_coder.runs.run_record import complete
 from lw_coder.runs.session_result import SessionResult
-from lw_coder.sessions.unfinished import import_unfinished_run, unfinished_runs
+from lw_coder.sessions.unfinished import (
+    import_unfinished_run,
+    import_unfinished_runs,
+    unfinished_runs,
+)
 from tests.support.git_repository import GitRepository, agent_git, make_repository
 
 PLAN_ID = "sample-plan"
@@ -149,3 +153,40 @@ def test_an_old_run_that_cannot_be_removed_stays(killed: Killed) -> None:
 def test_a_path_behind_a_link_is_shown_whole(tmp_path: Path) -> None:
     assert shell_path(tmp_path, tmp_path / "a b") == "'a b'"
     assert shell_path(tmp_path / "repo", tmp_path / "disk") == str(tmp_path / "disk")
+
+
+def goes_on(killed: Killed, ended: dict[str, object]) -> str:
+    """Have a run whose record says how it ended, and a commit that came afterwards."""
+    import_unfinished_run(killed.repository, killed.run)
+    write_record(killed.run, {"ended": {**read_record(killed.run)["ended"], **ended}})
+    folder = killed.run.folder / "git"
+    agent = agent_git(folder, PLAN_ID, killed.made.path / ".lw_coder/worktrees" / PLAN_ID)
+    return agent.commit("after the end", "late.txt")
+
+
+def test_commits_that_came_after_the_end_are_imported(
+    killed: Killed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tip = goes_on(killed, {"status": 0})
+    capsys.readouterr()
+    import_unfinished_runs(killed.repository, "identity", PLAN_ID)
+    assert capsys.readouterr().err == f"Earlier run {killed.run.identity}: 1 commit imported\n"
+    assert killed.made.sha(BRANCH) == tip
+    ended = read_record(killed.run)["ended"]
+    assert (ended["status"], ended["commits"], ended["tip"]) == (0, 2, tip)
+    import_unfinished_runs(killed.repository, "identity", PLAN_ID)
+    assert capsys.readouterr().err == ""
+
+
+def test_commits_that_did_not_fit_on_the_disk_are_imported_later_and_also_of_an_older_run(
+    killed: Killed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tip = goes_on(killed, {"status": 0, "problem": "commits were not copied: No space left on device"})
+    newer = open_run(killed.made.path, PLAN_ID)
+    write_record(newer, {"ended": {"status": 0}})
+    seal_run(newer)
+    capsys.readouterr()
+    import_unfinished_runs(killed.repository, "identity", PLAN_ID)
+    assert killed.made.sha(BRANCH) == tip
+    assert read_record(killed.run)["ended"]["problem"] is None
+    assert "1 commit imported" in capsys.readouterr().err

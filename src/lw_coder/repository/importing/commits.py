@@ -1,11 +1,10 @@
-"""Import the commits of a session. Its git folder and its worktree are treated as hostile.
+"""Import what a session committed. Its git folder and its worktree are taken to be hostile.
 
 git on the host never runs in that folder: its refs are parsed, its objects are imported through a quarantine.
 """
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,26 +19,34 @@ from lw_coder.repository.git import (
     run_git,
     stream_git,
 )
+from lw_coder.repository.half_made import quoted
+from lw_coder.repository.importing.left_behind import is_on, left_index, staged_ref, unfinished
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     nested_repositories_note,
 )
 from lw_coder.repository.importing.quarantine import import_refs
 from lw_coder.repository.importing.refs import NewRefs, read_new_refs
-from lw_coder.repository.importing.untrusted_files import memory_limited
+from lw_coder.repository.importing.untrusted_files import UntrustedFolder, memory_limited
+from lw_coder.repository.lfs_objects import LONGEST_POINTER, copy_objects, is_pointer, lfs_folder, pointers_in
+from lw_coder.repository.submodules import unchanged
+from lw_coder.repository.worktree_index import has_base, note_base, update_index
+from lw_coder.repository.worktrees import note_unfinished, require_nothing_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lw_coder.repository.private_git import PrivateGit
+    from lw_coder.repository.worktree_index import LeftIndex
     from lw_coder.repository.worktrees import Worktree
 
 REFS_PREFIX = "refs/lw_coder"
 NO_GIT_THERE = "do not run git there, it would use the agent's config; inspect them in a replay"
 MAX_CHANGED_FILES = 500_000  # between the branch and its new tip
 
-_LONGEST_NAME = 200  # characters of an agent's name that are shown
-_GITLINK = "160000"
+_LONGEST_NAME = 200  # characters shown of what an agent named
+_GITLINK, _NO_MODE = "160000", "000000"
+_INDEX_TAKEN = "index-taken"  # in the run's folder
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class ImportResult:
         moved: whether the branch has them now.
         nested: nested `.git` entries in the worktree, escaped; git should not run there until they are gone.
         notes: one line each for the person, escaped.
-        problem: why nothing could be imported, in one line, or None; everything stays in the run's folder.
+        problem: why nothing could be imported, in one line, or None; the run's folder keeps it all.
     """
 
     refs: tuple[str, ...] = ()
@@ -65,27 +72,70 @@ class ImportResult:
     problem: str | None = None
 
 
-class Gitlink(NamedTuple):
-    """A submodule that a session's commits changed: its path, and whether it is new."""
+class Change(NamedTuple):
+    """A file or submodule that a session's commits change: modes and ids, before and after."""
 
     path: str
-    is_new: bool
+    old_mode: str
+    mode: str
+    old_sha: str
+    sha: str
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether it leads to a commit of another repository now."""
+        return self.mode == _GITLINK
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What matters in the changes of a session's commits.
+
+    Attributes:
+        submodules: those that are new, or lead to another commit.
+        lost: files that were not in the session's worktree when it began, and are deleted or emptied.
+    """
+
+    submodules: tuple[Change, ...]
+    lost: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One import of a session that had a worktree."""
+
+    repository: Repository
+    worktree: Worktree
+    session: PrivateGit
+    run_name: str
+    yes: bool
+
+    @property
+    def branch(self) -> str:
+        return f"refs/heads/{self.worktree.branch}"
 
 
 def import_commits(
-    repository: Repository, worktree: Worktree | None, session: PrivateGit, run_name: str
+    repository: Repository,
+    worktree: Worktree | None,
+    session: PrivateGit,
+    run_name: str,
+    *,
+    yes: bool = False,
 ) -> ImportResult:
     """Import every new ref of a session as `refs/lw_coder/<run_name>/...`, then move the worktree's branch.
 
     Branches arrive as `heads/...`, tags as `tags/...`, stashes as `stash/0` (the newest) and on, a detached
-    HEAD as `detached`. The branch is only fast-forwarded. The worktree's index is updated, unless there are
-    nested repositories; its files are never changed. Importing again changes nothing.
+    HEAD as `detached`. The branch moves only forward, and not to commits that delete files which the session
+    did not have. The worktree's index follows it; its files are never touched. Importing again changes
+    nothing.
 
     Args:
         repository: the person's.
-        worktree: the session's worktree, or None if it was removed: then only the refs are imported.
-        session: the run's private git folder; no container uses it any more.
-        run_name: `<plan_id>/<timestamp>`, or another name that is valid in a ref.
+        worktree: what the session worked in, or None if that is gone: then the refs alone are imported.
+        session: the run's private git folder; no container works on it any more.
+        run_name: `<plan_id>/<timestamp>`, or another name that can be part of a ref.
+        yes: move the branch also to commits that delete files which the session did not have.
 
     Raises:
         GitError: the repository itself, or the run's name, cannot be used. A problem with the session's
@@ -94,13 +144,13 @@ def import_commits(
     if not is_ref_name(f"{REFS_PREFIX}/{run_name}"):
         raise GitError(f"{printable(run_name)}: is not valid in a ref name", "rename the run")
     with memory_limited():
-        return _import(repository, worktree, session, run_name)
+        return _imported(repository, worktree, session, run_name, yes=yes)
 
 
-def _import(
-    repository: Repository, worktree: Worktree | None, session: PrivateGit, run_name: str
+def _imported(
+    repository: Repository, worktree: Worktree | None, session: PrivateGit, run_name: str, *, yes: bool
 ) -> ImportResult:
-    imported = ImportResult() if worktree is None else _inspect_worktree(worktree)
+    imported = ImportResult() if worktree is None else _looked_over(worktree, session)
     try:
         new = read_new_refs(session)
         refs = import_refs(repository, session, new.values, f"{REFS_PREFIX}/{run_name}")
@@ -112,7 +162,11 @@ def _import(
     if worktree is None or worktree.branch is None:
         return imported
     tip = new.values.get(f"heads/{worktree.branch}")
-    return imported if tip is None else _advance(repository, worktree, imported, tip, session.head, run_name)
+    task = _Import(repository, worktree, session, run_name, yes)
+    if tip is not None:
+        imported = _advance(task, imported, tip)
+    notes = _index_notes(task, tip or session.head) + _unfinished_notes(task)
+    return replace(imported, notes=imported.notes + notes)
 
 
 def _why(error: GitError | OSError | MemoryError) -> str:
@@ -125,42 +179,46 @@ def _why(error: GitError | OSError | MemoryError) -> str:
 def pending(repository: Repository, session: PrivateGit) -> bool:
     """Return whether a run's git folder has commits that the repository lacks, or cannot be read."""
     try:
-        return bool(missing_objects(repository, list(read_new_refs(session).values.values())))
+        values = list(read_new_refs(session).values.values())
+        return bool(values and missing_objects(repository, values))
     except (GitError, OSError):
         return True
 
 
-def _advance(
-    repository: Repository, worktree: Worktree, imported: ImportResult, tip: str, start: str, run_name: str
-) -> ImportResult:
-    ref = f"refs/heads/{worktree.branch}"
-    old = ref_value(repository, ref)
+def _advance(task: _Import, imported: ImportResult, tip: str) -> ImportResult:
+    repository, worktree = task.repository, task.worktree
+    old = ref_value(repository, task.branch)
     notes: tuple[str, ...] = ()
     try:
-        if old not in {None, tip} and _is_already_imported(repository, start, tip, str(old)):
+        if old not in {None, tip} and _is_there_already(repository, task.session.head, tip, str(old)):
             return replace(imported, tip=tip, moved=True)
         reason = _why_not_move(repository, worktree, old, tip)
-        links = tuple(_gitlinks(repository, str(old), tip)) if reason is None else ()
-        reason = reason or _why_not_link(links)
+        changes = _changes(task, str(old), tip) if reason is None else Changes((), ())
+        reason = reason or _why_not_link(changes) or _why_not_lose(task, changes)
         count = run_git("rev-list", "--count", tip, f"^{old or worktree.head}", "--", place=repository.place)
         imported = replace(imported, commits=int(count.stdout), tip=tip)
         if reason is None and old != tip:
-            notes = _submodule_notes(links)
-            # From the worktree's git folder, so that its HEAD's reflog records it too.
-            message = f"lw_coder: {run_name}"
-            run_git("update-ref", "-m", message, ref, tip, str(old), place=worktree.place)
-    except (GitError, MemoryError) as error:
+            notes = _submodule_notes(changes) + _lost_notes(changes) + _lfs_notes(task, str(old), tip)
+            _move(task, str(old), tip)
+    except (GitError, OSError, MemoryError) as error:
         reason = _why(error)
     if reason is not None:
-        kept = f"{REFS_PREFIX}/{run_name}/heads/{worktree.branch}"
+        kept = f"{REFS_PREFIX}/{task.run_name}/heads/{worktree.branch}"
         note = f"branch {worktree.branch} was not moved: {reason}; the session's commits are at {kept}"
         return replace(imported, notes=(*imported.notes, note))
-    notes += () if imported.nested else _reset_index(worktree)
     return replace(imported, moved=True, notes=imported.notes + notes)
 
 
-def _is_already_imported(repository: Repository, start: str, tip: str, old: str) -> bool:
-    """Return whether the branch already contains the session's tip, and that tip its starting commit."""
+def _move(task: _Import, old: str, tip: str) -> None:
+    # Written down first: if the power fails in between, the next start knows where the index is.
+    note_base(task.worktree, old)
+    # From the worktree's git folder, so that its HEAD's reflog tells of it too.
+    message = f"lw_coder: {task.run_name}"
+    run_git("update-ref", "-m", message, task.branch, tip, old, place=task.worktree.place)
+
+
+def _is_there_already(repository: Repository, start: str, tip: str, old: str) -> bool:
+    """Tell whether the branch has gone past the session's end, and the session past its own start."""
     return is_ancestor(repository, tip, old) and is_ancestor(repository, start, tip)
 
 
@@ -169,6 +227,8 @@ def _why_not_move(repository: Repository, worktree: Worktree, old: str | None, t
         return "it was deleted during the session"
     if _checked_out_branch(worktree) != f"refs/heads/{worktree.branch}":
         return "its worktree is on another branch now"
+    if old != tip and (state := _persons_unfinished(worktree)):
+        return state
     if old != tip and is_ancestor(repository, tip, old):
         return "the session removed commits that it has"
     if not is_ancestor(repository, old, tip):
@@ -180,24 +240,89 @@ def _checked_out_branch(worktree: Worktree) -> str:
     return run_git("symbolic-ref", "--quiet", "HEAD", place=worktree.place, check=False).stdout
 
 
-def _why_not_link(links: Sequence[Gitlink]) -> str | None:
-    new = [link.path for link in links if link.is_new]
+def _persons_unfinished(worktree: Worktree) -> str | None:
+    try:
+        require_nothing_unfinished(worktree.path, worktree.git_dir)
+    except GitError as error:
+        return f"{error.message}; {error.remedy}"
+    return None
+
+
+def _why_not_link(changes: Changes) -> str | None:
+    new = [change.path for change in changes.submodules if change.old_mode != _GITLINK]
     return f"the commits add nested repositories: {_named(new)}" if new else None
 
 
-def _submodule_notes(links: Sequence[Gitlink]) -> tuple[str, ...]:
-    if not links:
+def _why_not_lose(task: _Import, changes: Changes) -> str | None:
+    """Refuse what hardly anyone means: that an agent deletes files which it never had."""
+    if not changes.lost or task.yes:
+        return None
+    what = f"its commits delete or empty {_lost(changes)}"
+    return f"{what}; look at them, and, if that is meant, type: lw_coder runs import --yes {task.run_name}"
+
+
+def _lost_notes(changes: Changes) -> tuple[str, ...]:
+    return (f"the commits delete or empty {_lost(changes)}",) if changes.lost else ()
+
+
+def _lost(changes: Changes) -> str:
+    count = len(changes.lost)
+    files = "a file that was" if count == 1 else f"{count} files that were"
+    names = _named([change.path for change in changes.lost])
+    return f"{files} not in the session's worktree when it began, such as {names}"
+
+
+def _submodule_notes(changes: Changes) -> tuple[str, ...]:
+    if not changes.submodules:
         return ()
-    names = _named([link.path for link in links])
+    names = _named([change.path for change in changes.submodules])
     return (f"the commits move a submodule: {names}; check it and .gitmodules before you update it",)
+
+
+def _lfs_notes(task: _Import, old: str, tip: str) -> tuple[str, ...]:
+    """Take along what Git LFS stored in the session; name what is nowhere."""
+    pointers = pointers_in(task.repository, tip, old) if _may_have_lfs(task) else []
+    missing = copy_objects(task.session.folder, lfs_folder(task.repository), pointers) if pointers else []
+    if not missing:
+        return ()
+    what = f"{len(missing)} objects" if len(missing) > 1 else "an object"
+    return (f"the commits name {what} of Git LFS that this machine does not have: {_named(missing)}",)
+
+
+def _may_have_lfs(task: _Import) -> bool:
+    has_objects = UntrustedFolder(task.session.folder).stat("lfs") is not None
+    return has_objects or lfs_folder(task.repository).is_dir()
 
 
 def _named(paths: Sequence[str]) -> str:
     return ", ".join(printable(path)[:_LONGEST_NAME] for path in paths[:3])
 
 
-def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
-    """Yield each submodule that has another commit in the tip, and whether it is new.
+def _changes(task: _Import, old: str, tip: str) -> Changes:
+    absent = task.session.absent_files()
+    submodules, lost = [], []
+    for change in _changed(task.repository, old, tip):
+        if change.is_submodule:
+            submodules.append(change)
+        elif change.path in absent and _is_lost(task.repository, change):
+            lost.append(change)
+    return Changes(tuple(submodules), tuple(lost))
+
+
+def _is_lost(repository: Repository, change: Change) -> bool:
+    """Tell whether a file is deleted, emptied, or became a pointer of Git LFS."""
+    if change.mode == _NO_MODE:
+        return True
+    if change.old_mode == _NO_MODE:
+        return False
+    size = run_git("cat-file", "-s", change.sha, place=repository.place).stdout
+    if int(size) > LONGEST_POINTER:
+        return False
+    return size == "0" or is_pointer(run_git("cat-file", "blob", change.sha, place=repository.place).stdout)
+
+
+def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
+    """Yield what the tip has otherwise.
 
     Raises:
         GitError: the tip changes too many files, or git failed.
@@ -205,36 +330,74 @@ def _gitlinks(repository: Repository, old: str, tip: str) -> Iterator[Gitlink]:
     # Otherwise .gitmodules could hide changes of a submodule.
     options = ("-r", "--raw", "-z", "--no-renames", "--ignore-submodules=none")
     fields = stream_git("diff-tree", *options, old, tip, place=repository.place)
-    for count, modes in enumerate(fields):
+    for count, described in enumerate(fields):
         if count > MAX_CHANGED_FILES:
             problem = f"its commits change more than {MAX_CHANGED_FILES} files"
             raise GitError(problem, "inspect the commits in the run's refs")
-        path = next(fields)
-        before, after = modes.removeprefix(":").split(" ")[:2]
-        if after == _GITLINK:
-            yield Gitlink(path, is_new=before != _GITLINK)
+        old_mode, mode, old_sha, sha, _ = described.removeprefix(":").split(" ")
+        yield Change(next(fields), old_mode, mode, old_sha, sha)
 
 
-def _reset_index(worktree: Worktree) -> tuple[str, ...]:
-    """Update the index to the branch; if that fails, for example because of a lock, return a note."""
-    # `reset --mixed` and `read-tree --reset` compare files whose times are close to the index's, and run the
-    # filters that the agent's .gitattributes name. Reading the tree into a new index reads no file at all.
+def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
+    """Have the index follow the branch; what keeps it from that, such as an open editor's lock, is a note.
+
+    What the agent's own index says besides is taken over once for each run: the person works on afterwards.
+    """
+    worktree = task.worktree
+    if _checked_out_branch(worktree) != task.branch or _persons_unfinished(worktree):
+        return ()
+    done = task.session.run_folder / _INDEX_TAKEN
+    if done.exists() and not has_base(worktree):
+        return ()
     try:
-        run_git("read-tree", "HEAD", place=worktree.place)
+        left = _update_index(task, end)
+        done.touch()
     except GitError as error:
-        command = f"git -C {shlex.quote(printable(str(worktree.path)))} reset"
-        return (f"the index was not updated: {error.message}; type: {command}",)
-    return ()
+        return (
+            f"the index was not updated: {error.message}; {error.remedy}; the next session sets it right",
+        )
+    except (OSError, MemoryError) as error:
+        return (f"the index was not updated: {_why(error)}; the next session sets it right",)
+    return _sparse_notes(task, left)
 
 
-def _inspect_worktree(worktree: Worktree) -> ImportResult:
+def _update_index(task: _Import, end: str) -> LeftIndex:
+    repository, worktree, session = task.repository, task.worktree, task.session
+    head = str(ref_value(repository, task.branch))
+    with_staged = head == end and is_on(session, worktree.branch)
+    left = left_index(repository, worktree.path, session, head, with_staged=with_staged)
+    update_index(repository, worktree, session.run_folder, left)
+    if left.staged:  # the index keeps them now
+        run_git("update-ref", "-d", staged_ref(session), place=repository.place)
+    return left
+
+
+def _sparse_notes(task: _Import, left: LeftIndex) -> tuple[str, ...]:
+    count = len(left.skipped - task.session.absent_files())
+    if not count:
+        return ()
+    remedy = f"to have them: git -C {quoted(task.worktree.path)} sparse-checkout disable"
+    return (f"{count} files are not in the worktree, because the session made it sparse; {remedy}",)
+
+
+def _unfinished_notes(task: _Import) -> tuple[str, ...]:
+    what = unfinished(task.session)
+    note_unfinished(task.worktree, what, task.run_name)
+    if what is None:
+        return ()
+    remedy = f"finish it in a replay of the run, then type: lw_coder runs import {task.run_name}"
+    return (f"the session left a {what} unfinished, with its files in the worktree; {remedy}",)
+
+
+def _looked_over(worktree: Worktree, session: PrivateGit) -> ImportResult:
     top = () if worktree.has_own_pointer() else (".git",)
+    own = unchanged(worktree.path, session.submodules)
     try:
-        nested = top + find_nested_repositories(worktree.path)
-    except MemoryError:  # endless names
-        nested = (".",)
-    notes = (nested_repositories_note(worktree.path, nested, "; then type: git reset"),) if nested else ()
-    return ImportResult(nested=tuple(map(printable, nested)), notes=notes)
+        planted = top + tuple(name for name in find_nested_repositories(worktree.path) if name not in own)
+    except MemoryError:  # names without end
+        planted = (".",)
+    notes = (nested_repositories_note(worktree.path, planted),) if planted else ()
+    return ImportResult(nested=tuple(map(printable, planted)), notes=notes)
 
 
 def _ignored_notes(new: NewRefs) -> tuple[str, ...]:

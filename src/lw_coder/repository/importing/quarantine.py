@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from lw_coder.repository.git import Place, Repository, config_text, init_bare, l
 from lw_coder.repository.importing.untrusted_files import MAX_ENTRIES, UntrustedFolder, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lw_coder.repository.private_git import PrivateGit
 
@@ -50,6 +51,33 @@ def import_refs(
     """
     if not values:
         return ()
+    with _quarantine(repository, session) as quarantine:
+        _take_refs(repository, quarantine, values, prefix)
+    return tuple(list_refs(repository, prefix))
+
+
+def import_blobs(repository: Repository, session: PrivateGit, shas: Sequence[str], ref: str) -> None:
+    """Bring contents that no commit has into a repository; the ref keeps them, as the files of one tree.
+
+    Args:
+        repository: the person's.
+        session: the run's private git folder, which is hostile.
+        shas: their ids.
+        ref: full name of a ref.
+
+    Raises:
+        GitError: one of them is not there, git's check refuses it, or it is too large.
+        OSError: the disk is full, or the run's folder cannot be written.
+    """
+    with _quarantine(repository, session) as quarantine:
+        lines = "".join(f"100644 blob {sha}\t{number}\0" for number, sha in enumerate(shas))
+        tree = run_git("mktree", "-z", place=quarantine, stdin=lines).stdout
+        prefix, _, name = ref.rpartition("/")
+        _take_refs(repository, quarantine, {name: tree}, prefix)
+
+
+@contextmanager
+def _quarantine(repository: Repository, session: PrivateGit) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="quarantine-", dir=session.run_folder) as folder:
         quarantine = Place(Path(folder, "git"), git_dir=Path(folder, "git"))
         init_bare(quarantine.cwd, repository.object_format)
@@ -58,10 +86,13 @@ def import_refs(
         _index_packs(quarantine)
         _require_modest(quarantine)
         _borrow(repository, quarantine.cwd)
-        commands = (f"create {prefix}/{name}\0{sha}\0" for name, sha in values.items())
-        run_git("update-ref", "-z", "--stdin", place=quarantine, stdin="".join(commands))
-        _fetch(repository, quarantine, prefix)
-    return tuple(list_refs(repository, prefix))
+        yield quarantine
+
+
+def _take_refs(repository: Repository, quarantine: Place, values: Mapping[str, str], prefix: str) -> None:
+    commands = (f"create {prefix}/{name}\0{sha}\0" for name, sha in values.items())
+    run_git("update-ref", "-z", "--stdin", place=quarantine, stdin="".join(commands))
+    _fetch(repository, quarantine, prefix)
 
 
 def _append_config(folder: Path, settings: Mapping[str, str]) -> None:

@@ -6,56 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.plans.plan_file import PlanMetadata
-from lw_coder.repository.git import Identity, Repository, find_repository
+from lw_coder.repository.git import find_repository
 from lw_coder.repository.importing import untrusted_files
 from lw_coder.repository.importing.commits import ImportResult, import_commits, pending
-from lw_coder.repository.private_git import PrivateGit, create_private_git, open_private_git
-from lw_coder.repository.worktrees import Worktree, ensure_worktree, temporary_worktree
-from tests.support.git_repository import GitRepository, agent_git, make_repository
+from lw_coder.repository.private_git import open_private_git
+from lw_coder.repository.worktrees import temporary_worktree
+from tests.support.git_repository import GitRepository, make_repository
+from tests.support.git_session import AGENT, BRANCH, PREFIX, RUN, Session, begin, start
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RUN = "sample-plan/20250102T030405Z"
-PREFIX = f"refs/lw_coder/{RUN}"
-BRANCH = "lw/task/sample-plan"
-AGENT = Identity("An Agent", "agent@example.invalid")
-
-
-@dataclass(frozen=True)
-class Session:
-    """A run as it stands while the agent works: the person's side, and the agent's git."""
-
-    made: GitRepository
-    repository: Repository
-    worktree: Worktree
-    git: PrivateGit
-    agent: GitRepository
-
-    def end(self) -> ImportResult:
-        return import_commits(self.repository, self.worktree, self.git, RUN)
-
-    def pending(self) -> bool:
-        return pending(self.repository, self.git)
-
-
-def start(made: GitRepository, run_folder: Path) -> Session:
-    repository = find_repository(made.path)
-    worktree = ensure_worktree(repository, PlanMetadata("sample-plan", made.head(), "ready", (), "Do it."))
-    return begin(made, repository, worktree, run_folder)
-
-
-def begin(made: GitRepository, repository: Repository, worktree: Worktree, run_folder: Path) -> Session:
-    run_folder.mkdir()
-    git = create_private_git(repository, worktree, run_folder, AGENT)
-    return Session(made, repository, worktree, git, agent_git(git.folder, git.worktree_name, worktree.path))
 
 
 @pytest.fixture
@@ -299,17 +265,21 @@ def test_a_session_that_takes_commits_back_moves_no_branch(tmp_path: Path) -> No
     assert made.sha(kept) == made.head()
 
 
-def test_an_index_that_an_editor_has_locked_is_a_note(session: Session) -> None:
+def test_an_index_that_an_editor_has_locked_is_a_note(session: Session, tmp_path: Path) -> None:
     lock = session.worktree.git_dir / "index.lock"
     lock.touch()
     tip = session.agent.commit("one")
     home = session.end()
     assert (home.moved, session.made.sha(BRANCH)) == (True, tip)
     (note,) = home.notes
-    assert note.startswith("the index was not updated: git read-tree: ")
+    assert note.startswith(f"the index was not updated: {lock} exists; ")
+    later = start(session.made, tmp_path / "later", session.made.sha("main"))
+    assert later.agent.run("status", "--porcelain") == ""
+    later.agent.run("commit", "--quiet", "--allow-empty", "--all", "--message", "all")
+    assert later.agent.run("diff", "--name-only", "HEAD~1", "HEAD") == ""
     lock.unlink()
-    GitRepository(session.made.path).run(*note.partition("type: git ")[2].split())
-    assert GitRepository(session.worktree.path).run("status", "--porcelain") == ""
+    assert session.end().notes == ()
+    assert session.host.run("status", "--porcelain") == ""
 
 
 def test_a_temporary_worktree_is_detached_and_its_commits_come_home(tmp_path: Path) -> None:

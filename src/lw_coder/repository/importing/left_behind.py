@@ -1,0 +1,150 @@
+"""What a session's git folder holds besides commits: its index, and an unfinished merge or rebase."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder.foundation.errors import GitError
+from lw_coder.repository.git import Repository, missing_objects, run_git
+from lw_coder.repository.importing.quarantine import import_blobs
+from lw_coder.repository.importing.untrusted_files import UntrustedFolder
+from lw_coder.repository.index_file import INTENT_TO_ADD, SKIP_WORKTREE, IndexEntry, read_index
+from lw_coder.repository.worktree_index import STAGEABLE_MODES, LeftIndex
+from lw_coder.repository.worktrees import UNFINISHED
+
+if TYPE_CHECKING:
+    from lw_coder.repository.private_git import PrivateGit
+
+MAX_INDEX = 256 << 20  # bytes
+MAX_HEAD = 4096  # bytes
+MAX_STAGED = 100_000  # files; more are left as files of the worktree
+
+
+def unfinished(session: PrivateGit) -> str | None:
+    """Return what the agent is in the middle of ("merge", "rebase" ...), or None."""
+    folder = UntrustedFolder(session.folder)
+    names = (
+        name for name in UNFINISHED if folder.stat(f"worktrees/{session.worktree_name}/{name}") is not None
+    )
+    first = next(names, None)
+    return None if first is None else UNFINISHED[first][0]
+
+
+def is_on(session: PrivateGit, branch: str | None) -> bool:
+    """Tell whether the agent left its worktree on a branch."""
+    head = UntrustedFolder(session.folder).read(f"worktrees/{session.worktree_name}/HEAD", MAX_HEAD)
+    return branch is not None and os.fsdecode(head or b"").strip() == f"ref: refs/heads/{branch}"
+
+
+def left_index(
+    repository: Repository, worktree: Path, session: PrivateGit, head: str, *, with_staged: bool
+) -> LeftIndex:
+    """Read what the agent's index says beyond its commit; an index that cannot be read says nothing.
+
+    Args:
+        repository: the person's; contents that are staged come into it.
+        worktree: the folder that the agent worked in.
+        session: the run's private git folder, which is hostile.
+        head: the commit that the worktree is on now.
+        with_staged: whether that is also the commit that the agent's index belongs to.
+
+    Raises:
+        GitError: the repository cannot be read.
+        OSError: the disk is full.
+    """
+    entries = _agents_entries(session, repository.sha_length // 2)
+    if not entries:
+        return LeftIndex()
+    folders = tuple(entry.path for entry in entries if entry.path.endswith("/"))
+    listed = {entry.path: entry for entry in entries if not entry.stage}
+    committed = _committed(repository, head)
+
+    def is_skipped(path: str) -> bool:
+        entry = listed.get(path)
+        return path.startswith(folders) if entry is None else bool(entry.flags & SKIP_WORKTREE)
+
+    left = LeftIndex(
+        skipped=frozenset(path for path in committed if is_skipped(path) and not _is_there(worktree, path)),
+        shown=frozenset(path for path, entry in listed.items() if not entry.flags & SKIP_WORKTREE),
+    )
+    return (
+        _with_staged(repository, worktree, session, left, _changes(listed, committed))
+        if with_staged
+        else left
+    )
+
+
+def _agents_entries(session: PrivateGit, hash_size: int) -> list[IndexEntry]:
+    try:
+        name = f"worktrees/{session.worktree_name}/index"
+        data = UntrustedFolder(session.folder).read(name, MAX_INDEX)
+        return read_index(data, hash_size) if data else []
+    except GitError:
+        return []
+
+
+def _committed(repository: Repository, commit: str) -> dict[str, tuple[int, str]]:
+    listed = run_git("ls-tree", "-r", "-z", "--full-tree", commit, place=repository.place).stdout
+    entries = (line.split("\t", 1) for line in listed.split("\0") if line)
+    described = ((path, text.split(" ")) for text, path in entries)
+    return {path: (int(mode, 8), sha) for path, (mode, _, sha) in described}
+
+
+def _is_there(worktree: Path, path: str) -> bool:
+    return os.path.lexists(worktree / path)
+
+
+def _changes(listed: Mapping[str, IndexEntry], committed: Mapping[str, tuple[int, str]]) -> list[IndexEntry]:
+    """List what the index has otherwise than its commit; files alone, no submodules."""
+    return [
+        entry
+        for path, entry in listed.items()
+        if entry.mode in STAGEABLE_MODES
+        and not entry.flags & SKIP_WORKTREE
+        and committed.get(path) != (entry.mode, entry.sha)
+    ]
+
+
+def _with_staged(
+    repository: Repository,
+    worktree: Path,
+    session: PrivateGit,
+    left: LeftIndex,
+    changes: Sequence[IndexEntry],
+) -> LeftIndex:
+    if len(changes) > MAX_STAGED:
+        return left
+    contents = [entry for entry in changes if not entry.flags & INTENT_TO_ADD]
+    if not _are_here(repository, session, [entry.sha for entry in contents]):
+        contents = []
+    staged = tuple((entry.path, entry.mode, entry.sha) for entry in contents)
+    names = {entry.path for entry in changes} - {path for path, _, _ in staged}
+    intended = tuple(path for path in sorted(names) if _is_plain_file(worktree, path))
+    return replace(left, staged=staged, intended=intended)
+
+
+def _are_here(repository: Repository, session: PrivateGit, shas: Sequence[str]) -> bool:
+    """Have the repository get contents that are in no commit; tell whether it has all of them now."""
+    missing = list(dict.fromkeys(missing_objects(repository, list(shas)))) if shas else []
+    if not missing:
+        return True
+    try:
+        import_blobs(repository, session, missing, staged_ref(session))
+    except GitError:
+        return False
+    return True
+
+
+def staged_ref(session: PrivateGit) -> str:
+    """Return the ref that keeps staged contents until the index has them."""
+    return f"refs/lw_coder-staged/{session.worktree_name}/contents"
+
+
+def _is_plain_file(worktree: Path, path: str) -> bool:
+    found = UntrustedFolder(worktree).stat(path)
+    return found is not None and stat.S_ISREG(found.st_mode)

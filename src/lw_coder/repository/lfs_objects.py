@@ -1,0 +1,102 @@
+"""Git LFS: what a session stored beside git's objects is copied into the repository, checked by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from lw_coder.foundation.errors import GitError
+from lw_coder.repository.git import Place, Repository, run_git
+from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_large
+
+LONGEST_POINTER = 1024  # bytes, by Git LFS's own definition
+
+_AT_ONCE = 10_000  # files that are read together
+_MAX_BYTES = 16 << 30  # of all files of a session
+_POINTER = re.compile(r"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
+
+
+def lfs_folder(repository: Repository) -> Path:
+    """Return the folder that holds the repository's LFS objects, which may not be there."""
+    asked = ("config", "--type=path", "--get", "lfs.storage")
+    configured = run_git(*asked, place=repository.place, check=False).stdout
+    return repository.common_dir / (configured or "lfs") / "objects"
+
+
+def pointers_in(repository: Repository, new: str, old: str) -> list[str]:
+    """List the LFS objects that the commits between two name, each once.
+
+    Raises:
+        GitError: git failed.
+    """
+    asked = ("rev-list", "--objects", "--no-object-names", new, f"^{old}", "--")
+    listed = run_git(*asked, place=repository.place).stdout
+    form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+    fields = (line.split(" ") for line in _batch(repository.place, form, listed).split("\n") if line)
+    small = (sha for sha, kind, *size in fields if kind == "blob" and int(size[0]) <= LONGEST_POINTER)
+    found: dict[str, None] = {}
+    while names := "\n".join(islice(small, _AT_ONCE)):
+        found |= dict.fromkeys(_POINTER.findall(_batch(repository.place, "--batch", names)))
+    return list(found)
+
+
+def is_pointer(text: str) -> bool:
+    """Tell whether a file's content is the pointer that Git LFS commits in its place."""
+    return _POINTER.match(f"{text}\n") is not None
+
+
+def copy_objects(session_git: Path, target: Path, wanted: Iterable[str]) -> list[str]:
+    """Copy LFS objects out of a session's git folder; return those that are neither there nor here.
+
+    Args:
+        session_git: the folder, which is hostile.
+        target: the repository's LFS objects.
+        wanted: their ids.
+
+    Raises:
+        GitError: they are larger than anyone's.
+        OSError: the disk is full.
+    """
+    source, room, missing = UntrustedFolder(session_git), _MAX_BYTES, []
+    for name in wanted:
+        path = target / name[:2] / name[2:4] / name
+        if path.is_file():
+            continue
+        size = _copy(source, f"lfs/objects/{name[:2]}/{name[2:4]}/{name}", path, room)
+        if size is None:
+            missing.append(name)
+        room -= size or 0
+    return missing
+
+
+def _copy(source: UntrustedFolder, name: str, path: Path, room: int) -> int | None:
+    """Copy one if it is what its name says; return its size."""
+    found = source.stat(name)
+    if found is None:
+        return None
+    if found.st_size > room:
+        raise too_large("it holds too many bytes of LFS objects")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lw_coder-", dir=path.parent) as folder:
+        copy = Path(folder, "copy")
+        try:
+            size = source.copy(name, copy, room)
+        except GitError:
+            return None
+        if _sha256(copy) != path.name:
+            return None
+        copy.replace(path)
+    return size
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _batch(place: Place, option: str, names: str) -> str:
+    return run_git("cat-file", option, place=place, stdin=f"{names}\n").stdout

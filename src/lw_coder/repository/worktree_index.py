@@ -1,0 +1,278 @@
+"""The index of a plan's worktree: brought up to date without losing flags, what is staged, or stat data.
+
+The files are an agent's, and `.gitattributes` among them name filters of the person's. So git works in a
+folder made for the purpose, whose settings name no program, on a copy of the index.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lw_coder.foundation.errors import GitError
+from lw_coder.repository.git import Place, Repository, config_text, init_bare, run_git
+from lw_coder.repository.git_settings import read_settings
+from lw_coder.repository.half_made import quoted
+from lw_coder.repository.importing.untrusted_files import UntrustedFolder
+from lw_coder.repository.index_file import IndexEntry, read_index
+
+if TYPE_CHECKING:
+    from lw_coder.repository.worktrees import Worktree
+
+STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodule: it would be a nested repository
+
+_BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index still belongs to
+_MOST_COMPARED = 2 << 30  # bytes of files whose content has to be read
+_SEARCHED = 1000  # commits back
+_TRIES, _PAUSE = 20, 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class LeftIndex:
+    """What an index has that its worktree's commit does not say.
+
+    Attributes:
+        skipped: paths that are not in the worktree, on purpose (a sparse checkout).
+        shown: paths that are not left out of it any more.
+        staged: what is to be committed: mode and id by path; a mode of 0 removes the path.
+        intended: new files that are to be added without their content so far.
+    """
+
+    skipped: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
+    staged: tuple[tuple[str, int, str], ...] = ()
+    intended: tuple[str, ...] = ()
+
+
+def note_base(worktree: Worktree, commit: str) -> None:
+    """Write down, before the branch moves, to which commit the worktree's index belongs."""
+    if not (worktree.git_dir / _BASE).exists():
+        (worktree.git_dir / _BASE).write_text(f"{commit}\n", encoding="ascii")
+
+
+def has_base(worktree: Worktree) -> bool:
+    """Tell whether the branch may have moved without the index."""
+    return (worktree.git_dir / _BASE).exists()
+
+
+def update_index(repository: Repository, worktree: Worktree, folder: Path, left: LeftIndex) -> None:
+    """Have the worktree's index follow its branch, whatever moved that.
+
+    Args:
+        repository: the person's.
+        worktree: whose index it is; its files are compared, never changed.
+        folder: where a folder can be made for the time being.
+        left: what the index is to have besides.
+
+    Raises:
+        GitError: another git holds the index's lock, or git failed; the index is as it was.
+        OSError: the disk is full.
+    """
+    lock = worktree.git_dir / "index.lock"
+    _take_lock(lock)
+    try:
+        with _workshop(repository, worktree, folder) as place:
+            _bring_up_to_date(place, worktree)
+            _apply(place, repository, left)
+            _compare_with_files(place, repository)
+            shutil.copy2(place.cwd / "index", lock)
+        lock.replace(worktree.git_dir / "index")
+    finally:
+        lock.unlink(missing_ok=True)
+    (worktree.git_dir / _BASE).unlink(missing_ok=True)
+
+
+def _take_lock(lock: Path) -> None:
+    """Lock the index as git does; an editor that asks git for the status holds it for a moment."""
+    for _ in range(_TRIES):
+        with suppress(FileExistsError):
+            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            return
+        time.sleep(_PAUSE)
+    remedy = f"end the git or editor that works there; if there is none, type: rm {quoted(lock)}"
+    raise GitError(f"{lock} exists", remedy)
+
+
+def copy_index(repository: Repository, worktree: Worktree, folder: Path, target: Path) -> None:
+    """Copy the worktree's index, up to date with its branch, to a folder; a split one is two files.
+
+    Args:
+        repository: the person's.
+        worktree: whose index it is.
+        folder: where a folder can be made for the time being.
+        target: the folder that gets the file `index`.
+
+    Raises:
+        GitError: git failed.
+        OSError: the disk is full.
+    """
+    if _is_up_to_date(worktree):
+        _copy(worktree.git_dir, target)
+        return
+    with _workshop(repository, worktree, folder) as place:
+        _bring_up_to_date(place, worktree)
+        _copy(place.cwd, target)
+
+
+def _is_up_to_date(worktree: Worktree) -> bool:
+    if (worktree.git_dir / _BASE).exists():
+        return False
+    same = run_git(
+        "diff-index", "--cached", "--quiet", worktree.head, "--", place=worktree.place, check=False
+    )
+    return same.code == 0
+
+
+def _copy(source: Path, target: Path) -> None:
+    # With their times: where a file changed in the index's own second, git compares its content.
+    for index in (source / "index", *source.glob("sharedindex.*")):
+        if index.is_file():
+            shutil.copy2(index, target / index.name)
+
+
+@contextmanager
+def _workshop(repository: Repository, worktree: Worktree, folder: Path) -> Iterator[Place]:
+    """Yield a place where git has a copy of the worktree's index, its files, and no program to run."""
+    with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as made:
+        git_dir = Path(made, "git")
+        init_bare(git_dir, repository.object_format)
+        settings = read_settings(worktree, repository.common_dir)
+        # Sparse patterns are not looked at: which files are absent stands in the index.
+        inert = {name: value for name, value in settings.inert.items() if "sparse" not in name}
+        _write_git_dir(repository, git_dir, {**inert, "core.bare": "false", "core.splitindex": "false"})
+        (git_dir / "info").mkdir(exist_ok=True)
+        (git_dir / "lw_coder-attributes").write_bytes(settings.attributes)
+        if (repository.common_dir / "info/attributes").is_file():
+            shutil.copyfile(repository.common_dir / "info/attributes", git_dir / "info/attributes")
+        (git_dir / "HEAD").write_text(f"{worktree.head}\n", encoding="ascii")
+        _copy(worktree.git_dir, git_dir)
+        yield Place(git_dir, git_dir=git_dir, work_tree=worktree.path, alone=True)
+
+
+def _write_git_dir(repository: Repository, git_dir: Path, settings: dict[str, str]) -> None:
+    settings["core.attributesfile"] = str(git_dir / "lw_coder-attributes")
+    with (git_dir / "config").open("ab") as config:
+        config.write(os.fsencode(config_text(settings)))
+    (git_dir / "objects/info").mkdir(exist_ok=True)
+    borrowed = os.fsencode(f"{repository.common_dir / 'objects'}\n")
+    (git_dir / "objects/info/alternates").write_bytes(borrowed)
+
+
+def _bring_up_to_date(place: Place, worktree: Worktree) -> None:
+    head = run_git("rev-parse", "HEAD", place=worktree.place).stdout
+    base = _base(place, worktree, head)
+    if base is None or base == head:
+        return
+    tags = _tags(place)
+    try:
+        # A merge of two trees: what is staged, and what is the same in both, stays as it is.
+        run_git("read-tree", "-i", "-m", base, head, place=place)
+    except GitError:
+        # The same file was staged here and committed there. Its content is in the worktree.
+        run_git("read-tree", head, place=place)
+    _keep_flags(place, tags)
+
+
+def _base(place: Place, worktree: Worktree, head: str) -> str | None:
+    """Return the commit that the index belongs to, if that is not the one that is checked out."""
+    noted = worktree.git_dir / _BASE
+    if noted.exists():
+        return noted.read_text(encoding="ascii").strip() or None
+    return _earlier_commit(place, head)
+
+
+def _earlier_commit(place: Place, head: str) -> str | None:
+    """Find a commit before this one whose files are exactly those of the index: it was left behind."""
+    written = run_git("write-tree", "--missing-ok", place=place, check=False)
+    if written.code != 0:  # there are conflicts
+        return None
+    listed = run_git("log", f"--max-count={_SEARCHED}", "--format=%T %H", head, "--", place=place).stdout
+    commits = (line.split(" ") for line in listed.split("\n") if line)
+    return next((commit for tree, commit in commits if tree == written.stdout), None)
+
+
+def _tags(place: Place) -> list[tuple[str, str]]:
+    """List each path with git's letter: S for skip-worktree, a lower case one for assume-unchanged."""
+    listed = run_git("ls-files", "-z", "-v", place=place).stdout
+    return [(line[0], line[2:]) for line in listed.split("\0") if line]
+
+
+def _keep_flags(place: Place, before: list[tuple[str, str]]) -> None:
+    """Give paths that still are there the flags that they had."""
+    after = {path: tag for tag, path in _tags(place)}
+    kept = [(tag, path) for tag, path in before if path in after and after[path] != tag]
+    _flag(place, "--assume-unchanged", (path for tag, path in kept if tag.islower()))
+    _flag(place, "--skip-worktree", (path for tag, path in kept if tag.upper() == "S"))
+
+
+def _flag(place: Place, option: str, paths: Iterable[str]) -> None:
+    names = "".join(f"{path}\0" for path in paths)
+    if names:
+        run_git("update-index", option, "-z", "--stdin", place=place, stdin=names)
+
+
+def _apply(place: Place, repository: Repository, left: LeftIndex) -> None:
+    lines = "".join(f"{mode:o} {sha}\t{path}\0" for path, mode, sha in left.staged)
+    if lines:
+        run_git("update-index", "-z", "--index-info", place=place, stdin=lines, check=False)
+    if left.intended:
+        run_git("hash-object", "-w", "--stdin", place=repository.place)  # their content until then: none
+        names = "".join(f"{path}\0" for path in left.intended)
+        add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", "--pathspec-file-nul")
+        run_git(*add, "--pathspec-from-file=-", place=place, stdin=names, check=False)
+    is_skipped = {path: tag.upper() == "S" for tag, path in _tags(place)}
+    absent = (path for path in sorted(left.skipped) if not is_skipped.get(path, True))
+    _flag(place, "--skip-worktree", absent)
+    there = (path for path in sorted(left.shown) if is_skipped.get(path) and _is_in(place, path))
+    _flag(place, "--no-skip-worktree", there)
+
+
+def _is_in(place: Place, path: str) -> bool:
+    return place.work_tree is not None and os.path.lexists(place.work_tree / path)
+
+
+def _compare_with_files(place: Place, repository: Repository) -> None:
+    """Note in the index the times of files that are the commit's: else git has to read each of them again."""
+    entries = _entries(place, repository)
+    if sum(_size(place, entry.path) for entry in entries if not entry.size) > _MOST_COMPARED:
+        return
+    compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
+    run_git(*compare, place=place, check=False)
+    # What git inside checked out without a filter has another size: git looks no further then.
+    same = _same_contents(place, entries)
+    if same:
+        lines = "".join(f"{entry.mode:o} {entry.sha}\t{entry.path}\0" for entry in same)
+        run_git("update-index", "-z", "--index-info", place=place, stdin=lines)
+        run_git(*compare, place=place, check=False)
+
+
+def _entries(place: Place, repository: Repository) -> list[IndexEntry]:
+    return read_index((place.cwd / "index").read_bytes(), repository.sha_length // 2)
+
+
+def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
+    """List entries whose file looks changed, and holds exactly what git stores."""
+    listed = run_git("diff-files", "-z", "--name-only", "--diff-filter=M", place=place, check=False).stdout
+    looks_changed = {path for path in listed.split("\0") if path and "\n" not in path}
+    candidates = [entry for entry in entries if entry.path in looks_changed and _size(place, entry.path)]
+    if not candidates or sum(_size(place, entry.path) for entry in candidates) > _MOST_COMPARED:
+        return []
+    names = "".join(f"{entry.path}\n" for entry in candidates)
+    at_files = replace(place, cwd=place.work_tree or place.cwd)
+    hashed = run_git("hash-object", "--no-filters", "--stdin-paths", place=at_files, stdin=names, check=False)
+    pairs = zip(candidates, hashed.stdout.split("\n"), strict=False)
+    return [entry for entry, sha in pairs if entry.sha == sha]
+
+
+def _size(place: Place, path: str) -> int:
+    """Return the size of a plain file that no link leads to; 0 for anything else."""
+    found = UntrustedFolder(place.work_tree or place.cwd).stat(path)
+    return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0

@@ -1,0 +1,203 @@
+"""Worktrees that git did not finish: it is stopped for real, in the middle of its checkout."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.locks import writers_lock
+from lw_coder.plans.plan_file import PlanMetadata
+from lw_coder.repository.git import find_repository
+from lw_coder.repository.half_made import is_half_made
+from lw_coder.repository.worktrees import (
+    Worktree,
+    ensure_worktree,
+    plan_worktree,
+    remove_stale_temp_worktrees,
+)
+from tests.support.git_repository import GitRepository, make_repository
+
+PLAN = "sample-plan"
+BRANCH = f"lw/task/{PLAN}"
+START = """
+import sys
+from pathlib import Path
+from lw_coder.repository.git import find_repository
+from lw_coder.plans.plan_file import PlanMetadata
+from lw_coder.repository.worktrees import ensure_worktree
+ensure_worktree(find_repository(Path(sys.argv[1])), PlanMetadata("sample-plan", sys.argv[2], "ready", (), ""))
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> GitRepository:
+    """A repository whose checkout waits at one file until it is let on."""
+    made = make_repository(tmp_path / "repo")
+    for number in range(9):
+        made.write(f"files/{number}.txt", f"text {number}\n")
+    made.write(".gitattributes", "files/5.txt filter=slow\n")
+    made.run("add", ".")
+    made.run("commit", "--quiet", "--message", "files")
+    waits = f"touch {tmp_path}/waiting; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; cat"
+    made.run("config", "filter.slow.smudge", waits)
+    return made
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def started(made: GitRepository, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """Start to make the worktree, in a process of its own; it is in the middle of the checkout now."""
+    process = subprocess.Popen([sys.executable, "-c", START, str(made.path), made.head()])
+    wait_for((tmp_path / "waiting").exists)
+    return process
+
+
+def git_groups(process: subprocess.Popen[bytes]) -> list[int]:
+    """List the process groups of what a process has started."""
+    listed = subprocess.run(["ps", "-eo", "ppid=,pgid="], capture_output=True, text=True, check=True).stdout
+    pairs = (line.split() for line in listed.splitlines())
+    return sorted({int(group) for parent, group in pairs if int(parent) == process.pid})
+
+
+def killed_together(made: GitRepository, tmp_path: Path) -> None:
+    """As a power cut, or the end of the machine, does: nobody gets to tidy up."""
+    process = started(made, tmp_path)
+    groups = git_groups(process)
+    process.kill()
+    for group in groups:
+        os.killpg(group, signal.SIGKILL)
+    process.wait()
+    repository = find_repository(made.path)
+
+    def is_free() -> bool:
+        with writers_lock(repository.root, PLAN) as lock:
+            return lock is not None
+
+    wait_for(is_free)
+    (tmp_path / "go").touch()
+
+
+def ensured(made: GitRepository) -> Worktree:
+    return ensure_worktree(find_repository(made.path), PlanMetadata(PLAN, made.head(), "ready", (), "Do it."))
+
+
+def folder(made: GitRepository) -> Path:
+    return made.path / ".lw_coder/worktrees" / PLAN
+
+
+def assert_whole(made: GitRepository) -> None:
+    worktree = ensured(made)
+    inside = GitRepository(worktree.path)
+    assert inside.run("status", "--porcelain") == ""
+    assert inside.run("symbolic-ref", "--short", "HEAD") == BRANCH
+    assert (worktree.path / "files/8.txt").read_text(encoding="utf-8") == "text 8\n"
+    assert made.run("worktree", "list", "--porcelain").count("worktree ") == 2
+    assert "locked" not in made.run("worktree", "list", "--porcelain")
+    inside.run("commit", "--quiet", "--allow-empty", "--all", "--message", "all")
+    assert inside.run("diff", "--name-only", "HEAD~1", "HEAD") == ""
+
+
+def test_it_is_made_again(made: GitRepository, tmp_path: Path) -> None:
+    killed_together(made, tmp_path)
+    assert is_half_made(find_repository(made.path), folder(made))
+    assert plan_worktree(find_repository(made.path), PLAN) is None
+    assert_whole(made)
+
+
+def test_it_is_made_again_after_the_lock_was_removed_by_hand(made: GitRepository, tmp_path: Path) -> None:
+    killed_together(made, tmp_path)
+    made.run("worktree", "unlock", str(folder(made)))
+    assert_whole(made)
+    assert sorted(path.name for path in folder(made).parent.iterdir()) == [".gitignore", PLAN]
+
+
+def test_what_may_be_work_is_put_aside(
+    made: GitRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed_together(made, tmp_path)
+    made.run("worktree", "unlock", str(folder(made)))
+    (folder(made) / "notes.txt").write_text("mine", encoding="ascii")
+    assert_whole(made)
+    aside = folder(made).with_name(f"{PLAN}.unfinished-1")
+    assert (aside / "notes.txt").read_text(encoding="ascii") == "mine"
+    assert str(aside) in capsys.readouterr().err.replace("\n", "")
+
+
+def test_it_is_made_again_after_its_folder_was_removed_by_hand(made: GitRepository, tmp_path: Path) -> None:
+    killed_together(made, tmp_path)
+    subprocess.run(["rm", "-rf", str(folder(made))], check=True)
+    assert_whole(made)
+
+
+@pytest.mark.parametrize("unlocked", [False, True])
+@pytest.mark.parametrize("lost", ["gitdir", "HEAD", "commondir", "index", "pointer"])
+def test_files_that_a_power_cut_emptied(
+    made: GitRepository, tmp_path: Path, lost: str, *, unlocked: bool
+) -> None:
+    killed_together(made, tmp_path)
+    record = made.path / ".git/worktrees" / PLAN
+    if unlocked:
+        (record / "locked").unlink()
+    (folder(made) / ".git" if lost == "pointer" else record / lost).write_bytes(b"")
+    worktree = ensured(made)
+    assert GitRepository(worktree.path).run("status", "--porcelain") == ""
+
+
+def test_an_empty_folder_is_taken(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    folder(made).mkdir(parents=True)
+    assert_whole(made)
+
+
+def test_while_git_goes_on_nothing_is_touched(made: GitRepository, tmp_path: Path) -> None:
+    """Only lw_coder is killed: git goes on, and finishes the worktree."""
+    process = started(made, tmp_path)
+    process.kill()
+    process.wait()
+    with pytest.raises(GitError, match="git is still making this worktree"):
+        ensured(made)
+    (tmp_path / "go").touch()
+
+    def is_done() -> bool:
+        with writers_lock(find_repository(made.path).root, PLAN) as lock:
+            return lock is not None
+
+    wait_for(is_done)
+    assert not is_half_made(find_repository(made.path), folder(made))
+    assert_whole(made)
+
+
+@pytest.mark.parametrize("reason", ["", "on a stick that is not always there"])
+def test_a_persons_lock_stays(made: GitRepository, tmp_path: Path, reason: str) -> None:
+    (tmp_path / "go").touch()
+    ensured(made)
+    made.run("worktree", "lock", "--reason", reason, str(folder(made)))
+    (made.path / ".git/worktrees" / PLAN / "index").unlink()
+    with pytest.raises(GitError, match="is locked"):
+        ensured(made)
+    assert (folder(made) / "files/8.txt").exists()
+
+
+def test_a_half_made_temporary_worktree_goes(made: GitRepository, tmp_path: Path) -> None:
+    path = made.path / ".lw_coder/temp-worktrees/plan-x"
+    add = ["git", "worktree", "add", "--detach", str(path)]
+    process = subprocess.Popen(add, cwd=made.path, stderr=subprocess.DEVNULL, process_group=0)
+    wait_for((tmp_path / "waiting").exists)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert remove_stale_temp_worktrees(find_repository(made.path)) == ("plan-x",)
+    assert "plan-x" not in made.run("worktree", "list")
+    assert not path.exists()
