@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.commands.session_report import exit_code, report_session, shell_path
+from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.containers import engine, images
-from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
@@ -19,6 +21,8 @@ from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
 from lw_coder.repository import git
 from lw_coder.repository.importing.commits import REFS_PREFIX, ImportResult, import_commits
+from lw_coder.repository.importing.uncommitted import Uncommitted, find_uncommitted
+from lw_coder.repository.notices import session_notices
 from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
@@ -26,11 +30,18 @@ from lw_coder.runs.pruning import prune
 from lw_coder.sessions.cleanup import stop_abandoned_sessions
 from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
 from lw_coder.sessions.session import run_session
-from lw_coder.sessions.setup import SessionSetup, write_build_files, write_compose_files, write_settings
+from lw_coder.sessions.setup import (
+    SessionSetup,
+    write_build_files,
+    write_compose_files,
+    write_prompt_files,
+    write_settings,
+)
 from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
+from lw_coder.settings.environment import build_variables
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -52,9 +63,10 @@ class CodeInputs:
     Attributes:
         plan: the plan to carry out.
         build_files: what the repository's image is built from.
-        context: what the session works with.
-        engine: what runs it.
-        base: what the base image's name meant at the start.
+        context: the session's settings and variables.
+        engine: the Docker engine.
+        base: the base image as it was at the start.
+        build_variables: variables for the repository's build.
         yes: whether questions about the state of the worktree, and about what was committed, are answered.
     """
 
@@ -63,7 +75,8 @@ class CodeInputs:
     context: SessionContext
     engine: engine.Engine
     base: LocalImage | None
-    yes: bool
+    build_variables: Mapping[str, str] = field(repr=False)
+    yes: bool = False
 
     @property
     def plan_id(self) -> str:
@@ -91,8 +104,9 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
         with signals.interrupts_left_to_session():
-            result, imported = carry_out(setup, yes=yes)
+            result, imported, uncommitted = carry_out(setup, yes=yes)
     report_end(inputs, setup, result, imported)
+    report_uncommitted(setup, uncommitted)
     return exit_code(setup.run, result, imported)
 
 
@@ -102,21 +116,25 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Cod
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     context = load_context(repository, load_config(repository.root))
-    build_files = images.read_build_files(repository.root, context.environment.env_file)
+    build_files = images.read_build_files(
+        repository.root, context.environment.env_file, context.config.build_options
+    )
+    variables = build_variables(context.environment, context.config.build_options.variables, os.environ)
     base = probe.base_image
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
     report_context(context)
-    return CodeInputs(plan, build_files, context, found, base, yes)
+    return CodeInputs(plan, build_files, context, found, base, variables, yes)
 
 
-def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult]:
-    """Have the agent work, with the person at the terminal, and import what it committed."""
+def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
+    """Run the session in the person's terminal, import its commits, and count what it did not commit."""
     result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
     repository, run = setup.context.repository, setup.run
     imported = import_commits(repository, setup.worktree, setup.git, run.identity, yes=yes)
-    run_record.complete(run, result, imported)
-    return result, imported
+    uncommitted = find_uncommitted(setup.worktree, imported)
+    run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    return result, imported, uncommitted
 
 
 def prepare(inputs: CodeInputs) -> SessionSetup:
@@ -129,20 +147,25 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
+        identity = git.require_identity(worktree.place)
         write_build_spec(inputs, run)
-        # The images are built in parallel with everything else.
+        # Everything else is done while the images are built: neither needs the other.
         with Background(
-            lambda: images.build_images(run.folder, context.identity, inputs.base), cleans_up=True
+            lambda: images.build_images(run.folder, context.identity, inputs.base, inputs.build_variables),
+            cleans_up=True,
         ) as building:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
             stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
-            private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+            private_git = create_private_git(repository, worktree, run.folder, identity)
             for note in private_git.notes:
                 warn(note)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
-            prompts = write_prompts(inputs, run, building)
+            sha = inputs.plan.metadata.git_sha
+            for line in session_notices(repository, worktree.place, sha, worktree.path):
+                warn(line)
+            prompts = write_prompts(inputs, setup, building)
             built = built_images(building, repo_tag(context.identity))
         seal(inputs, setup, prompts, built)
     with signals.held():  # the run is sealed, and its session is about to begin
@@ -172,14 +195,13 @@ def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
     return {"base": images.base_build(), "repo": repo}
 
 
-def write_prompts(inputs: CodeInputs, run: Run, building: Background[Built]) -> GeneratedPrompts:
-    """Write the prompt files of a run; if the build fails meanwhile, stop waiting for the model."""
+def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[Built]) -> GeneratedPrompts:
+    """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
     context, plan = inputs.context, inputs.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
     prompts = generate_prompts(plan, context.environment.model, program, building)
-    for path, text in prompt_files.run_files(plan, prompts).items():
-        run_folders.write_file(run.folder, path, text)
+    write_prompt_files(setup, prompt_files.run_files(plan, prompts))
     return prompts
 
 
@@ -200,7 +222,7 @@ def report_end(
     inputs: CodeInputs, setup: SessionSetup, result: SessionResult, imported: ImportResult
 ) -> None:
     """Report the results and the next commands."""
-    report_session(result, imported)
+    report_session(result, imported, setup.context.config.run_options)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
         say(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
@@ -208,9 +230,21 @@ def report_end(
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
     say(f"Run:      {shell_path(root, run.folder)}")
     if imported.moved:
-        say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{branch}")
-        say(f"Merge:    git merge {branch}")
-    say(f"Replay:   docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid")
+        name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
+        say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
+        say(f"Merge:    git merge {name}")
+    say(f"Replay:   {replay_command(root, run)}")
+
+
+def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
+    """Say what the session did not commit, and how to go on with it."""
+    if not left:
+        return
+    place = shell_path(setup.context.repository.root, setup.worktree.path)
+    names = ", ".join([*left.first, *(["..."] if left.count > len(left.first) else [])])
+    say(f"Left:     {left.count} uncommitted files in {place}: {names}")
+    say("          the plan's next session continues with them; to commit them yourself, type:")
+    say(f"          git -C {place} add --all && git -C {place} commit")
 
 
 def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:

@@ -14,12 +14,15 @@ import click
 
 from lw_coder.commands.runs import has_pending
 from lw_coder.containers import images
+from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import check_env_file, connect, require_isolation
+from lw_coder.containers.engine_kind import find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
 from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
 from lw_coder.repository.half_made import is_half_made
 from lw_coder.repository.importing.nested_repositories import (
@@ -27,12 +30,20 @@ from lw_coder.repository.importing.nested_repositories import (
     find_repositories_in,
     nested_repositories_note,
 )
+from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
 from lw_coder.runs.run_folders import Run, list_runs
+from lw_coder.sessions.droid_files import steering_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
-from lw_coder.sessions.login import choose_login
+from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig, load_config
-from lw_coder.settings.environment import SessionEnvironment, load_environment
+from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.environment import (
+    SessionEnvironment,
+    build_variables,
+    load_environment,
+    refuse_steering,
+)
 
 T = TypeVar("T")
 
@@ -97,6 +108,7 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
+    checks.run("shell", lambda: steering(os.environ), _describe_shell)
     repository = checks.run("git", lambda: git.find_repository(start), lambda found: str(found.root))
     if engine:
         checks.run("base image", lambda: images.is_current(probe.base_image), _describe_base)
@@ -112,6 +124,9 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda: check_env_file(env_file, values),
                 lambda _: "Compose reads it as lw_coder does",
             )
+        if engine and config:
+            _check_docker_args(checks, repository.root, config)
+        _check_git(checks, repository)
         checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
         checks.run("worktrees", lambda: _half_made(repository), _describe_half_made)
         checks.run(
@@ -128,12 +143,14 @@ def _examine_environment(
     root = repository.root
     environment = checks.run(
         "variables",
-        lambda: load_environment(root, config.env_file, config.forward_env, os.environ),
+        lambda: _checked_environment(root, config),
         _describe_variables,
     )
     env_file = environment.env_file if environment else None
     checks.run(
-        "code.Dockerfile", lambda: images.read_build_files(root, env_file), lambda _: str(images.DOCKERFILE)
+        "code.Dockerfile",
+        lambda: images.read_build_files(root, env_file, config.build_options),
+        lambda _: str(images.DOCKERFILE),
     )
     checks.run(
         "certificates",
@@ -142,7 +159,13 @@ def _examine_environment(
     )
     if environment:
         values = environment.values
-        checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        login = checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        hooks_run = login is not Login.NONE
+        checks.run(
+            "reviewers",
+            lambda: steering_notes(root, (*code_droids(), *plan_droids()), hooks_run=hooks_run),
+            lambda notes: "; ".join(notes) or "not affected by .factory",
+        )
     if env_file:
         checks.run(
             "env file",
@@ -150,6 +173,42 @@ def _examine_environment(
             lambda yes: _describe_ignored(env_file, is_ignored=yes),
         )
     return environment
+
+
+def _check_git(checks: Checks, repository: git.Repository) -> None:
+    place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
+    checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
+    checks.run(
+        "git set-up",
+        lambda: session_notices(repository, place, git.head_commit(repository), worktree),
+        lambda notices: "; ".join(notices) or "nothing is missing in sessions",
+    )
+
+
+def _check_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
+    run, build = config.run_options, config.build_options
+    checks.run(
+        "docker args",
+        lambda: require_readable(root, run, build),
+        lambda _: "Compose can read what they become",
+    )
+    checks.findings += [Finding("engine", kind.told, kind.remedy) for kind in find_kinds(run)]
+
+
+def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
+    environment = load_environment(root, config.env_file, config.forward_env, os.environ)
+    refuse_steering([*environment.names, *config.run_options.variables], os.environ)
+    build_variables(environment, config.build_options.variables, os.environ)
+    return environment
+
+
+def _describe_shell(names: Sequence[str]) -> str:
+    shown = ", ".join(names)
+    return (
+        f"{shown}: set in this shell, but not passed to docker"
+        if names
+        else "no variable changes what docker does"
+    )
 
 
 def _describe_base(is_current: bool) -> str:  # noqa: FBT001 - the result of a check

@@ -48,7 +48,7 @@ from lw_coder.sessions.cleanup import remove_leftovers
 from lw_coder.sessions.container_paths import WORKSPACE
 from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
 from lw_coder.sessions.session import run_session
-from lw_coder.sessions.setup import SessionSetup, write_compose_files, write_settings
+from lw_coder.sessions.setup import SessionSetup, write_compose_files, write_prompt_files, write_settings
 from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_run, unfinished_runs
@@ -197,7 +197,7 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         _tasks_folder(repository.root),
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
-        private_git = create_private_git(repository, worktree, run.folder, git.identity(repository))
+        private_git = create_private_git(repository, worktree, run.folder, git.identity(worktree.place))
         for note in private_git.notes:
             warn(note)
         setup = SessionSetup(inputs.context, run, worktree, private_git)
@@ -230,8 +230,7 @@ def write_spec(inputs: PlanInputs, setup: SessionSetup) -> None:
     """Write the files that a container needs, and create the folders that its mounts cover."""
     (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(setup)
-    for path, text in prompt_files.plan_run_files(inputs.git_sha, inputs.idea).items():
-        run_folders.write_file(setup.run.folder, path, text)
+    write_prompt_files(setup, prompt_files.plan_run_files(inputs.git_sha, inputs.idea))
     write_services(setup, BASE_TAG, setup.run.folder)
 
 

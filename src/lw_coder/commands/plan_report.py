@@ -66,7 +66,7 @@ def _validate(repository: git.Repository, path: Path) -> Written:
 
 def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
     """Report how the session ended, and what it left besides plans."""
-    report_session(result, imported)
+    report_session(result, imported, setup.context.config.run_options)
     for ref in imported.refs[:MOST_SHOWN]:
         say(f"Commits:  {printable(ref)}")
     say(f"Run:      {shell_path(setup.context.repository.root, setup.run.folder)}")

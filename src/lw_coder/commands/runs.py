@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from lw_coder.commands.session_report import replay_command
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PLAN_RUNS, owner_of
 from lw_coder.foundation.errors import EngineError, ExitCode, RunError
@@ -53,7 +54,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     for label, value in (*_row(run).items(), ("prompts", folder / "prompts"), ("droids", folder / "droids")):
         click.echo(f"{label + ':':9} {_cell(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
-        click.echo(f"{'replay:':9} docker compose -f {folder}/compose.yml run --rm droid")
+        click.echo(f"{'replay:':9} {replay_command(repository.root, run)}")
     if has_pending(repository, run):
         warn(
             "the run has commits that are not in the repository; to import them, type: "

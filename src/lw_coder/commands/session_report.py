@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lw_coder.containers.docker_command import COMPOSE_FILE
+from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.report import say, warn
+from lw_coder.settings.docker_variables import steering
 
 if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import SessionResult
+    from lw_coder.settings.docker_flags import RunOptions
 
 
-def report_session(result: SessionResult, imported: ImportResult) -> None:
-    """Report how a session ended, and the notes on its commits."""
+def report_session(result: SessionResult, imported: ImportResult, options: RunOptions) -> None:
+    """Report how a session ended, and the notes on its commits.
+
+    Args:
+        result: how it ended.
+        imported: its commits.
+        options: docker_run_args.
+    """
     for note in imported.notes:
         warn(note)
     if result.status:
         warn(f"the session ended with status {result.status}")
+        if result.signalled is None:
+            warn_of_kind(options)
     if result.refused:
         say(refusal_line(result.refused))
 
@@ -41,6 +54,16 @@ def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCo
     if result.signalled:
         raise SystemExit(result.signalled)
     return ExitCode.OK if result.status == 0 else ExitCode.SESSION
+
+
+def replay_command(root: Path, run: Run) -> str:
+    """Return the command that replays a run from the repository's root, in a shell such as this one.
+
+    docker reads this shell's variables itself; the command unsets those that lw_coder does not pass on.
+    """
+    unset = " ".join(f"-u {shlex.quote(name)}" for name in steering(os.environ))
+    compose = f"docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid"
+    return f"env {unset} {compose}" if unset else compose
 
 
 def shell_path(root: Path, path: Path) -> str:

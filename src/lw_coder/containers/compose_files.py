@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
+from lw_coder.containers.labels import RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, render_filter
 from lw_coder.containers.specs import Mount, SessionSpec
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 
+if TYPE_CHECKING:
+    from yaml import Node, SafeDumper
+
 CA_SECRET = "ca_bundle"  # noqa: S105 - the id under which a Dockerfile mounts the certificates
+
+# All else is quoted: 1e3, 08, 1:30 or <<, without quotes, are numbers to some readers of YAML, or worse.
+# These words are text in each version of it, and nearly all keys of Compose are such.
+_PLAIN_WORD = re.compile(r"[a-z]+(_[a-z0-9]+)*")
+_NO_TEXT = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
+_ONE_LINE = 2**31 - 1
+
+_PAIRS = frozenset(("labels", "annotations", "sysctls", "args", "additional_contexts"))
 
 _NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
 
@@ -92,18 +106,20 @@ def _services(spec: ComposeSpec) -> Yaml:
     services = skeleton["services"]
     for name in ("base", "repo"):
         if name in spec.builds:
-            services[name].update(_build_service(spec, spec.builds[name]))
+            services[name] = _merged(services[name], _build_service(spec, spec.builds[name]))
         else:
             del services[name]
     if spec.session:
         droid = _merged({**services["droid"], **_droid(spec, spec.session)}, _run_keys(spec))
-        services["droid"] = {**droid, "environment": _as_list(droid["environment"])}
+        services["droid"] = _named_safely({**droid, "environment": _as_list(droid["environment"])})
         _confine(spec, spec.session, skeleton)
         skeleton.update(_named_volumes(spec))
     else:
         del services["droid"], services["proxy"], skeleton["networks"]
-    secrets = _secrets(spec)
-    return {**skeleton, **({"secrets": secrets} if secrets else {})}
+    if spec.builds:
+        return _merged(skeleton, {"secrets": _secrets(spec)})
+    del skeleton["secrets"]
+    return skeleton
 
 
 def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
@@ -113,15 +129,16 @@ def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
         del services["proxy"], file["networks"]
         return
     del services["droid"]["network_mode"]
-    services["droid"] |= {"networks": ["inside"], "depends_on": {"proxy": {"condition": "service_healthy"}}}
+    proxy = f"proxy-{session.labels[RUN_LABEL].lower()}"
+    services["droid"] |= {"networks": ["inside"], "depends_on": {proxy: {"condition": "service_healthy"}}}
     # The proxy resolves names.
     names = {key: spec.run_options.keys[key] for key in _NAME_KEYS if key in spec.run_options.keys}
     mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
     labels, image = session.proxy_labels, spec.proxy_image
     own = {"image": image, "user": session.user, "labels": labels, "volumes": [_bind(spec, mount)]}
-    services["proxy"] |= {**own, **names}
-    for network in file["networks"].values():
-        network["labels"] = labels
+    services[proxy] = {**services.pop("proxy"), **own, **names}
+    for name, network in file["networks"].items():
+        network |= {"name": f"{session.project}_{name}", "labels": labels}
 
 
 def _build_service(spec: ComposeSpec, build: ImageBuild) -> Yaml:
@@ -133,7 +150,7 @@ def _build_service(spec: ComposeSpec, build: ImageBuild) -> Yaml:
         "secrets": [CA_SECRET] if spec.ca_bundle else [],
     }
     filled = {key: value for key, value in keys.items() if value}
-    return {"image": build.tag, "build": _merged(filled, _build_keys(spec, build.options))}
+    return {"image": build.tag, "build": _named_safely(_merged(filled, _build_keys(spec, build.options)))}
 
 
 def _build_keys(spec: ComposeSpec, options: BuildOptions) -> Yaml:
@@ -160,9 +177,18 @@ def _droid(spec: ComposeSpec, session: SessionSpec) -> Yaml:
     }
 
 
-def _as_list(environment: Yaml) -> list[str]:
-    """Format variables as a list: a bare name gets the include's value, a null in a mapping does not."""
-    return [name if value is None else f"{name}={value}" for name, value in environment.items()]
+def _as_list(values: Yaml) -> list[str]:
+    """Write pairs as a list: a bare name there gets the include's value, a null in a mapping does not."""
+    return [name if value is None else f"{name}={value}" for name, value in values.items()]
+
+
+def _named_safely(keys: Yaml) -> Yaml:
+    """Write pairs as a list where Compose would take one of their names for an extension of its own."""
+    return {key: _as_list(pairs) if _has_extension(key, pairs) else pairs for key, pairs in keys.items()}
+
+
+def _has_extension(key: str, pairs: Any) -> bool:
+    return key in _PAIRS and any(name.startswith("x-") or name.isspace() for name in pairs)
 
 
 def _bind(spec: ComposeSpec, mount: Mount) -> Yaml:
@@ -281,11 +307,20 @@ def _skeleton(name: str) -> Yaml:
 def _dump(values: Yaml, name: str) -> str:
     import yaml
 
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        """Writes text so that every reader of YAML takes it for text, and for the same."""
+
+    Dumper.add_representer(str, _text_node)
     comment = _leading_comment((shipped_folder("compose") / name).read_text(encoding="utf-8"))
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return comment + yaml.dump(_literal(values), Dumper=dumper, sort_keys=False, width=1000)
+    return comment + yaml.dump(
+        _literal(values), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=_ONE_LINE
+    )
+
+
+def _text_node(dumper: SafeDumper, text: str) -> Node:
+    is_plain = _PLAIN_WORD.fullmatch(text) and text not in _NO_TEXT
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
 
 
 def _leading_comment(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+    return "".join(f"{line}\n" for line in takewhile(lambda line: line.startswith("#"), text.split("\n")))

@@ -19,6 +19,7 @@ from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited, end_group
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import interruptible
+from lw_coder.settings.docker_variables import client_environment
 
 COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
@@ -32,14 +33,6 @@ _REMOVED_MEANWHILE = (
     "failed to get destination image",
     "No such image: sha256:",
 )
-_QUICKLY = {
-    # A client exits before it has much garbage; with Go's default of 100, a fifth of its time is collecting.
-    "GOGC": "400",
-    # Compose's own builder, while it has one, takes half the time of Bake, which is a separate plugin.
-    "COMPOSE_BAKE": "false",
-    # Nobody needs the repository's branch and remote in an image; finding them takes seven calls of git.
-    "BUILDX_GIT_INFO": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -55,15 +48,14 @@ class LocalImage:
     labels: Mapping[str, str]
 
 
-def quick_environment(folder: Path | None = None) -> dict[str, str]:
-    """Return this process's environment, with variables that make docker's clients faster.
+def environment_for(folder: Path | None = None) -> dict[str, str]:
+    """Return the environment for a docker client.
 
     Args:
-        folder: holds the Compose files that a client works on, if it does. A variable that they name goes on
-            to a build or a session, and is the person's alone.
+        folder: contains the Compose files that the client uses, if any.
     """
-    named = (folder / SERVICES_FILE).read_text(encoding="utf-8") if folder else ""
-    return {**{name: value for name, value in _QUICKLY.items() if name not in named}, **os.environ}
+    named_in = (folder / SERVICES_FILE).read_text(encoding="utf-8") if folder else ""
+    return client_environment(os.environ, named_in)
 
 
 class Question:
@@ -77,7 +69,7 @@ class Question:
         try:
             return subprocess.Popen(
                 ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
-                env=quick_environment(),
+                env=environment_for(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -155,7 +147,27 @@ def _ask_compose() -> Question:
     return Question("compose", "version")
 
 
-def build_image(folder: Path, project: str, service: str, log: Path) -> None:
+def compose_refusal(folder: Path) -> str | None:
+    """Have Compose read a folder's files; return the reason if it refuses them, else None."""
+    compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
+    result = subprocess.run(
+        [*compose, "config", "--quiet"],
+        env=environment_for(folder),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if result.returncode == 0:
+        return None
+    told = [line.strip() for line in result.stderr.split("\n") if line.strip()]
+    return printable(_shortened(told[-1] if told else "it gave no reason"))
+
+
+def build_image(
+    folder: Path, project: str, service: str, log: Path, variables: Mapping[str, str] | None = None
+) -> None:
     """Build a service's image.
 
     Args:
@@ -163,26 +175,27 @@ def build_image(folder: Path, project: str, service: str, log: Path) -> None:
         project: Compose's project name.
         service: the service to build.
         log: receives the build's output.
+        variables: variables for the build, in addition to this process's.
 
     Raises:
         EngineError: the build failed (the message is its last error), or the log cannot be written.
     """
-    reason = _build_once(folder, project, service, log)
+    reason = _build_once(folder, project, service, log, variables or {})
     if reason and any(word in reason for word in _REMOVED_MEANWHILE):
         say(f"Image: building {service} once more: an image was removed during the build")
-        reason = _build_once(folder, project, service, log)
+        reason = _build_once(folder, project, service, log, variables or {})
     if reason:
         raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
 
 
-def _build_once(folder: Path, project: str, service: str, log: Path) -> str:
+def _build_once(folder: Path, project: str, service: str, log: Path, variables: Mapping[str, str]) -> str:
     """Build; return the reason if it failed, else an empty string."""
     lines: list[str] = []
     try:
         # Line by line: a person may follow the log.
         with (
             log.open("a", encoding="utf-8", buffering=1) as file,
-            awaited(_build(folder, project, service)) as build,
+            awaited(_build(folder, project, service, variables)) as build,
             interruptible(),
         ):
             for line in build.stdout or ():
@@ -193,11 +206,11 @@ def _build_once(folder: Path, project: str, service: str, log: Path) -> str:
     return printable(_last_word(lines)) if build.returncode else ""
 
 
-def _build(folder: Path, project: str, service: str) -> subprocess.Popen[str]:
+def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
     return subprocess.Popen(
         [*compose, "--profile", BUILD_PROFILE, "build", "--progress", "plain", service],
-        env=quick_environment(folder),
+        env={**variables, **environment_for(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

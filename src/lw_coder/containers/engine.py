@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from lw_coder.containers.client_config import DETACH_KEYS, keys_freed
 from lw_coder.containers.docker_command import (
     BUILD_PROFILE,
     COMPOSE_FILE,
@@ -22,16 +23,23 @@ from lw_coder.containers.docker_command import (
     LocalImage,
     ask_image,
     disk_error,
-    quick_environment,
+    environment_for,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
+from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import interruptible
+from lw_coder.settings.docker_variables import client_call
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
 MIN_COMPOSE = (2, 30)  # env_file with a format, gpus; include with an env_file of its own is older
 MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
+
+Labels = Mapping[str, str]
+
+_PROJECT_LABEL = "com.docker.compose.project"
+_MOST_RETURNS = 5  # a client that cannot stay attached would otherwise be started for ever
 
 _COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPOSE))} or later"
 _START_REMEDY = "start Docker, or correct DOCKER_HOST or `docker context`, and try again"
@@ -88,10 +96,8 @@ def connect(probe: EngineProbe, *, build_gives_version: bool = False) -> Engine:
 
 
 def _server_version() -> str:
-    from python_on_whales import docker
-
     with _reported_errors():
-        server = docker.version().server
+        server = _client().version().server
     if server is None or server.version is None:
         raise EngineError("the Docker engine does not answer", _START_REMEDY)
     return str(server.version)
@@ -122,11 +128,10 @@ def installed_compose() -> str:
     Raises:
         EngineError: it is missing or too old.
     """
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        return require_compose(str(docker.compose.version()))
+        return require_compose(str(_client().compose.version()))
     except DockerException:
         raise EngineError("docker compose: the plugin is missing", _COMPOSE_REMEDY) from None
 
@@ -205,7 +210,7 @@ def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, 
         Path(folder, "services.yml").write_text(yaml.safe_dump(services), encoding="utf-8")
         Path(folder, "compose.yml").write_text(yaml.safe_dump(include), encoding="utf-8")
         try:
-            config = _client(Path(folder), "lw_coder-check").compose.config(return_json=True)
+            config = _compose(Path(folder), "lw_coder-check").compose.config(return_json=True)
         except DockerException as error:
             installed_compose()  # if Compose is missing, the file is not the problem
             raise _env_file_error(env_file, error.stderr or "") from None
@@ -241,12 +246,11 @@ def find_image(tag: str) -> LocalImage | None:
 
 
 def _find_image(tag: str) -> LocalImage | None:
-    from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchImage
 
     with _reported_errors():
         try:
-            found = docker.image.inspect(tag)
+            found = _client().image.inspect(tag)
         except NoSuchImage:
             return None
     return LocalImage(found.id, found.config.labels or {})
@@ -255,34 +259,48 @@ def _find_image(tag: str) -> LocalImage | None:
 def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     """Run the droid service in the person's terminal and return its exit status.
 
-    If the container could not be started, Compose has printed the reason, and the status is Compose's.
+    If the docker client exits before the session does, because it was killed or detached, the terminal is
+    attached to the session again. If the container could not be started, Compose has printed the reason, and
+    the status is Compose's.
     """
+    status = _run_service(folder, project, labels)
+    for _ in range(_MOST_RETURNS):
+        running = _still_running({_PROJECT_LABEL: project, **labels})
+        if not running:
+            return status
+        warn("the docker client exited, but the session is still running; reconnecting to it")
+        status = _attach(running)
+    return status
+
+
+def _run_service(folder: Path, project: str, labels: Mapping[str, str]) -> int:
+    with keys_freed(os.environ) as variables:
+        compose = _compose(folder, project, variables).compose
+        # service_ports: `run` leaves a service's ports unpublished otherwise.
+        return _status(
+            lambda: compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+        )
+
+
+def _attach(container: str) -> int:
+    return _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
+
+
+def _status(call: Callable[[], object]) -> int:
     from python_on_whales.exceptions import DockerException
 
-    compose = _client(folder, project).compose
     try:
-        # python-on-whales has no parameter for the environment.
-        with _environment(quick_environment(folder)), interruptible():
-            # service_ports: `run` leaves a service's ports unpublished otherwise.
-            compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+        with interruptible():
+            call()
     except DockerException as error:
         return error.return_code
     return 0
 
 
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Add variables to this process's environment during the block; existing ones keep their values."""
-    added = variables.keys() - os.environ.keys()
-    os.environ.update({name: variables[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-Labels = Mapping[str, str]
+def _still_running(labels: Labels) -> str | None:
+    with suppress(EngineError):  # if the engine is gone, so is the session
+        return next((one.id for one in containers_with(labels, only_running=True)), None)
+    return None
 
 
 @dataclass(frozen=True)
@@ -318,11 +336,10 @@ def containers_with(labels: Mapping[str, str | None], *, only_running: bool = Fa
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales import docker
     from python_on_whales.exceptions import NoSuchContainer
 
     with _reported_errors():
-        listed = docker.container.list(all=not only_running, filters=_label_filters(labels))
+        listed = _client().container.list(all=not only_running, filters=_label_filters(labels))
     found: list[LocalContainer] = []
     for one in listed:
         with _reported_errors(), suppress(NoSuchContainer):  # it can be removed meanwhile
@@ -336,10 +353,8 @@ def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales import docker
-
     with _reported_errors():
-        listed = docker.network.list(filters=_label_filters(labels))
+        listed = _client().network.list(filters=_label_filters(labels))
         return [LocalNetwork(one.id, one.labels) for one in listed]
 
 
@@ -349,12 +364,11 @@ def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["labe
 
 def remove_containers(containers: Sequence[LocalContainer]) -> None:
     """Stop and remove containers; ignore those that no longer exist."""
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     for one in containers:
         try:
-            docker.container.remove(one.id, force=True, volumes=True)
+            _client().container.remove(one.id, force=True, volumes=True)
         except DockerException:
             continue
 
@@ -378,11 +392,10 @@ def remove_containers_with(labels: Mapping[str, str | None]) -> None:
 
 def container_log(container: str) -> str:
     """Return a container's log; empty if it no longer exists."""
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        log = docker.container.logs(container, stream=True)  # as bytes: an agent can print anything
+        log = _client().container.logs(container, stream=True)  # as bytes: an agent can print anything
         return log if isinstance(log, str) else "".join(line.decode(errors="replace") for _, line in log)
     except DockerException:
         return ""
@@ -390,12 +403,11 @@ def container_log(container: str) -> str:
 
 def remove_networks(networks: Sequence[LocalNetwork]) -> None:
     """Remove networks; ignore those that no longer exist or are in use."""
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     for one in networks:
         try:
-            docker.network.remove(one.id)
+            _client().network.remove(one.id)
         except DockerException:
             continue
 
@@ -406,26 +418,37 @@ def ensure_volume(name: str) -> None:
     Raises:
         EngineError: it cannot be created.
     """
-    from python_on_whales import docker
     from python_on_whales.exceptions import DockerException
 
     try:
-        if not docker.volume.exists(name):
-            docker.volume.create(name)
+        if not _client().volume.exists(name):
+            _client().volume.create(name)
     except DockerException as error:
         raise EngineError(
             f"the volume {name} could not be created: {_reason(error)}", "correct docker_run_args"
         ) from None
 
 
-def _client(folder: Path, project: str) -> DockerClient:
-    from python_on_whales import DockerClient
+def _client() -> DockerClient:
+    return _called(environment_for())
 
-    return DockerClient(
-        compose_files=[folder / COMPOSE_FILE], compose_project_name=project, compose_profiles=[BUILD_PROFILE]
+
+def _compose(folder: Path, project: str, variables: Mapping[str, str] | None = None) -> DockerClient:
+    return _called(
+        {**environment_for(folder), **(variables or {})},
+        compose_files=[folder / COMPOSE_FILE],
+        compose_project_name=project,
+        compose_profiles=[BUILD_PROFILE],
     )
 
 
+def _called(environment: Mapping[str, str], **settings: Any) -> DockerClient:
+    from python_on_whales import DockerClient
+
+    os.environ.pop("PYTHON_ON_WHALES_DEBUG", None)  # it prints the environment, and the keys in it
+    return DockerClient(client_call=client_call(os.environ, environment), **settings)
+
+
 def _reason(error: Exception) -> str:
-    lines = (getattr(error, "stderr", None) or "").strip().splitlines()
-    return lines[0][:300] if lines else "it gave no reason"
+    lines = (getattr(error, "stderr", None) or "").strip().split("\n")
+    return lines[0][:300] if lines[0] else "it gave no reason"

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from lw_coder.containers import docker_command, engine
 from lw_coder.containers.compose_files import ImageBuild
 from lw_coder.containers.docker_command import LocalImage
+from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
 from lw_coder.foundation.errors import ConfigError, EngineError
-from lw_coder.foundation.report import say
+from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
-from lw_coder.settings.docker_flags import BuildOptions
+from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 from lw_coder.settings.environment import PROXY_NAMES
 
 DOCKERFILE = Path(".lw_coder/code.Dockerfile")
@@ -39,6 +43,12 @@ _NEVER_IN_AN_IMAGE = (
     ".lw_coder/worktrees",
     ".lw_coder/temp-worktrees",
 )
+
+
+_MARKS = re.compile(r"[\\*?\[\]!#]")  # what an ignore file does not take for itself
+# Frontends from before 1.1 read no ignore file beside the Dockerfile.
+_SYNTAX = re.compile(r"(?:#|//)\s*syntax\s*=\s*(\S+)\s*", re.IGNORECASE)
+_OLD_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?:(?:v?1\.0\b|experimental\b).*")
 
 
 @dataclass(frozen=True)
@@ -93,13 +103,16 @@ def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> Ima
     return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
 
 
-def build_images(folder: Path, identity: str, base: LocalImage | None = None) -> Built:
+def build_images(
+    folder: Path, identity: str, base: LocalImage | None = None, variables: Mapping[str, str] | None = None
+) -> Built:
     """Build the base image if it is missing or out of date, and always the repository's image.
 
     Args:
         folder: the run's, which contains the Compose files.
         identity: the repository's, from `repo_hash`.
         base: the base image a moment ago, if it is known.
+        variables: variables for the repository's build, in addition to this process's.
 
     Raises:
         EngineError: a build failed, or Compose is missing or too old.
@@ -109,7 +122,7 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
     for _ in range(_ATTEMPTS):
         base_id = known or _ensure_base(folder, log)
         say(f"Image: building {tag} from {DOCKERFILE} (log: {log})")
-        _build_repo(folder, log)
+        _build_repo(folder, log, variables)
         repo = engine.find_image(tag)
         if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
             return Built(Images(base_id, repo.id), _compose_version(repo))
@@ -121,11 +134,12 @@ def build_images(folder: Path, identity: str, base: LocalImage | None = None) ->
     )
 
 
-def _build_repo(folder: Path, log: Path) -> None:
+def _build_repo(folder: Path, log: Path, variables: Mapping[str, str] | None) -> None:
     try:
-        docker_command.build_image(folder, _PROJECT, "repo", log)
+        docker_command.build_image(folder, _PROJECT, "repo", log, variables)
     except EngineError:
         engine.installed_compose()  # without Compose, docker only complains about a flag
+        warn_of_kind(RunOptions(), of_build=True)
         raise
 
 
@@ -182,6 +196,7 @@ def _build_base(folder: Path, log: Path) -> None:
     try:
         docker_command.build_image(folder, _PROJECT, "base", log)
     except EngineError as error:
+        warn_of_kind(RunOptions(), of_build=True)
         script = shipped_folder("docker") / "droid/import-base.sh"
         remedy = f"{error.remedy}; where no registry can be reached, type: sudo sh {script}"
         raise EngineError(error.message, remedy) from None
@@ -196,27 +211,43 @@ def _current(base: LocalImage | None) -> str | None:
     return base.id if base and is_current(base) else None
 
 
-def read_build_files(root: Path, env_file: Path | None) -> RepoBuildFiles:
+def read_build_files(
+    root: Path, env_file: Path | None, options: BuildOptions | None = None
+) -> RepoBuildFiles:
     """Read what the repository's image is built from.
 
     Args:
         root: the repository's root.
         env_file: the session's env file, which must never reach the build.
+        options: docker_build_args, which can name the Dockerfile's syntax.
 
     Raises:
-        ConfigError: the Dockerfile is missing or unreadable.
+        ConfigError: the Dockerfile is missing or unreadable, or its syntax is one that reads no ignore file.
     """
     dockerfile = _read(root / DOCKERFILE, DOCKERFILE)
+    _require_syntax(dockerfile, (options or BuildOptions()).keys.get("args", {}))
     ignore = _read(root / IGNORE_FILE, IGNORE_FILE) if (root / IGNORE_FILE).exists() else ""
     never = [*_NEVER_IN_AN_IMAGE, *(_inside(root, env_file) if env_file else [])]
     return RepoBuildFiles(dockerfile, "\n".join([ignore, *never, ""]).lstrip("\n"))
 
 
+def _require_syntax(dockerfile: str, args: Mapping[str, str | None]) -> None:
+    lines = dockerfile.lstrip("\ufeff").split("\n")
+    head = takewhile(lambda line: line.startswith(("#", "//")), lines)
+    named = next((found[1] for line in head if (found := _SYNTAX.fullmatch(line))), "")
+    syntax = args.get("BUILDKIT_SYNTAX") or named
+    if _OLD_SYNTAX.fullmatch(syntax):
+        raise ConfigError(
+            f"{DOCKERFILE}: its syntax {printable(syntax)} reads no ignore file: .env would be in the image",
+            "remove the line, or use docker/dockerfile:1",
+        )
+
+
 def _inside(root: Path, path: Path) -> list[str]:
-    """Return a file's path in the repository, and that of its target if it is a link."""
+    """Return the ignore pattern of a file in the repository, and that of its target if it is a link."""
     places = ((path, root), (path.resolve(), root.resolve()))
     names = [str(place.relative_to(top)) for place, top in places if place.is_relative_to(top)]
-    return list(dict.fromkeys(names))
+    return [_MARKS.sub(r"\\\g<0>", name) for name in dict.fromkeys(names)]
 
 
 def _read(path: Path, name: Path) -> str:

@@ -19,10 +19,13 @@ _ENDED_BADLY = {
 }
 
 _FIELDS = "plan|plan_id|git_sha|main_prompt|code_review_prompt|plan_alignment_prompt|feedback_summary"
-_NAMED = rf"(?:##\s*)?(?:{_FIELDS}|plan[._ ](?:body|text|content|markdown))(?:\s*##)?"
-_NAMED_PLACEHOLDER = re.compile(rf"\{{+\s*{_NAMED}\s*\}}+|\[\[\s*{_NAMED}\s*\]\]|<git_sha>", re.IGNORECASE)
+_NAMED = rf"(?:##\s*+)?(?:{_FIELDS}|plan[._ ](?:body|text|content|markdown))(?:\s*+##)?"
+# Possessive, and from the first brace of a row alone: a model that repeats itself writes thousands of them.
+_NAMED_PLACEHOLDER = re.compile(
+    rf"(?<!\{{)\{{++\s*+{_NAMED}\s*+\}}++|\[\[\s*+{_NAMED}\s*+\]\]|<git_sha>", re.IGNORECASE
+)
 _LONE_PLACEHOLDER = re.compile(
-    r"^[ \t]*(?:[-*#>]+[ \t]+)?(\$?\{+[ \t]*[\w. -]{1,60}\}+|\[\[[^\[\]\n]{1,80}\]\])[ \t]*$", re.MULTILINE
+    r"^[ \t]*(?:[-*#>]+[ \t]+)?(\$?\{++[ \t]*+[\w. -]{1,60}\}++|\[\[[^\[\]\n]{1,80}\]\])[ \t]*$", re.MULTILINE
 )
 _FENCED = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
 _REFUSAL = re.compile(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lw_coder.foundation.errors import PlanError
+from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.foundation.report import printable
 
 STATUSES = ("draft", "ready", "coding", "review", "done", "abandoned")
@@ -230,6 +231,8 @@ def _parse_front_matter(path: Path, front: str) -> dict[str, Any]:
 
     if len(front) > _LONGEST_FRONT:  # libyaml would be faster, but deep nesting overflows its stack
         raise PlanError(f"{path}: the front matter is too long", "put the plan itself below it")
+    if bracket_depth(front) > DEEPEST:  # PyYAML would take a second, and much of the stack
+        raise PlanError(f"{path}: the front matter is nested too deeply", _WRITE_KEYS)
     try:
         # BaseLoader does not convert scalars to numbers or dates: a sha with only digits stays text.
         node = yaml.compose(front, yaml.BaseLoader)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePosixPath
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import PromptError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
     from lw_coder.plans.plan_file import PlanMetadata
 
@@ -33,6 +35,14 @@ class Droid:
     """A custom droid: its front matter as text and its body."""
 
     front_matter: str
+    body: str
+
+
+class Subagent(NamedTuple):
+    """A droid file of a run: its path below the run's folder, its front matter's keys, and its body."""
+
+    path: str
+    front: dict[str, Any]
     body: str
 
 
@@ -122,6 +132,17 @@ def validate_droid(name: str, text: str) -> None:
         raise _broken(name, "description or model is missing")
     if not isinstance(tools, list) or not tools or not KNOWN_TOOLS.issuperset(map(str, tools)):
         raise _broken(name, f"its tools are not a list of {', '.join(sorted(KNOWN_TOOLS))}")
+
+
+def subagents(texts: Mapping[str, str]) -> list[Subagent]:
+    """Read the droid files among a run's files, which are given by their paths below its folder."""
+    return [_subagent(path, text) for path, text in texts.items() if path.startswith(f"{DROIDS_FOLDER}/")]
+
+
+def _subagent(path: str, text: str) -> Subagent:
+    name = PurePosixPath(path).stem
+    droid = _split(name, text)
+    return Subagent(path, _parse(name, droid.front_matter), droid.body.strip())
 
 
 def code_droids() -> tuple[str, ...]:

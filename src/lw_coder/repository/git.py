@@ -1,4 +1,4 @@
-"""The only module that runs git: never through a shell, never with the caller's GIT_* variables."""
+"""The only module that runs git: never through a shell, never led elsewhere by the caller's variables."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.processes import awaited
 from lw_coder.foundation.report import is_utf8, printable
 from lw_coder.foundation.signals import interruptible
+from lw_coder.repository.git_environment import kept_variables
 
 # The version in Ubuntu 22.04, the oldest that the options used here were tested with.
 OLDEST_GIT = (2, 34)
@@ -24,6 +25,9 @@ OWN_FOLDER = ".lw_coder"
 # person's hooks with its own code. So no call here runs hooks, nor the person's file system monitor.
 _QUIET_CONFIG = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
 _FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_IDENT = re.compile(r"(?P<name>.+) <(?P<email>.+)> [0-9]+ [+-][0-9]+", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_LINE = 300
 _CHUNK = 1 << 16
@@ -33,10 +37,11 @@ _GRACE = 2.0
 
 
 class Identity(NamedTuple):
-    """Who commits: user.name and user.email of the person's git configuration."""
+    """Who commits: the author's name and address, and the committer's where they differ."""
 
     name: str
     email: str
+    committer: tuple[str, str] | None = None
 
 
 class GitResult(NamedTuple):
@@ -181,6 +186,11 @@ def _read(stream: IO[bytes]) -> bytes:
         return stream.read(_CHUNK)
 
 
+def text_lines(text: str) -> list[str]:
+    """Split at line feeds alone; `str.splitlines` also does at U+2028, U+0085 and more, which names hold."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def git_failed(command: str, result: GitResult) -> GitError:
     """Make the error for a failed call: the first meaningful line of its stderr, escaped."""
     found = _meaningful_line(result.stderr) or f"exit status {result.code}"
@@ -204,6 +214,7 @@ def find_repository(start: Path) -> Repository:
         GitError: no repository, a bare one, no working tree, dubious ownership, git absent or too old.
     """
     outside = _outside_own_folder(start.resolve())
+    require_fit_path(outside)
     place = Place(outside)
     require_recent(run_git("version", place=place).stdout)
     asked = run_git(
@@ -222,7 +233,20 @@ def find_repository(start: Path) -> Repository:
     object_format, _, common_dir, root = output
     if not is_utf8(common_dir + root):  # Compose files are UTF-8
         raise _unfit_path(outside, "is not UTF-8 text")
+    require_fit_path(Path(root))
     return Repository(Path(root), Path(common_dir), object_format)
+
+
+def require_fit_path(folder: Path) -> None:
+    """Refuse a folder in which Docker Compose would not start: it takes the path for a part of a URL.
+
+    Raises:
+        GitError: the path holds a control character, or a percent sign that begins no escape.
+    """
+    if _CONTROL.search(str(folder)):
+        raise _unfit_path(folder, "contains a control character, which Docker Compose does not accept")
+    if _PERCENT.search(str(folder)):
+        raise _unfit_path(folder, "contains a % that Docker Compose reads as the start of an escape sequence")
 
 
 def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> None:
@@ -348,13 +372,34 @@ def is_ignored(repository: Repository, path: Path) -> bool:
     return asked.code == 0
 
 
-def identity(repository: Repository) -> Identity | None:
-    """Return who commits here, or None unless both user.name and user.email are configured."""
-    asked = ("config", "--null", "--get-regexp", r"^user\.(name|email)$")
-    output = run_git(*asked, place=repository.place, check=False).stdout
-    found = dict(entry.split("\n", 1) for entry in output.split("\0") if "\n" in entry)  # the last one counts
-    name, email = found.get("user.name"), found.get("user.email")
-    return Identity(name, email) if name and email else None
+def identity(place: Place) -> Identity | None:
+    """Return who commits in a place, by whatever git goes by there; None where git does not know."""
+    try:
+        return require_identity(place)
+    except GitError:
+        return None
+
+
+def require_identity(place: Place) -> Identity:
+    """Return who commits in a place: of variables, every file of the configuration, and its conditions.
+
+    Raises:
+        GitError: git does not know; nothing could be committed there.
+    """
+    author, committer = (_ident(kind, place) for kind in ("AUTHOR", "COMMITTER"))
+    return Identity(*author, None if author == committer else committer)
+
+
+def _ident(kind: str, place: Place) -> tuple[str, str]:
+    asked = run_git("var", f"GIT_{kind}_IDENT", place=place, check=False)
+    match = _IDENT.fullmatch(asked.stdout) if asked.code == 0 else None
+    if match is None:
+        raise GitError(
+            f"git does not know who commits here: {_meaningful_line(asked.stderr) or 'it names nobody'}",
+            'type: git config --global user.name "Your Name" && '
+            "git config --global user.email you@example.com",
+        )
+    return match["name"], match["email"]
 
 
 def is_ancestor(repository: Repository, ancestor: str, descendant: str) -> bool:
@@ -376,10 +421,16 @@ def ref_value(repository: Repository, name: str) -> str | None:
     return found.stdout if found.code == 0 else None
 
 
+def unambiguous_name(repository: Repository, ref: str) -> str:
+    """Return the shortest name by which git takes this ref, and no tag or other ref of the same name."""
+    asked = ("for-each-ref", "--count=1", "--format=%(refname:short)", ref)
+    return run_git(*asked, place=repository.place, check=False).stdout or ref
+
+
 def list_refs(repository: Repository, *prefixes: str) -> dict[str, str]:
     """Return full name and object id of every ref below the prefixes, sorted by name."""
     listed = run_git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes, place=repository.place)
-    pairs = (line.split(" ", 1) for line in listed.stdout.splitlines())
+    pairs = (line.split(" ", 1) for line in text_lines(listed.stdout))
     return {name: sha for sha, name in pairs}
 
 
@@ -388,7 +439,7 @@ def missing_objects(repository: Repository, shas: list[str]) -> list[str]:
     listed = run_git(
         "cat-file", "--batch-check", place=repository.place, stdin="".join(f"{sha}\n" for sha in shas)
     )
-    return [line.split(" ")[0] for line in listed.stdout.splitlines() if line.endswith(" missing")]
+    return [line.split(" ")[0] for line in text_lines(listed.stdout) if line.endswith(" missing")]
 
 
 def init_bare(folder: Path, object_format: str) -> None:
@@ -421,7 +472,9 @@ def _escaped(text: str) -> str:
 
 
 def _environment(place: Place) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    kept = kept_variables(os.environ)
+    if place.alone:
+        kept = {name: value for name, value in kept.items() if not name.startswith("GIT_")}
     kept |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     if place.git_dir is not None:
         kept["GIT_DIR"] = str(place.git_dir)
@@ -445,7 +498,7 @@ def _not_started(place: Place, error: OSError) -> GitError:
 
 
 def _meaningful_line(stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    lines = [line.strip() for line in text_lines(stderr) if line.strip()]
     loud = [line for line in lines if line.startswith(("fatal: ", "error: "))]
     first = next(iter(loud or lines), "")
     plain = first.removeprefix("fatal: ").removeprefix("error: ")
@@ -472,7 +525,7 @@ def require_recent(version: str) -> None:
 def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
     if "dubious ownership" in asked.stderr:
         advice = next(
-            (line.strip() for line in asked.stderr.splitlines() if "--add safe.directory" in line), ""
+            (line.strip() for line in text_lines(asked.stderr) if "--add safe.directory" in line), ""
         )
         return GitError(
             f"{folder}: git does not trust this repository: another user owns it",
@@ -490,7 +543,8 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
 
 
 def _unfit_path(folder: Path, problem: str) -> GitError:
-    return GitError(f"{printable(str(folder))}: the path {problem}", "move the repository to another folder")
+    remedy = "change to another folder of the repository, or rename the folder"
+    return GitError(f"{printable(str(folder))}: the path {problem}", remedy)
 
 
 def _no_working_tree(folder: Path, *, is_bare: bool) -> GitError:

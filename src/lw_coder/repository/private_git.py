@@ -30,6 +30,7 @@ from lw_coder.repository.git import (
     init_bare,
     list_refs,
     run_git,
+    text_lines,
 )
 from lw_coder.repository.git_settings import GitSettings, read_settings
 from lw_coder.repository.half_made import quoted
@@ -182,18 +183,26 @@ def open_private_git(run_folder: Path) -> PrivateGit:
     path = run_folder / _RECORD
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        names = _of_texts({name: found[name] for name in ("worktree", "head")})
+        branch = found["branch"]
         return PrivateGit(
             run_folder,
-            found["worktree"],
-            found["branch"],
-            found["head"],
+            names["worktree"],
+            branch if branch is None else _of_texts({"branch": branch})["branch"],
+            names["head"],
             tuple(Path(folder) for folder in found["object_dirs"]),
-            found["refs"],
-            found.get("submodules", {}),
+            _of_texts(found["refs"]),
+            _of_texts(found.get("submodules", {})),
             Path(found["lfs_objects"]) if found.get("lfs_objects") else None,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GitError(f"{path}: cannot be read", "keep the run's folder, and inspect its git/") from error
+
+
+def _of_texts(values: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(value, str) for value in values.values()):
+        raise TypeError("is not a text")
+    return values
 
 
 def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
@@ -212,7 +221,7 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
 
 def _alternates(objects: Path) -> list[Path]:
     file = objects / "info/alternates"
-    lines = os.fsdecode(file.read_bytes()).splitlines() if file.is_file() else []
+    lines = text_lines(os.fsdecode(file.read_bytes())) if file.is_file() else []
     names = [line for line in lines if line and not line.startswith("#")]
     if any(name.startswith('"') for name in names):
         raise GitError(f"{file}: contains a quoted path", "type: git repack -a -d, then remove that file")
@@ -232,6 +241,8 @@ def _initialise(
         written["core.attributesfile"] = f"{CONTAINER_GIT}/{_ATTRIBUTES}"
     if identity is not None:
         written |= {"user.name": identity.name, "user.email": identity.email}
+        if identity.committer is not None:
+            written |= {"committer.name": identity.committer[0], "committer.email": identity.committer[1]}
     _append_config(session, written)
     (session.folder / "info").mkdir(exist_ok=True)
     (session.folder / _ATTRIBUTES).write_bytes(settings.attributes)

@@ -26,6 +26,7 @@ from lw_coder.repository.git import (
     require_commit,
     require_no_sessions_commit,
     run_git,
+    text_lines,
 )
 from lw_coder.repository.half_made import (
     admin_dir,
@@ -363,7 +364,7 @@ def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError
 
 def _records(repository: Repository) -> list[_Record]:
     listed = run_git("worktree", "list", "--porcelain", place=repository.place).stdout
-    return [_parse_record(block.splitlines()) for block in listed.split("\n\n") if block.strip()]
+    return [_parse_record(text_lines(block)) for block in listed.split("\n\n") if block.strip()]
 
 
 def _parse_record(lines: list[str]) -> _Record:

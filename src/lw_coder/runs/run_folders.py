@@ -150,9 +150,13 @@ def read_record(run: Run) -> dict[str, Any]:
         record = json.loads(run.record.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{run.record}: cannot be read", _DAMAGED_REMEDY) from error
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or not all(_is_part(record.get(name)) for name in ("ended", "signature")):
         raise RunError(f"{run.record}: is not a run record", _DAMAGED_REMEDY)
     return record
+
+
+def _is_part(value: object) -> bool:
+    return value is None or isinstance(value, dict)
 
 
 def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:

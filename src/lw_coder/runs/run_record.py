@@ -15,6 +15,7 @@ from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.report import warn
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.importing.commits import ImportResult
+from lw_coder.repository.importing.uncommitted import Uncommitted
 from lw_coder.runs.run_folders import Run, read_record, write_record
 from lw_coder.runs.session_result import SessionResult
 
@@ -95,13 +96,19 @@ def _versions(engine: Engine) -> dict[str, str | None]:
     }
 
 
-def complete(run: Run, result: SessionResult, imported: ImportResult, plans: Sequence[str] = ()) -> None:
-    """Add to a run's record how its session ended, what was imported, and the plans that it wrote.
+def complete(
+    run: Run,
+    result: SessionResult,
+    imported: ImportResult,
+    plans: Sequence[str] = (),
+    uncommitted: Uncommitted | None = None,
+) -> None:
+    """Add to a run's record how its session ended, what was imported, what was left, and the plans.
 
     If the record cannot be written, this is a warning: the import is done and still has to be reported.
     """
     times = {"started_at": result.started.isoformat(), "ended_at": result.ended.isoformat()}
-    _end(run, {"status": result.status, **times, **_outcome(imported), "plans": list(plans)})
+    _end(run, {"status": result.status, **times, **_outcome(imported, uncommitted), "plans": list(plans)})
 
 
 def complete_late(run: Run, imported: ImportResult) -> None:
@@ -121,8 +128,10 @@ def _ended(run: Run) -> dict[str, Any]:
         return {}
 
 
-def _outcome(imported: ImportResult) -> dict[str, Any]:
+def _outcome(imported: ImportResult, uncommitted: Uncommitted | None = None) -> dict[str, Any]:
+    left = None if uncommitted is None else asdict(uncommitted)
     return {
+        "uncommitted": left,
         "commits": imported.commits,
         "tip": imported.tip,
         "branch_moved": imported.moved,

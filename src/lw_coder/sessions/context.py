@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.containers import engine
+from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.foundation.report import say, warn
+from lw_coder.foundation.report import printable, say, warn
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.sessions.login import Login, choose_login
 from lw_coder.settings.config import CodeConfig
-from lw_coder.settings.environment import PROXY_NAMES, SessionEnvironment, load_environment
+from lw_coder.settings.docker_variables import steering
+from lw_coder.settings.environment import (
+    PROXY_NAMES,
+    SessionEnvironment,
+    load_environment,
+    refuse_steering,
+)
 
 if TYPE_CHECKING:
     from lw_coder.containers.docker_command import EngineProbe
@@ -48,6 +55,7 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
         LwCoderError: the env file, the certificates or the repository cannot be used.
     """
     environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
+    refuse_steering([*environment.names, *config.run_options.variables], os.environ)
     login = choose_login(environment.values, Path.home())
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
     identity = repo_hash(root_commit(repository), repository.common_dir)
@@ -67,12 +75,14 @@ def require_engine(
     Raises:
         EngineError: it does not answer, or does not support the configuration.
         EnvironmentFileError: Compose reads a different value, or none.
+        ConfigError: Compose refuses docker_run_args or docker_build_args.
     """
     found, environment = engine.connect(probe, build_gives_version=build_gives_version), context.environment
     if context.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     if environment.env_file:
         engine.check_env_file(environment.env_file, environment.values)
+    require_readable(context.repository.root, context.config.run_options, context.config.build_options)
     return found
 
 
@@ -81,6 +91,8 @@ def report_context(context: SessionContext) -> None:
     config, environment = context.config, context.environment
     for line in config.warnings():
         warn(line)
+    if names := steering(os.environ):
+        warn(f"{', '.join(map(printable, names))}: set in this shell, but not passed to docker")
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
         warn("allow_hosts: sessions use their own proxy, which does not use yours")
     say(f"Agent: {context.login.value}")

@@ -1,18 +1,23 @@
-"""droid's settings.json: the model, the autonomy level and the tools."""
+"""droid's settings: the model, the autonomy level, the tools, the subagents and the hooks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lw_coder.sessions.container_paths import WORKSPACE
+from lw_coder.sessions.container_paths import FACTORY, WORKSPACE
 from lw_coder.sessions.login import Login
 
 if TYPE_CHECKING:
+    from lw_coder.prompts.prompt_files import Subagent
     from lw_coder.settings.model_access import ModelAccess
+
+OVERRIDES_FILE = "overrides.json"
 
 FACTORY_MODEL = "claude-sonnet-4-5-20250929"  # Factory's id of Sonnet 4.5
 _CUSTOM_MODEL = "custom:openrouter"
+_OVERRIDING = ("model", "sessionDefaultSettings", "customModels")
 
 # The tools of a session, by droid's names; a later droid, or its server, can offer more. Interactive droid
 # has no setting for this, but calls a hook before it uses a tool.
@@ -47,7 +52,48 @@ def render_settings(login: Login, model: ModelAccess, *, is_confined: bool = Fal
     }
     if login is Login.NONE:
         settings["customModels"] = [_custom_model(model)]
-    return json.dumps(settings, indent=2) + "\n"
+    return _json(settings)
+
+
+def render_overrides(settings: str, subagents: Sequence[Subagent]) -> str:
+    """Render the file that droid puts before every settings file and every folder of subagents.
+
+    Of subagents, models and hooks of one name droid takes the first that it meets: without this file the
+    worktree's, with it the session's.
+
+    Args:
+        settings: what `render_settings` made.
+        subagents: as `prompt_assets.subagents` lists them.
+    """
+    known: dict[str, Any] = json.loads(settings)
+    kept: dict[str, Any] = {
+        key: known[key] for key in ("model", "sessionDefaultSettings", "customModels") if key in known
+    }
+    hooks = {"hooksDisabled": False, **known["hooks"]}
+    droids = {"customDroids": [_as_droid_keeps_it(subagent) for subagent in subagents]}
+    return _json({**kept, "hooks": hooks, "droids": droids})
+
+
+def _as_droid_keeps_it(subagent: Subagent) -> dict[str, Any]:
+    """Give a droid file the form that droid 0.215.0 has of it once it is read."""
+    return {
+        "metadata": subagent.front,
+        "systemPrompt": subagent.body,
+        "location": "personal",
+        "filePath": f"{FACTORY}/{subagent.path}",
+        "lastModified": 0,
+        "validationResult": {"valid": True, "errors": [], "warnings": []},
+    }
+
+
+def render_policy(settings: str) -> str:
+    """Render droid's managed settings, with which no hooks run but those of `settings`."""
+    hooks = {"hooksDisabled": False, **json.loads(settings)["hooks"]}
+    return _json({"allowManagedHooksOnly": True, "hooks": hooks})
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
 
 
 def _custom_model(model: ModelAccess) -> dict[str, Any]:

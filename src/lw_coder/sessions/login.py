@@ -8,8 +8,10 @@ from pathlib import Path
 
 from lw_coder.containers.specs import Mount
 from lw_coder.foundation.errors import EnvironmentFileError
-from lw_coder.sessions.container_paths import FACTORY
+from lw_coder.sessions.container_paths import FACTORY, POLICY
 from lw_coder.settings.environment import API_KEY
+
+POLICY_FILE = "policy.json"  # of a run
 
 _LOGIN_FILES = ("auth.json", "auth.v2.file", "auth.v2.key")
 
@@ -47,6 +49,11 @@ def _login(values: Mapping[str, str], home: Path) -> Login:
     if values.get("FACTORY_API_KEY"):
         return Login.API_KEY
     return Login.FILES if _login_files(home) else Login.NONE
+
+
+def policy_mounts(login: Login, folder: Path) -> tuple[Mount, ...]:
+    """List the managed settings; with a Factory login they would stand in for those of its organisation."""
+    return (Mount(folder / POLICY_FILE, POLICY),) if login is Login.NONE else ()
 
 
 def login_mounts(login: Login, home: Path) -> tuple[Mount, ...]:

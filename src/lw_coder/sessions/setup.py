@@ -11,8 +11,17 @@ from lw_coder.containers import engine
 from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, named_volumes, render
 from lw_coder.containers.images import Images
 from lw_coder.containers.specs import SessionSpec
+from lw_coder.foundation.report import warn
+from lw_coder.prompts import prompt_files
 from lw_coder.runs.run_folders import Run, write_file
-from lw_coder.sessions.droid_settings import render_settings
+from lw_coder.sessions.droid_files import steering_notes
+from lw_coder.sessions.droid_settings import (
+    OVERRIDES_FILE,
+    render_overrides,
+    render_policy,
+    render_settings,
+)
+from lw_coder.sessions.login import POLICY_FILE, policy_mounts
 
 if TYPE_CHECKING:
     from lw_coder.repository.private_git import PrivateGit
@@ -46,11 +55,33 @@ def write_settings(setup: SessionSetup) -> None:
     """Write what every session mounts, and create the named volumes."""
     context, folder = setup.context, setup.run.folder
     (folder / "sessions").mkdir(mode=0o700)
-    is_confined = context.config.allow_hosts is not None
-    text = render_settings(context.login, context.environment.model, is_confined=is_confined)
-    write_file(folder, "settings.json", text)
+    settings = _settings(context)
+    write_file(folder, "settings.json", settings)
+    write_file(folder, POLICY_FILE, render_policy(settings))
     for volume in named_volumes(context.config.run_options):
         engine.ensure_volume(volume)
+
+
+def write_prompt_files(setup: SessionSetup, texts: Mapping[str, str]) -> None:
+    """Write a run's prompts and subagents, and the settings by which no others take the subagents' place.
+
+    Args:
+        setup: the session's folders.
+        texts: by the files' paths below the run's folder.
+    """
+    folder, login = setup.run.folder, setup.context.login
+    for path, text in texts.items():
+        write_file(folder, path, text)
+    subagents = prompt_files.subagents(texts)
+    write_file(folder, OVERRIDES_FILE, render_overrides(_settings(setup.context), subagents))
+    names = [subagent.front["name"] for subagent in subagents]
+    for line in steering_notes(setup.worktree.path, names, hooks_run=not policy_mounts(login, folder)):
+        warn(line)
+
+
+def _settings(context: SessionContext) -> str:
+    is_confined = context.config.allow_hosts is not None
+    return render_settings(context.login, context.environment.model, is_confined=is_confined)
 
 
 def write_build_files(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> None:

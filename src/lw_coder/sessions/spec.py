@@ -11,8 +11,17 @@ from lw_coder.containers.labels import session_labels
 from lw_coder.containers.proxy import proxy_environment
 from lw_coder.containers.specs import Mount, SessionSpec
 from lw_coder.plans.plan_file import TASKS_FOLDER
-from lw_coder.sessions.container_paths import CA_BUNDLE, FACTORY, HOME, MAIN_PROMPT, OUTPUT, WORKSPACE
-from lw_coder.sessions.login import Login, login_mounts
+from lw_coder.sessions.container_paths import (
+    CA_BUNDLE,
+    FACTORY,
+    HOME,
+    MAIN_PROMPT,
+    OUTPUT,
+    OVERRIDES,
+    WORKSPACE,
+)
+from lw_coder.sessions.droid_settings import OVERRIDES_FILE
+from lw_coder.sessions.login import Login, login_mounts, policy_mounts
 from lw_coder.settings.allowed_hosts import CONTEXT7, FACTORY_HOSTS, AllowedHost, host_of
 
 if TYPE_CHECKING:
@@ -50,6 +59,7 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
                 run.folder, setup.worktree.path, setup.git, tasks, tasks_read_only=tasks_read_only
             ),
             *extra,
+            *policy_mounts(context.login, run.folder),
             *login_mounts(context.login, Path.home()),
             *ca_mounts(context.ca_bundle),
         ),
@@ -90,6 +100,7 @@ def session_mounts(
         Mount(folder / "prompts/main.md", MAIN_PROMPT),
         Mount(folder / "droids", f"{FACTORY}/droids"),
         Mount(folder / "settings.json", f"{FACTORY}/settings.json"),
+        Mount(folder / OVERRIDES_FILE, OVERRIDES),
         Mount(tasks, OUTPUT, read_only=tasks_read_only),
         Mount(folder / "sessions", f"{FACTORY}/sessions", read_only=False),
     )
@@ -102,7 +113,7 @@ def ca_mounts(ca_bundle: Path | None) -> tuple[Mount, ...]:
 
 def fixed_environment(login: Login, *, has_ca_bundle: bool, has_proxy: bool = False) -> dict[str, str]:
     """Return the variables that do not come from the person."""
-    fixed = {"HOME": HOME}
+    fixed = {"HOME": HOME, "FACTORY_RUNTIME_SETTINGS_PATH": OVERRIDES}
     if login is Login.NONE:
         fixed["FACTORY_AIRGAP_ENABLED"] = "true"
     if has_ca_bundle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from lw_coder.foundation.errors import ConfigError
+from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.foundation.report import printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
@@ -20,6 +22,9 @@ DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
 
 _EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "docs/configuration.md has the schema"
+_LONGEST = 100_000  # bytes
+# tomllib's time grows with the square of a dotted key's length, and more.
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 
 
 class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,18 +132,46 @@ def load_config_or_defaults(root: Path) -> CodeConfig:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    return parse_toml(_read_text(path))
+
+
+def _read_text(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # A pipe is not waited for: it is empty.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            content = file.read(_LONGEST + 1)
     except FileNotFoundError:
         raise ConfigError(f"{CONFIG_FILE}: file not found", f"create it: {_EMPTY_CONFIG}") from None
     except OSError as error:
         raise ConfigError(
             f"{CONFIG_FILE}: cannot be read: {error.strerror}", "check its permissions"
         ) from error
+    if len(content) > _LONGEST:
+        raise ConfigError(
+            f"{CONFIG_FILE}: is longer than {_LONGEST} bytes", "remove everything except settings"
+        )
+    try:
+        return content.decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{CONFIG_FILE}: is not UTF-8 text", "save it as UTF-8") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse the config's text; what would cost tomllib much time or the stack is refused before.
+
+    Raises:
+        ConfigError: it is not TOML, or nested more deeply than any setting is.
+    """
+    if bracket_depth(text) > DEEPEST or _LONG_KEY.search(text):
+        raise ConfigError(f"{CONFIG_FILE}: is nested too deeply", _SEE_SCHEMA)
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{CONFIG_FILE}: is not valid TOML: {error}", "correct that line") from error
+        raise ConfigError(
+            f"{CONFIG_FILE}: is not valid TOML: {printable(str(error))}", "correct that line"
+        ) from error
+    except ValueError as error:  # Python reads no number of more than 4300 digits
+        raise ConfigError(f"{CONFIG_FILE}: contains a number that is too long", _SEE_SCHEMA) from error
 
 
 def _code_table(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from lw_coder.foundation.errors import ConfigError
@@ -50,6 +51,11 @@ class RunOptions:
     keys: Keys = field(default_factory=dict)
     dangers: tuple[str, ...] = ()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables whose values the session takes from the environment."""
+        return _bare(self.keys.get("environment", {}))
+
 
 @dataclass(frozen=True)
 class BuildOptions:
@@ -62,6 +68,16 @@ class BuildOptions:
 
     keys: Keys = field(default_factory=dict)
     secrets: Keys = field(default_factory=dict)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables whose values a build takes from the environment."""
+        secrets = [source["environment"] for source in self.secrets.values() if "environment" in source]
+        return tuple(dict.fromkeys([*_bare(self.keys.get("args", {})), *secrets]))
+
+
+def _bare(values: Keys) -> tuple[str, ...]:
+    return tuple(name for name, value in values.items() if value is None)
 
 
 class _FlagValueError(ValueError):
@@ -76,6 +92,13 @@ def _boolean(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0"}:
         raise _FlagValueError("takes true or false")
     return text.lower() in {"true", "1"}
+
+
+def _integer(text: str) -> int:
+    """Read a number as docker does: `int` would also take 1_000, other scripts' digits, and any length."""
+    if not _INTEGER.fullmatch(text):
+        raise _FlagValueError("takes a whole number")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str | None]:
@@ -97,10 +120,17 @@ def _label(text: str) -> tuple[str, str]:
     return name, value or ""
 
 
+def _option(text: str) -> tuple[str, str]:
+    name, value = _required_pair(text)
+    if name.startswith("x-") or name.isspace():
+        raise _FlagValueError(f"names {name!a}, which Compose ignores", "write another name")
+    return name, value
+
+
 def _ulimit(text: str) -> tuple[str, Any]:
-    name, limits = _required_pair(text)
+    name, limits = _option(text)
     soft, colon, hard = limits.partition(":")
-    return name, {"soft": int(soft), "hard": int(hard)} if colon else int(soft)
+    return name, {"soft": _integer(soft), "hard": _integer(hard)} if colon else _integer(soft)
 
 
 def _device_number(name: str, number: Convert = str) -> Convert:
@@ -113,31 +143,64 @@ def _device_number(name: str, number: Convert = str) -> Convert:
     return convert
 
 
+def _size(text: str) -> str:
+    if not _SIZE.fullmatch(text):
+        raise _FlagValueError("takes a size, such as 512m or 4g")
+    return text
+
+
 def _swap(text: str) -> str | int:
-    return -1 if text == "-1" else text  # unlimited: to Compose only as a number
+    return -1 if text == "-1" else _size(text)  # unlimited: to Compose only as a number
 
 
 def _seconds(text: str) -> str:
-    return f"{int(text)}s"
+    return f"{_integer(text)}s"
 
 
 def _gpus(text: str) -> Any:
     if text == "all":
         return "all"
-    if text.isdigit():
-        return [{"count": int(text)}]
+    if _INTEGER.fullmatch(text):
+        return [{"count": _integer(text)}]
     devices = text.removeprefix("device=")
     if devices == text:
         raise _FlagValueError("takes all, a number or device=ID[,ID]")
-    return [{"device_ids": devices.strip('"').split(",")}]
+    names = devices.strip('"').split(",")
+    if not all(names):
+        raise _FlagValueError("has an empty device id")
+    return [{"device_ids": names}]
 
 
 def _ports(text: str) -> list[str]:
     """Expand a range and add the protocol; unlike docker, Compose requires both."""
     numbers, _, protocol = text.partition("/")
     first, _, last = numbers.partition("-")
-    ports = range(int(first), int(last or first) + 1)
+    ports = range(_port(first), _port(last or first) + 1)
+    if not ports:
+        raise _FlagValueError("takes PORT or FIRST-LAST")
     return [f"{port}/{protocol or 'tcp'}" for port in ports]
+
+
+def _port(text: str) -> int:
+    port = _integer(text)
+    if not 0 < port <= _LAST_PORT:
+        raise _FlagValueError(f"takes ports from 1 to {_LAST_PORT}")
+    return port
+
+
+def _published(text: str) -> str:
+    """Look at the numbers alone: the rest has many forms, which Compose knows."""
+    *hosts, container = text.split(":")
+    for numbers in (container, *filter(_PORT_NUMBERS.fullmatch, hosts)):
+        _ports(numbers)
+    return text
+
+
+def _cpus(text: str) -> float:
+    cpus = float(text)
+    if not (isfinite(cpus) and cpus >= 0):
+        raise _FlagValueError("takes a number of CPUs, such as 1.5")
+    return cpus
 
 
 def _network(text: str) -> str:
@@ -189,6 +252,20 @@ def _check_mount(mount: Keys) -> None:
         _check_volume_name(mount["source"])
 
 
+def _build_secret(text: str) -> tuple[str, Keys]:
+    parts = dict(_label(part) for part in text.split(","))
+    if unknown := sorted(parts.keys() - _SECRET_PARTS):
+        raise _FlagValueError(f"has the unknown part {unknown[0]!a}")
+    name = parts.get("id")
+    if not name:
+        raise _FlagValueError("has no id", "write it as id=NAME,src=FILE")
+    source = parts.get("src") or parts.get("source")
+    if "env" in parts or parts.get("type") == "env":
+        return name, {"environment": parts.get("env") or source or name}
+    # Docker takes a variable of the id's name or else a file; a run's spec is not to depend on that.
+    return name, {"file": source or name}
+
+
 def _append(key: str, convert: Convert = str) -> Flag:
     return Flag(key, "append", convert)
 
@@ -201,7 +278,12 @@ def _switch(key: str) -> Flag:
     return Flag(key, convert=_boolean, is_switch=True)
 
 
+_LAST_PORT = 65_535
+_PORT_NUMBERS = re.compile(r"[1-9][0-9]*(?:-[0-9]+)?", re.ASCII)
+_SIZE = re.compile(r"[0-9]{1,18}(?:\.[0-9]+)? ?[kmgtp]?i?b?", re.ASCII | re.IGNORECASE)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")  # the engine's rule
+_SECRET_PARTS = frozenset(("id", "src", "source", "env", "type"))
 _MOUNT_TYPES = ("bind", "volume", "tmpfs")
 _MOUNT_PARTS: dict[str, Flag] = {
     "type": Flag("type"),
@@ -209,7 +291,7 @@ _MOUNT_PARTS: dict[str, Flag] = {
     **dict.fromkeys(("dst", "destination", "target"), Flag("target")),
     **dict.fromkeys(("ro", "readonly"), _switch("read_only")),
     "bind-propagation": Flag("bind.propagation"),
-    "tmpfs-size": Flag("tmpfs.size"),
+    "tmpfs-size": Flag("tmpfs.size", convert=_size),
     "tmpfs-mode": Flag("tmpfs.mode", convert=lambda text: int(text, 8)),
     "volume-nocopy": _switch("volume.nocopy"),
 }
@@ -217,25 +299,25 @@ _MOUNT_PARTS: dict[str, Flag] = {
 RUN_FLAGS: dict[str, Flag] = {
     "--add-host": _append("extra_hosts"),
     "--annotation": _update("annotations"),
-    "--blkio-weight": Flag("blkio_config.weight", convert=int),
-    "--blkio-weight-device": _append("blkio_config.weight_device", _device_number("weight", int)),
+    "--blkio-weight": Flag("blkio_config.weight", convert=_integer),
+    "--blkio-weight-device": _append("blkio_config.weight_device", _device_number("weight", _integer)),
     "--cap-add": _append("cap_add"),
     "--cap-drop": _append("cap_drop"),
     "--cgroup-parent": Flag("cgroup_parent"),
     "--cgroupns": Flag("cgroup"),
-    "--cpu-period": Flag("cpu_period", convert=int),
-    "--cpu-quota": Flag("cpu_quota", convert=int),
-    "--cpu-rt-period": Flag("cpu_rt_period", convert=int),
-    "--cpu-rt-runtime": Flag("cpu_rt_runtime", convert=int),
-    "--cpu-shares": Flag("cpu_shares", convert=int),
-    "--cpus": Flag("cpus", convert=float),
+    "--cpu-period": Flag("cpu_period", convert=_integer),
+    "--cpu-quota": Flag("cpu_quota", convert=_integer),
+    "--cpu-rt-period": Flag("cpu_rt_period", convert=_integer),
+    "--cpu-rt-runtime": Flag("cpu_rt_runtime", convert=_integer),
+    "--cpu-shares": Flag("cpu_shares", convert=_integer),
+    "--cpus": Flag("cpus", convert=_cpus),
     "--cpuset-cpus": Flag("cpuset"),
     "--device": _append("devices"),
     "--device-cgroup-rule": _append("device_cgroup_rules"),
-    "--device-read-bps": _append("blkio_config.device_read_bps", _device_number("rate")),
-    "--device-read-iops": _append("blkio_config.device_read_iops", _device_number("rate", int)),
-    "--device-write-bps": _append("blkio_config.device_write_bps", _device_number("rate")),
-    "--device-write-iops": _append("blkio_config.device_write_iops", _device_number("rate", int)),
+    "--device-read-bps": _append("blkio_config.device_read_bps", _device_number("rate", _size)),
+    "--device-read-iops": _append("blkio_config.device_read_iops", _device_number("rate", _integer)),
+    "--device-write-bps": _append("blkio_config.device_write_bps", _device_number("rate", _size)),
+    "--device-write-iops": _append("blkio_config.device_write_iops", _device_number("rate", _integer)),
     "--dns": _append("dns"),
     "--dns-option": _append("dns_opt"),
     "--dns-search": _append("dns_search"),
@@ -247,7 +329,7 @@ RUN_FLAGS: dict[str, Flag] = {
     "--group-add": _append("group_add"),
     "--health-cmd": Flag("healthcheck.test"),
     "--health-interval": Flag("healthcheck.interval"),
-    "--health-retries": Flag("healthcheck.retries", convert=int),
+    "--health-retries": Flag("healthcheck.retries", convert=_integer),
     "--health-start-interval": Flag("healthcheck.start_interval"),
     "--health-start-period": Flag("healthcheck.start_period"),
     "--health-timeout": Flag("healthcheck.timeout"),
@@ -257,28 +339,28 @@ RUN_FLAGS: dict[str, Flag] = {
     "--isolation": Flag("isolation"),
     "--label": _update("labels", _label),
     "--log-driver": Flag("logging.driver"),
-    "--log-opt": _update("logging.options"),
-    "--memory": Flag("mem_limit"),
-    "--memory-reservation": Flag("mem_reservation"),
+    "--log-opt": _update("logging.options", _option),
+    "--memory": Flag("mem_limit", convert=_size),
+    "--memory-reservation": Flag("mem_reservation", convert=_size),
     "--memory-swap": Flag("memswap_limit", convert=_swap),
-    "--memory-swappiness": Flag("mem_swappiness", convert=int),
+    "--memory-swappiness": Flag("mem_swappiness", convert=_integer),
     "--mount": _append("volumes", _mount),
     "--network": Flag("network_mode", convert=_network),
     "--no-healthcheck": _switch("healthcheck.disable"),
     "--oom-kill-disable": _switch("oom_kill_disable"),
-    "--oom-score-adj": Flag("oom_score_adj", convert=int),
+    "--oom-score-adj": Flag("oom_score_adj", convert=_integer),
     "--pid": Flag("pid"),
-    "--pids-limit": Flag("pids_limit", convert=int),
+    "--pids-limit": Flag("pids_limit", convert=_integer),
     "--platform": Flag("platform"),
     "--privileged": _switch("privileged"),
-    "--publish": _append("ports"),
+    "--publish": _append("ports", _published),
     "--read-only": _switch("read_only"),
     "--runtime": Flag("runtime"),
     "--security-opt": _append("security_opt"),
-    "--shm-size": Flag("shm_size"),
+    "--shm-size": Flag("shm_size", convert=_size),
     "--stop-signal": Flag("stop_signal"),
     "--stop-timeout": Flag("stop_grace_period", convert=_seconds),
-    "--storage-opt": _update("storage_opt"),
+    "--storage-opt": _update("storage_opt", _option),
     "--sysctl": _update("sysctls"),
     "--tmpfs": _append("tmpfs"),
     "--ulimit": _update("ulimits", _ulimit),
@@ -317,8 +399,8 @@ BUILD_FLAGS: dict[str, Flag] = {
     "--no-cache": _switch("no_cache"),
     "--platform": _append("platforms"),
     "--pull": _switch("pull"),
-    "--secret": _append("secrets"),
-    "--shm-size": Flag("shm_size"),
+    "--secret": _append("secrets", _build_secret),
+    "--shm-size": Flag("shm_size", convert=_size),
     "--ssh": _append("ssh"),
     "--tag": _append("tags"),
     "--target": Flag("target"),
@@ -367,7 +449,7 @@ def parse_build_flags(arguments: Sequence[str]) -> BuildOptions:
     """
     table = _Table("docker_build_args", BUILD_FLAGS, _BUILD_SHORT, _BUILD_OWN)
     keys = table.merge(list(table.read(arguments)))
-    secrets = dict(_build_secret(text) for text in keys.pop("secrets", []))
+    secrets = dict(keys.pop("secrets", []))
     return BuildOptions({**keys, **({"secrets": list(secrets)} if secrets else {})}, secrets)
 
 
@@ -380,6 +462,9 @@ class _Table:
 
     def read(self, arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield (long name, text) for each flag, in order."""
+        for word in arguments:
+            if "\0" in word:
+                raise self._error(word, "contains a NUL character", "remove it")
         words = iter(arguments)
         for word in words:
             given, equals, text = self._split(word)
@@ -419,13 +504,22 @@ class _Table:
 
     def _converted(self, name: str, flag: Flag, text: str) -> Any:
         try:
-            return flag.convert(text)
+            return _carried(text, flag.convert(text))
         except ValueError as error:
             problem = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
             raise self._error(name, str(problem), problem.remedy) from None
 
     def _error(self, flag: str, problem: str, remedy: str) -> ConfigError:
         return ConfigError(f".lw_coder/config.toml: {self.setting}: {flag!a} {problem}", remedy)
+
+
+def _carried(text: str, value: Any) -> Any:
+    """Refuse what neither a command line nor Compose can carry."""
+    if "\0" in text:
+        raise _FlagValueError("holds a NUL character", "remove it")
+    if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # not a number is not either
+        raise _FlagValueError("has a number that does not fit into 64 bits", "write a smaller number")
+    return value
 
 
 def _put(keys: Keys, flag: Flag, value: Any) -> None:
@@ -459,16 +553,3 @@ def _shares_the_host(source: str) -> bool:
     return any(socket in source for socket in _SOCKETS) or (
         source.startswith("/") and source.rstrip("/") in _HOST_FOLDERS
     )
-
-
-def _build_secret(text: str) -> tuple[str, Keys]:
-    parts = dict(_label(part) for part in text.split(","))
-    if "id" not in parts:
-        raise ConfigError(
-            ".lw_coder/config.toml: docker_build_args: '--secret' has no id", "write it as id=NAME,src=FILE"
-        )
-    source = parts.get("src") or parts.get("source")
-    if "env" in parts or parts.get("type") == "env":
-        return parts["id"], {"environment": parts.get("env") or source or parts["id"]}
-    # Docker uses a variable with the id's name, or else a file; a run's spec must not depend on that.
-    return parts["id"], {"file": source or parts["id"]}

@@ -14,12 +14,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.settings.docker_variables import steers, steers_from_file
 from lw_coder.settings.model_access import ModelAccess
 
 DEFAULT_ENV_FILE = ".env"
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_MODEL = "anthropic/claude-sonnet-4.5"
 API_KEY, BASE_URL, MODEL = "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROUTER_MODEL"
+
+_LONGEST_ENV_FILE = 1_000_000  # bytes
 
 # Always forwarded, if they are set: the agent's own variables, and the proxy's.
 AGENT_NAMES = ("FACTORY_API_KEY", "FACTORY_AIRGAP_ENABLED")
@@ -38,7 +41,12 @@ _NEVER_BY_PATTERN = (
     "LD_*",
     "DOCKER_*",
     "COMPOSE_*",
+    "BUILDX_*",
+    "BUILDKIT_*",
+    "BAKE_*",
 )
+
+_BUILD_ARGS = ".lw_coder/config.toml: docker_build_args"
 
 _CREDENTIALS_REMEDY = (
     f"put {API_KEY}=<your key from openrouter.ai/keys> into {{where}}; to change the "
@@ -54,6 +62,7 @@ class SessionEnvironment:
         env_file: absolute path of the env file, or None if there is none.
         names: sorted names of the variables that the container gets.
         values: their values; the process environment takes precedence over the env file.
+        known: all variables of the file and the process.
         model: access to OpenRouter, or to a compatible server.
     """
 
@@ -61,6 +70,7 @@ class SessionEnvironment:
     names: tuple[str, ...]
     model: ModelAccess
     values: Mapping[str, str] = field(repr=False)
+    known: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
 def load_environment(
@@ -82,7 +92,53 @@ def load_environment(
     _refuse_hidden_key(own, process, path)
     values = {**own, **process}
     chosen = {name: value for name, value in values.items() if _is_forwarded(name, tuple(forward))}
-    return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen)
+    return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen, values)
+
+
+def refuse_steering(names: Iterable[str], process: Mapping[str, str]) -> None:
+    """Refuse to forward a variable of the shell that would change what docker does.
+
+    Raises:
+        EnvironmentFileError: there is one; docker does not get it, and the session would not either.
+    """
+    for name in names:
+        if name in process and steers(name):
+            raise EnvironmentFileError(
+                f".lw_coder/config.toml: {name}: changes what docker does, so the shell's is not passed on",
+                f'write its value: "--env", "{name}=..." in docker_run_args',
+            )
+
+
+def build_variables(
+    environment: SessionEnvironment, names: Iterable[str], process: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables that docker_build_args take from the environment.
+
+    Args:
+        environment: where their values are.
+        names: their names.
+        process: this process's environment.
+
+    Raises:
+        EnvironmentFileError: one of them is nowhere, and a build would take an empty text for it without a
+            word; or it would change what docker does.
+    """
+    for name in names:
+        if name not in environment.known:
+            raise _nowhere(name, environment.env_file.name if environment.env_file else DEFAULT_ENV_FILE)
+        if steers(name) or (name not in process and steers_from_file(name)):
+            raise EnvironmentFileError(
+                f"{_BUILD_ARGS}: {name}: changes what docker does, so no build takes it from the environment",
+                "give the build argument, or the secret's variable, another name",
+            )
+    return {name: environment.known[name] for name in names}
+
+
+def _nowhere(name: str, where: str) -> EnvironmentFileError:
+    return EnvironmentFileError(
+        f"{_BUILD_ARGS}: {name}: is set neither in {where} nor in the environment",
+        f"put {name}=... into {where}, or remove it from docker_build_args",
+    )
 
 
 def _env_path(root: Path, configured: str | None) -> Path | None:
@@ -102,6 +158,10 @@ def _read_env(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:
+        if path.stat().st_size > _LONGEST_ENV_FILE:
+            raise EnvironmentFileError(
+                f"{path.name}: is longer than {_LONGEST_ENV_FILE} bytes", "remove everything except variables"
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise EnvironmentFileError(

@@ -141,6 +141,12 @@ def own_ignore_file_and_broken_dockerfile(sample: SampleRepository) -> None:
     (sample.root / DOCKERFILE).write_text("RUNN true\n")
 
 
+def nobody(sample: SampleRepository) -> None:
+    for name in ("user.name", "user.email"):
+        sample.git("config", "--unset", name)
+    sample.git("config", "user.useConfigOnly", "true")  # a machine can have an address for everyone
+
+
 def unwritable(sample: SampleRepository) -> None:
     for folder, _, _ in os.walk(sample.root):
         Path(folder).chmod(0o555)
@@ -432,7 +438,46 @@ ENGINES = (
     ),
 )
 
-CASES = (*PLANS, *CONFIGS, *ENV_FILES, *WORKTREES, *ENGINES)
+PERSONS = (
+    Case(
+        "git does not know who commits",
+        ("git does not know who commits here",),
+        "git config --global user.email",
+        nobody,
+    ),
+    *(
+        Case(
+            f"a flag with a part that is empty: {flag}",
+            (str(CONFIG), "'--secret'" if setting == "docker_build_args" else flag.partition("=")[0]),
+            "",
+            file_with(CONFIG, f'[code]\n{setting} = ["{flag}"]\n'),
+        )
+        for setting, flag in (
+            ("docker_build_args", "--secret="),
+            ("docker_build_args", "--secret=id=npm,src=./x,"),
+            ("docker_build_args", "--secret=id=npm,,src=./x"),
+            ("docker_run_args", "--mount=type=tmpfs,,dst=/x"),
+            ("docker_run_args", "--ulimit=nofile=,"),
+            ("docker_run_args", "--gpus=device"),
+            ("docker_run_args", "--device-read-bps=/dev/x:,y"),
+            ("docker_run_args", "--expose=1-3000000000"),
+            ("docker_run_args", "--publish=1-3000000000"),
+        )
+    ),
+    Case(
+        "config.toml is nested deeply",
+        (str(CONFIG), "nested too deeply"),
+        "docs/configuration.md",
+        file_with(CONFIG, f"[code]\nforward_env = {'[' * 2000}{']' * 2000}\n"),
+    ),
+    Case(
+        "config.toml holds a long number",
+        (str(CONFIG), "a number that is too long"),
+        "docs/configuration.md",
+        file_with(CONFIG, f"[code]\nforward_env = {'9' * 5000}\n"),
+    ),
+)
+CASES = (*PLANS, *CONFIGS, *ENV_FILES, *WORKTREES, *ENGINES, *PERSONS)
 
 
 @pytest.fixture(scope="session")

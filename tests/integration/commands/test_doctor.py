@@ -50,6 +50,20 @@ def test_each_wrong_is_told_with_what_to_do(person: Person, sample: SampleReposi
     assert "git rm --cached" in wrong["env file"]
 
 
+def test_what_sessions_do_without_is_told(person: Person, sample: SampleRepository) -> None:
+    sample.git("config", "user.useConfigOnly", "true")
+    sample.git("config", "--unset", "user.email")
+    sample.git("config", "commit.gpgSign", "true")
+    (sample.root / ".factory").mkdir()
+    (sample.root / ".factory/hooks.json").write_text('{"PreToolUse": []}', encoding="ascii")
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    assert [subject for subject, one in found.items() if one["remedy"]] == ["identity"]
+    assert "git config --global user.email" in found["identity"]["remedy"]
+    assert "are not signed (openpgp); to sign them later, type: git -C" in found["git set-up"]["result"]
+    assert ".factory/hooks.json: its hooks do not run in sessions" in found["reviewers"]["result"]
+
+
 def test_a_broken_setting_hides_nothing_else(person: Person, sample: SampleRepository) -> None:
     (sample.root / ".lw_coder/config.toml").write_text("[code]\ncolour = 1\n", encoding="ascii")
     status, found = findings(person)

@@ -85,6 +85,7 @@ def test_paths_as_they_are_meant(spec: ComposeSpec) -> None:
     assert build["additional_contexts"] == {"a": f"{root}/sub"}
     assert {name: one["file"] for name, one in found["secrets"].items()} == {
         "ca_bundle": f"{root}/ca.pem",
+        "needs_buildkit": f"{spec.folder}/compose.yml",
         "token": f"{root}/$token",
     }
     assert found["volumes"] == {"cache": {"name": "cache", "external": True}}

@@ -21,7 +21,7 @@ def test_a_session_has_the_listed_tools_and_no_others(sample: SampleRepository, 
         assert session.execution.end() == 0
         # The same, but that the list in the run's settings has no Execute any more.
         proof.unlink()
-        settings = session.execution.run / "settings.json"
+        settings = session.execution.run / "policy.json"
         settings.write_text(settings.read_text().replace("|Execute|", "|"))
         compose = (session.execution.run / COMPOSE_FILE).relative_to(sample.root)
         with person.types("docker", "compose", "-f", str(compose), "run", "--rm", "droid") as replay:

@@ -60,7 +60,7 @@ def made(tmp_path: Path) -> Made:
     repository = find_repository(sample.root)
     worktree = ensure_worktree(repository, read_plan(sample.plan).metadata)
     run = open_run(sample.root, PLAN_ID)
-    session = create_private_git(repository, worktree, run.folder, identity(repository))
+    session = create_private_git(repository, worktree, run.folder, identity(worktree.place))
     write_record(run, RECORD)
     sealed = seal_run(run)
     return Made(sample, worktree, replace(session, run_folder=sealed.folder), sealed.identity)

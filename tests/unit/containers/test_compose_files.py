@@ -19,6 +19,8 @@ from lw_coder.settings.docker_flags import parse_build_flags, parse_run_flags
 ROOT = Path("/repo/of $mine")
 RUN = ROOT / ".lw_coder/runs/a-plan/20250630T120000Z"
 IMAGE, BASE = "sha256:" + "0" * 64, "sha256:" + "1" * 64
+GUARD = "needs_buildkit"
+PROXY = "proxy-20250630t120000z"
 LABELS = {PROXY_LABEL: "abc/a-plan", RUN_LABEL: RUN.name}
 
 
@@ -119,6 +121,7 @@ def test_builds() -> None:
         "dockerfile": ".lw_coder/runs/a-plan/20250630T120000Z/code.Dockerfile",
         "args": {"HTTP_PROXY": None},
         "labels": {"made": "here"},
+        "secrets": [GUARD],
     }
     assert set(services(spec())["services"]) == {"repo", "droid"}
 
@@ -180,14 +183,15 @@ def test_named_volumes_are_the_persons_own() -> None:
 def test_secrets_of_the_build() -> None:
     flags = ["--secret", "id=a,src=token", "--secret", "id=b,env=TOKEN", "--secret", "id=c,src=/abs/$d"]
     found = services(spec(build=flags, ca=Path("/etc/ca.pem")))
-    assert found["services"]["repo"]["build"]["secrets"] == ["ca_bundle", "a", "b", "c"]
+    assert found["services"]["repo"]["build"]["secrets"] == [GUARD, "ca_bundle", "a", "b", "c"]
     assert found["secrets"] == {
+        GUARD: {"file": "./compose.yml"},
         "ca_bundle": {"file": "/etc/ca.pem"},
         "a": {"file": "../../../../token"},
         "b": {"environment": "TOKEN"},
         "c": {"file": "/abs/$$d"},
     }
-    assert "secrets" not in services(spec())
+    assert set(services(spec())["secrets"]) == {GUARD}
 
 
 def test_build_contexts() -> None:
@@ -212,17 +216,35 @@ def test_any_host_may_be_reached_and_there_is_no_proxy() -> None:
 def test_the_proxy_is_the_only_way_out() -> None:
     allowed = (AllowedHost("a.org"),)
     made = services(spec(["--add-host", "a.org:10.0.0.7"], allowed=allowed))
-    session, proxy = made["services"]["droid"], made["services"]["proxy"]
+    session, proxy = made["services"]["droid"], made["services"][PROXY]
     assert "network_mode" not in session
-    assert (session["networks"], proxy["networks"]) == (["inside"], ["inside", "outside"])
-    assert session["depends_on"] == {"proxy": {"condition": "service_healthy"}}
+    assert session["networks"] == ["inside"]
+    assert proxy["networks"] == {"inside": {"aliases": ["proxy"]}, "outside": {}}
+    assert session["depends_on"] == {PROXY: {"condition": "service_healthy"}}
     assert made["networks"]["inside"]["internal"]
     assert render(spec(allowed=allowed))[FILTER_FILE] == render_filter(allowed)
 
 
+def test_the_proxy_and_the_networks_are_the_runs_own_in_whatever_project() -> None:
+    """COMPOSE_PROJECT_NAME beats the file's name: where two runs' proxies had one name, they would be one."""
+    made = services(spec(allowed=()))
+    assert set(made["services"]) == {"repo", "droid", PROXY}
+    assert {one["name"] for one in made["networks"].values()} == {"lw-project_inside", "lw-project_outside"}
+
+
+@pytest.mark.parametrize("name", ["x-team", "x-", "\n"])
+def test_names_that_compose_would_take_for_its_own(name: str) -> None:
+    service = droid("-l", f"{name}=a", "--sysctl", f"{name}=b", "--annotation", f"{name}=$c")
+    assert f"{name}=a" in service["labels"]
+    assert (service["sysctls"], service["annotations"]) == ([f"{name}=b"], [f"{name}=$$c"])
+    flags = ["--build-arg", name, "--label", f"{name}=d"]
+    build = services(spec(build=flags))["services"]["repo"]["build"]
+    assert (build["args"], build["labels"]) == (["HTTP_PROXY", name], ["made=here", f"{name}=d"])
+
+
 def test_the_proxy_is_as_hardened_as_the_session_and_found_again() -> None:
     made = services(spec(["--add-host", "a.org:10.0.0.7", "--privileged"], allowed=()))
-    proxy = made["services"]["proxy"]
+    proxy = made["services"][PROXY]
     assert (proxy["image"], proxy["pull_policy"], proxy["user"]) == (BASE, "never", "1000:100")
     assert (proxy["cap_drop"], proxy["security_opt"]) == (["ALL"], ["no-new-privileges=true"])
     assert (proxy["read_only"], proxy.get("privileged")) == (True, None)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.containers.image_names import repo_hash, repo_tag
+from lw_coder.containers.image_names import BASE_TAG, repo_hash, repo_tag
 from lw_coder.containers.images import base_build, base_fingerprint, new_log, read_build_files
 from lw_coder.foundation.errors import ConfigError, EngineError
 from lw_coder.foundation.shipped import shipped_folder
+from lw_coder.settings.docker_flags import parse_build_flags
 
 
 def repository(root: Path, dockerfile: str | bytes = "FROM lw_coder_droid:latest\n") -> Path:
@@ -77,6 +78,35 @@ def test_an_env_file_that_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "session").symlink_to("config/secrets")
     lines = read_build_files(tmp_path, tmp_path / "session").ignore.splitlines()
     assert lines[-2:] == ["session", "config/secrets"]
+
+
+def test_an_env_file_whose_name_is_a_pattern(tmp_path: Path) -> None:
+    repository(tmp_path)
+    (tmp_path / "[prod]*!.txt").touch()
+    assert read_build_files(tmp_path, tmp_path / "[prod]*!.txt").ignore.endswith("\n\\[prod\\]\\*\\!.txt\n")
+
+
+OLD = ("docker/dockerfile:1.0", "docker/dockerfile:1.0.2", "docker.io/docker/dockerfile:1.0-experimental")
+
+
+@pytest.mark.parametrize("syntax", OLD)
+def test_a_syntax_that_reads_no_ignore_file(tmp_path: Path, syntax: str) -> None:
+    repository(tmp_path)
+    file = tmp_path / ".lw_coder/code.Dockerfile"
+    file.write_text(f"# escape=`\n# Syntax = {syntax}\nFROM {BASE_TAG}\n", encoding="ascii")
+    with pytest.raises(ConfigError, match="reads no ignore file"):
+        read_build_files(tmp_path, None)
+    file.write_text(f"FROM {BASE_TAG}\n# syntax={syntax}\n", encoding="ascii")
+    read_build_files(tmp_path, None)
+    with pytest.raises(ConfigError, match="reads no ignore file"):
+        read_build_files(tmp_path, None, parse_build_flags(["--build-arg", f"BUILDKIT_SYNTAX={syntax}"]))
+
+
+@pytest.mark.parametrize("syntax", ["docker/dockerfile:1", "docker/dockerfile:1.10", "other/frontend:1.0"])
+def test_a_syntax_that_reads_it(tmp_path: Path, syntax: str) -> None:
+    repository(tmp_path)
+    (tmp_path / ".lw_coder/code.Dockerfile").write_text(f"# syntax={syntax}\n", encoding="ascii")
+    read_build_files(tmp_path, None)
 
 
 def test_a_repository_whose_path_is_no_text() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire, has_placeholder, is_refusal
+from tests.support.patience import within_cpu_time
 
 SECTION = {"heading": "Review", "findings": "All.", "actions_taken": "Each.", "left_open": "Why."}
 OUTPUTS = {
@@ -115,3 +116,11 @@ def test_good_outputs_have_no_fault() -> None:
 def test_the_faulty_output_is_named(name: str, value: object, fault: str | None) -> None:
     found = fault_of_outputs({**OUTPUTS, name: value}, "")
     assert found == (fault or "has a placeholder in feedback_summary.code_review.findings")
+
+
+@pytest.mark.parametrize(
+    "piece", ["{", "[", "{ ", "{plan", "[[ plan", "- {a", "}", "{{a}", "## ", "`", "\n```\n"]
+)
+def test_an_answer_that_repeats_itself_is_checked_at_once(piece: str) -> None:
+    # It takes a fraction of a second; what looks again at each brace takes days.
+    assert within_cpu_time(60, lambda: has_placeholder(piece * 300_000 + "x")) is False

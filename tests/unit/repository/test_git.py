@@ -15,18 +15,24 @@ from lw_coder.repository.git import (
     identity,
     is_ancestor,
     is_ref_name,
+    list_refs,
     missing_objects,
     ref_value,
     require_commit,
+    require_identity,
     require_no_sessions_commit,
     require_recent,
     root_commit,
     run_git,
 )
+from lw_coder.repository.git_environment import DROPPED, KEPT, kept_variables
 from tests.support.git_repository import GitRepository, make_repository
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+WHO = {"NAME": "Jo \u00d8", "EMAIL": "jo@example.invalid"}
 
 
 @pytest.fixture
@@ -79,10 +85,25 @@ def test_refuses_a_bare_repository_and_a_git_folder(made: GitRepository, tmp_pat
         find_repository(made.path / ".git")
 
 
-def test_refuses_a_path_with_a_line_break(tmp_path: Path) -> None:
-    with pytest.raises(GitError, match=r"line break") as caught:
-        find_repository(make_repository(tmp_path / "a\nb").path)
-    assert "\n" not in caught.value.message
+@pytest.mark.parametrize(
+    "name", ["a\nb", "tab\there", "escape\x1b[2J", "delete\x7f", "50% done", "ends%", "%4"]
+)
+def test_refuses_a_path_in_which_compose_does_not_start(tmp_path: Path, name: str) -> None:
+    made = make_repository(tmp_path / name)
+    with pytest.raises(GitError, match=r"the path contains a (control character|% that)") as caught:
+        find_repository(made.path)
+    assert caught.value.message.isprintable()
+    inner = make_repository(tmp_path / "other").path / name
+    inner.mkdir()
+    with pytest.raises(GitError, match=r"the path contains a"):
+        find_repository(inner)
+
+
+@pytest.mark.parametrize(
+    "name", ["%41", "100%25", "u2028\u2028", "u0085\x85", "a b", "$HOME", "${x}", "a:b", "#", "'\""]
+)
+def test_takes_a_path_with_which_compose_works(tmp_path: Path, name: str) -> None:
+    assert find_repository(make_repository(tmp_path / name).path).root == tmp_path / name
 
 
 def test_refuses_a_path_that_is_no_text(tmp_path: Path) -> None:
@@ -194,12 +215,73 @@ def test_root_commit_with_an_unborn_head(made: GitRepository) -> None:
 
 
 def test_identity_is_what_is_configured(made: GitRepository) -> None:
-    repository = find_repository(made.path)
-    assert identity(repository) is None
+    place = find_repository(made.path).place
+    assert identity(place) is None
+    with pytest.raises(GitError, match="git does not know who commits here") as caught:
+        require_identity(place)
+    assert 'git config --global user.name "Your Name" &&' in caught.value.remedy
     made.run("config", "user.name", "Jo \u00d8")
-    assert identity(repository) is None
     made.run("config", "user.email", "jo@example.invalid")
-    assert identity(repository) == Identity("Jo \u00d8", "jo@example.invalid")
+    assert identity(place) == Identity("Jo \u00d8", "jo@example.invalid")
+    made.run("config", "committer.name", "A Bot")
+    assert require_identity(place).committer == ("A Bot", "jo@example.invalid")
+
+
+WAYS_TO_SAY_WHO = {
+    "variables": {
+        f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in WHO.items()
+    },
+    "global": {"GIT_CONFIG_GLOBAL": "{folder}/who"},
+    "system": {"GIT_CONFIG_SYSTEM": "{folder}/who"},
+    "count": {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "user.name",
+        "GIT_CONFIG_VALUE_0": WHO["NAME"],
+        "GIT_CONFIG_KEY_1": "user.email",
+        "GIT_CONFIG_VALUE_1": WHO["EMAIL"],
+    },
+    "alias": {"GIT_CONFIG_PARAMETERS": "'user.name'='{NAME}' 'user.email'='{EMAIL}'"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_SAY_WHO)
+def test_identity_of_the_persons_shell(
+    made: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    (tmp_path / "who").write_text(config_text({"user.name": WHO["NAME"], "user.email": WHO["EMAIL"]}))
+    for name, value in WAYS_TO_SAY_WHO[way].items():
+        monkeypatch.setenv(name, value.format(folder=tmp_path, **WHO))
+    assert identity(find_repository(made.path).place) == Identity(WHO["NAME"], WHO["EMAIL"])
+
+
+def test_identity_of_one_branch_alone(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "who").write_text(config_text({"user.name": WHO["NAME"], "author.email": WHO["EMAIL"]}))
+    made.run("config", "user.email", "other@example.invalid")
+    made.run("config", "includeIf.onbranch:lw/task/**.path", str(tmp_path / "who"))
+    made.run("worktree", "add", "--quiet", "-b", "lw/task/x", str(tmp_path / "x"))
+    git_dir = made.path / ".git/worktrees/x"
+    elsewhere = identity(find_repository(made.path).place)
+    assert elsewhere is None or elsewhere.name != WHO["NAME"]
+    found = require_identity(Place(git_dir, git_dir=git_dir))
+    assert found == Identity(WHO["NAME"], WHO["EMAIL"], (WHO["NAME"], "other@example.invalid"))
+
+
+def test_an_identity_of_a_shell_is_no_other_repository(
+    made: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, head = make_repository(tmp_path / "other"), made.head()
+    for name in DROPPED:
+        monkeypatch.setenv(name, str(other.path / ".git"))
+    assert find_repository(made.path).root == made.path
+    assert list_refs(find_repository(made.path), "refs/heads") == {"refs/heads/main": head}
+
+
+def test_what_a_checkout_needs_is_kept_and_files_may_still_be_imported() -> None:
+    given = {"GIT_SSH_COMMAND": "ssh -v", "GIT_LFS_SKIP_SMUDGE": "1", "GIT_ASKPASS": "x", "SSH_ASKPASS": "y"}
+    dropped = dict.fromkeys([*DROPPED, "GIT_TRACE_CURL", "GIT_WHATEVER"], "z")
+    assert kept_variables({**given, **dropped, "PATH": "p"}) == {**given, "PATH": "p"}
+    assert kept_variables({"GIT_ALLOW_PROTOCOL": "https"}) == {"GIT_ALLOW_PROTOCOL": "https:file"}
+    assert not KEPT.keys() & DROPPED.keys()
 
 
 @pytest.mark.parametrize("value", ['O"Brien \\ Sons', " a;b # c ", "tab\tand\nline", "J\u00fcrgen", ""])

@@ -33,7 +33,10 @@ def test_certificates_are_mounted_and_named() -> None:
     assert (mount.source, mount.target, mount.read_only) == (Path("/etc/ca.pem"), CA_BUNDLE, True)
     assert ca_mounts(None) == ()
     assert fixed_environment(Login.FILES, has_ca_bundle=True)["SSL_CERT_FILE"] == CA_BUNDLE
-    assert fixed_environment(Login.FILES, has_ca_bundle=False) == {"HOME": "/home/droiduser"}
+    assert fixed_environment(Login.FILES, has_ca_bundle=False).keys() == {
+        "HOME",
+        "FACTORY_RUNTIME_SETTINGS_PATH",
+    }
     assert fixed_environment(Login.NONE, has_ca_bundle=False)["FACTORY_AIRGAP_ENABLED"] == "true"
 
 

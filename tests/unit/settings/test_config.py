@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from lw_coder.foundation.errors import ConfigError
 from lw_coder.settings.allowed_hosts import AllowedHost
 from lw_coder.settings.config import CONFIG_FILE, CodeConfig, load_config
+from tests.support.patience import within_cpu_time
 
 
 def written(root: Path, text: str | bytes) -> Path:
@@ -188,3 +190,29 @@ def test_a_prompt_program_at_home(tmp_path: Path, home: Path) -> None:
 def test_a_home_of_nobody(tmp_path: Path, key: str) -> None:
     written(tmp_path, f'[code]\n{key} = "~nobody-of-that-name/x"\n')
     assert "begins with the home folder of an unknown user" in refused(tmp_path).message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / CONFIG_FILE).parent.mkdir()
+    os.mkfifo(tmp_path / CONFIG_FILE)
+    assert "there is no [code] table" in refused(tmp_path).message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[code]\nforward_env = " + "[" * 40_000,
+        "[code]\nx = " + "{a = " * 20_000,
+        ".".join(["a"] * 40_000) + " = 1\n",
+        ".".join(['"a"'] * 20_000) + " = 1\n",
+        "[" + " . ".join(["a"] * 20_000) + "]\n",
+        "a" * 99_000,
+        "[code]\nx = " + "9" * 90_000,
+        "[code]\n" + "#" * 200_000,
+    ],
+    ids=["lists", "tables", "dots", "quoted", "head", "word", "number", "long"],
+)
+def test_what_would_take_long_is_refused_first(tmp_path: Path, text: str) -> None:
+    (tmp_path / CONFIG_FILE).parent.mkdir()
+    (tmp_path / CONFIG_FILE).write_text(text, encoding="utf-8")
+    assert len(within_cpu_time(60, lambda: refused(tmp_path).message)) < 300

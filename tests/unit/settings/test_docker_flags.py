@@ -44,11 +44,11 @@ def test_a_value_may_look_like_a_flag() -> None:
         (["--init=maybe"], "'--init' takes true or false"),
         (["--env", "=x"], "'--env' takes NAME or NAME=VALUE"),
         (["--sysctl", "a"], "'--sysctl' takes NAME=VALUE"),
-        (["--ulimit", "nofile=many"], "'--ulimit' has an invalid value"),
+        (["--ulimit", "nofile=many"], "'--ulimit' takes a whole number"),
         (["--device-read-bps", "1mb"], "'--device-read-bps' takes DEVICE:NUMBER"),
         (["--gpus", "some"], "'--gpus' takes all, a number or device=ID[,ID]"),
         (["--network", "name=a,alias=b"], "'--network' takes the name of a network alone"),
-        (["--expose", "http"], "'--expose' has an invalid value"),
+        (["--expose", "http"], "'--expose' takes a whole number"),
         (["--mount", "type=bind,source=/a"], "'--mount' has no target"),
         (["--mount", "type=bind,target=/a"], "'--mount' has no source"),
         (["--mount", "type=image,target=/a"], "'--mount' has the type 'image'"),
@@ -167,3 +167,45 @@ def test_no_danger(flag: str) -> None:
 
 def test_every_flag_is_a_long_one() -> None:
     assert all(name.startswith("--") for name in (*RUN_FLAGS, *BUILD_FLAGS))
+
+
+@pytest.mark.parametrize(
+    "text", ["80", "80/udp", "8080:80", "0:80", "127.0.0.1::80", "[::1]:80:80", "9000-9005:9000-9005/tcp"]
+)
+def test_published_ports_are_as_docker_takes_them(text: str) -> None:
+    assert parse_run_flags(["--publish", text]).keys == {"ports": [text]}
+
+
+@pytest.mark.parametrize(
+    "text", ["", ",", "x", "0", "70000", "1-3000000000", "70000:80", "1-70000:1-70000", "5-1"]
+)
+def test_published_ports_that_there_are_not(text: str) -> None:
+    assert "'--publish' takes" in refused("--publish", text).message
+
+
+@pytest.mark.parametrize("flag", ["--memory", "--memory-swap", "--memory-reservation", "--shm-size"])
+def test_sizes(flag: str) -> None:
+    for text in ("4g", "512M", "1.5gb", "1 GiB", "1024", "10k"):
+        assert text in parse_run_flags([flag, text]).keys.values()
+    for text in ("", "much", "4g,", "1e3", "nan", "-2"):
+        assert "takes a size" in refused(flag, text).message
+
+
+@pytest.mark.parametrize("text", ["", "id=", "src=x", "id=a,src=./x,", "id=a,,src=./x", "id=a,other=x", ","])
+def test_secrets_that_docker_would_not_take(text: str) -> None:
+    with pytest.raises(ConfigError, match="docker_build_args: '--secret' "):
+        parse_build_flags(["--secret", text])
+
+
+@pytest.mark.parametrize("text", ["device=", "device=a,", "device=a,,b", "\u00b2", "1_0", "9" * 5000])
+def test_gpus_that_there_are_not(text: str) -> None:
+    assert "'--gpus' " in refused("--gpus", text).message
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "x"])
+def test_cpus_that_there_are_not(text: str) -> None:
+    assert "'--cpus' " in refused("--cpus", text).message
+
+
+def test_a_nul_stands_nowhere() -> None:
+    assert "contains a NUL" in refused("--env", "A=\0").message

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.repository.git import Place, Repository, config_text, init_bare, list_refs, run_git
+from lw_coder.repository.git import Place, Repository, config_text, init_bare, list_refs, run_git, text_lines
 from lw_coder.repository.importing.untrusted_files import MAX_ENTRIES, UntrustedFolder, too_large
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _borrow(repository: Repository, folder: Path) -> None:
 def _require_modest(quarantine: Place) -> None:
     """Raise an error for objects that are too large; the quarantine contains only the new objects so far."""
     every = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectsize)")
-    for line in run_git(*every, place=quarantine).stdout.splitlines():
+    for line in text_lines(run_git(*every, place=quarantine).stdout):
         kind, size = line.rsplit(" ", 1)
         if size == "missing":
             continue  # damaged, for example by a crash; git's check rejects it if it is reachable

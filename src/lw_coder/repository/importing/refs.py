@@ -13,6 +13,8 @@ from lw_coder.repository.git import is_ref_name
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder, too_large
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lw_coder.repository.private_git import PrivateGit
 
 MAX_PACKED_REFS = 64 << 20  # bytes
@@ -47,7 +49,7 @@ def read_new_refs(session: PrivateGit) -> NewRefs:
     folder = UntrustedFolder(session.folder)
     if folder.entries("reftable"):
         raise GitError("the run's git folder stores its refs in another format than files", _CONVERT)
-    found, ignored = _all_refs(folder)
+    found, ignored = _all_refs(folder, session.refs)
     changed = {name: sha for name, sha in found.items() if session.refs.get(name) != sha}
     values = {
         name.removeprefix("refs/"): sha
@@ -64,16 +66,21 @@ def read_new_refs(session: PrivateGit) -> NewRefs:
 _CONVERT = "replay the run, and type there: git refs migrate --ref-format=files"
 
 
-def _all_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
-    found, ignored = _packed_refs(folder)
+def _all_refs(folder: UntrustedFolder, before: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    found, ignored = _packed_refs(folder, before)
     for name in folder.files("refs"):
         found.pop(name, None)
         text = _line(folder.read(name, MAX_LOOSE_REF) if _is_plain(name) else None)
         if _SHA.fullmatch(text):
             found[name] = text
-        elif not (text.startswith("ref: ") or name.endswith(".lock")):
+        elif not (text.startswith("ref: ") or name.endswith(".lock") or _is_as_before(folder, name, before)):
             ignored.append(printable(name))
     return found, ignored
+
+
+def _is_as_before(folder: UntrustedFolder, name: str, before: Mapping[str, str]) -> bool:
+    """Tell whether a ref of the person's, by a name that we do not take from an agent, is what it was."""
+    return name in before and _line(folder.read(name, MAX_LOOSE_REF)) == before[name]
 
 
 def _is_plain(name: str) -> bool:
@@ -81,7 +88,7 @@ def _is_plain(name: str) -> bool:
     return is_ref_name(name) and printable(name) == name
 
 
-def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
+def _packed_refs(folder: UntrustedFolder, before: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     found: dict[str, str] = {}
     ignored = []
     for line in os.fsdecode(folder.read("packed-refs", MAX_PACKED_REFS) or b"").split("\n"):
@@ -90,7 +97,7 @@ def _packed_refs(folder: UntrustedFolder) -> tuple[dict[str, str], list[str]]:
             continue
         if _SHA.fullmatch(sha) and name.startswith("refs/") and _is_plain(name):
             found[name] = sha
-        else:
+        elif before.get(name) != sha:
             ignored.append(printable(name))
     return found, ignored
 

@@ -1,0 +1,123 @@
+"""What a session does not use of the person's git set-up: one line each, with a command that helps."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lw_coder.foundation.report import printable
+from lw_coder.repository.git import Place, Repository, run_git
+
+# Those that a commit, or what makes several of them, would run.
+COMMIT_HOOKS = (
+    *("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "pre-merge-commit"),
+    *("pre-rebase", "post-checkout", "post-merge", "post-rewrite", "pre-push"),
+)
+# Each commit is taken back and made again from the index: so its hooks see what it changes.
+_MADE_AGAIN = "git reset --quiet --soft HEAD~1 && git commit --quiet -C ORIG_HEAD"
+_OWN = frozenset((("command", "core.hookspath", "/dev/null"), ("command", "core.fsmonitor", "false")))
+_TRUE = ("", "true", "yes", "on", "1")
+_MOST_SHOWN = 5
+
+
+def session_notices(repository: Repository, place: Place, sha: str, worktree: Path) -> list[str]:
+    """List what is missing in sessions that start from a commit.
+
+    Args:
+        repository: the person's.
+        place: whose configuration counts: the worktree's git folder, or the person's own checkout.
+        sha: the commit that they start from.
+        worktree: where their files are; it need not be there yet.
+    """
+    settings = read_configuration(place)
+    typed = shlex.quote(printable(str(_from_root(repository, worktree))))
+    return [
+        *_submodules(repository, settings, sha, worktree, typed),
+        *_partial_clone(settings),
+        *_signing(settings, sha, typed),
+        *_hooks(repository, settings, sha, typed),
+    ]
+
+
+def read_configuration(place: Place) -> dict[str, str]:
+    """Read git's settings; of several values the last. Those that our own calls carry are left out."""
+    told = run_git("config", "--null", "--show-scope", "--list", place=place, check=False).stdout
+    parts = iter(told.split("\0"))
+    entries = ((scope, entry.partition("\n")) for scope, entry in zip(parts, parts, strict=False))
+    return {name: value for scope, (name, _, value) in entries if (scope, name, value) not in _OWN}
+
+
+def _from_root(repository: Repository, path: Path) -> Path:
+    return path.relative_to(repository.root) if path.is_relative_to(repository.root) else path
+
+
+def _submodules(
+    repository: Repository, settings: Mapping[str, str], sha: str, worktree: Path, typed: str
+) -> Iterator[str]:
+    modules = _modules(repository, sha)
+    empty = [path for path in modules if _is_empty(worktree / path)]
+    if not empty:
+        return
+    # Of a repository without a remote git takes relative addresses from the folder that it is typed in.
+    local = "-c protocol.file.allow=always " if _are_local(settings, modules) else ""
+    command = f"git submodule init && git {local}-C {typed} submodule update --init"
+    yield f"the submodules {_named(empty)} are empty in the session; to fill them, type: {command}"
+
+
+def _modules(repository: Repository, sha: str) -> dict[str, str]:
+    """Map the path of each submodule that a commit's .gitmodules names to its address."""
+    if not run_git("ls-tree", "-z", sha, "--", ".gitmodules", place=repository.place, check=False).stdout:
+        return {}
+    asked = ("config", "--null", "--blob", f"{sha}:.gitmodules", "--list")
+    told = run_git(*asked, place=repository.place, check=False).stdout
+    found = dict(entry.split("\n", 1) for entry in told.split("\0") if "\n" in entry)
+    paths = {name.removesuffix(".path"): path for name, path in found.items() if name.endswith(".path")}
+    return {path: found.get(f"{name}.url", "") for name, path in paths.items()}
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return next(os.scandir(folder), None) is None
+    except OSError:
+        return True
+
+
+def _are_local(settings: Mapping[str, str], modules: Mapping[str, str]) -> bool:
+    remote = settings.get("remote.origin.url", "/")
+    addresses = (remote if url.startswith(("./", "../")) else url for url in modules.values())
+    return any(address.startswith(("/", ".", "file:")) for address in addresses)
+
+
+def _partial_clone(settings: Mapping[str, str]) -> Iterator[str]:
+    named = (re.fullmatch(r"remote\.(.+)\.partialclonefilter", name, re.DOTALL) for name in settings)
+    if found := next(filter(None, named), None):
+        remote = shlex.quote(printable(found[1]))
+        command = f"git config --unset-all remote.{remote}.partialclonefilter && git fetch --refetch {remote}"
+        yield f"in a partial clone, sessions cannot fetch missing objects; to fetch all, type: {command}"
+
+
+def _signing(settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
+    if settings.get("commit.gpgsign", "no").lower() in _TRUE:
+        kind = printable(settings.get("gpg.format", "openpgp"))
+        command = f"git -C {typed} rebase --force-rebase --gpg-sign {sha[:12]}"
+        yield f"commits of the session are not signed ({kind}); to sign them later, type: {command}"
+
+
+def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
+    named = settings.get("core.hookspath")
+    folder = repository.common_dir / "hooks" if named is None else repository.root / Path(named).expanduser()
+    found = [name for name in COMMIT_HOOKS if os.access(folder / name, os.X_OK)]
+    if found:
+        command = f"git -C {typed} rebase --exec {shlex.quote(_MADE_AGAIN)} {sha[:12]}"
+        yield (
+            f"your hooks {_named(found)} do not run in the session; to run them on each commit afterwards, "
+            f"review the commits and type: {command}"
+        )
+
+
+def _named(names: list[str]) -> str:
+    shortened = [printable(name) for name in names[:_MOST_SHOWN]]
+    return ", ".join(shortened + (["..."] if len(names) > _MOST_SHOWN else []))

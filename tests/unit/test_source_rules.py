@@ -1,0 +1,37 @@
+"""Rules of the source that no linter has."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src/lw_coder"
+
+
+def calls_of(method: str, text: str) -> Iterator[int]:
+    """Yield the line of each call, or other use, of a method of that name."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and node.attr == method:
+            yield node.lineno
+
+
+def test_no_text_is_split_at_what_a_name_can_hold() -> None:
+    """`str.splitlines` ends a line at U+2028, U+2029, U+0085, U+000B, U+000C and U+001C to U+001E too.
+
+    Branches, files and folders can have these in their names. Use `repository.git.text_lines`, or ask git
+    for NULs with -z.
+    """
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}: use text_lines(), or split at NULs"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for line in calls_of("splitlines", path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["x.splitlines()", "map(str.splitlines, y)", "a.b.stdout.splitlines(True)"])
+def test_the_rule_sees_each_use(text: str) -> None:
+    assert list(calls_of("splitlines", text)) == [1]
