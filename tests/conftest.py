@@ -27,9 +27,11 @@ _WATCHED = (
 )
 
 
-# A shell starts what it puts into the background deaf to Ctrl+C, and all children inherit that.
+# Children inherit that a shell has what it starts in the background ignore Ctrl+C, and nohup a hangup.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -33,8 +33,9 @@ def main() -> int:
     """Strike; the status is 0 only if each signal ended the command with its status, and nothing was left."""
     number = int(sys.argv[1]) if sys.argv[1:] else NUMBER
     seed = int(sys.argv[2]) if sys.argv[2:] else secrets.randbelow(1_000_000)
-    # A shell starts what it puts into the background deaf to Ctrl+C, and all children inherit that.
+    # Children inherit that a shell has what it starts in the background ignore Ctrl+C, and nohup a hangup.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="lw_coder-signals-") as folder:
         outcomes = struck(Path(folder), number, seed)
     Console().print(_table(outcomes))

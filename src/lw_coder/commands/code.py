@@ -67,7 +67,7 @@ class CodeInputs:
         engine: the Docker engine.
         base: the base image as it was at the start.
         build_variables: variables for the repository's build.
-        yes: whether questions about the state of the worktree, and about what was committed, are answered.
+        yes: answer questions about the worktree, and about what was committed, with yes.
     """
 
     plan: PlanFile
@@ -76,7 +76,7 @@ class CodeInputs:
     engine: engine.Engine
     base: LocalImage | None
     build_variables: Mapping[str, str] = field(repr=False)
-    yes: bool = False
+    yes: bool
 
     @property
     def plan_id(self) -> str:
@@ -133,12 +133,12 @@ def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportR
     repository, run = setup.context.repository, setup.run
     imported = import_commits(repository, setup.worktree, setup.git, run.identity, yes=yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
-    run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    run_record.complete(run, result, imported, uncommitted=uncommitted)
     return result, imported, uncommitted
 
 
 def prepare(inputs: CodeInputs) -> SessionSetup:
-    """Make the worktree, the run's folder, the images and the prompts; all of it, or nothing."""
+    """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.yes)

@@ -42,9 +42,10 @@ def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -
 
     def shows_what_it_waits_for(terminal: Terminal, model: ScriptedModel) -> None:
         spinner = "Writing the prompts with anthropic/claude-sonnet-4.5 ..."
+        asking = "asking anthropic/claude-sonnet-4.5 for the prompts"
+        terminal.wait_until(lambda: model.count("dspy") == 1, "the request for the prompts")
+        terminal.wait_until(lambda: asking in terminal.screen.splitlines(), asking)
         terminal.wait_until(lambda: spinner in terminal.screen.rpartition("\n")[2], spinner)
-        assert model.count("dspy") == 1
-        assert "asking anthropic/claude-sonnet-4.5 for the prompts" in terminal.screen.splitlines()
         assert "Prompts: written." not in terminal.screen
         answer.set()
 

@@ -60,7 +60,8 @@ def test_each_kind_is_counted(session: Session, commits: int) -> None:
     (agent.path / "README.md").unlink()
     found = session.left()
     assert found is not None
-    assert (found.changed, found.untracked, found.count) == (3, 1, 4)  # what is staged stays staged
+    # What the agent staged is staged in the worktree too, so it counts as changed.
+    assert (found.changed, found.untracked, found.count) == (3, 1, 4)
     assert found.first == ("README.md", "staged \u2028.txt", "tracked.txt")
 
 
