@@ -150,19 +150,22 @@ def _ask_compose() -> Question:
 def compose_refusal(folder: Path) -> str | None:
     """Have Compose read a folder's files; return the reason if it refuses them, else None."""
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
-    result = subprocess.run(
+    reading = subprocess.Popen(
         [*compose, "config", "--quiet"],
         env=environment_for(folder),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
+        process_group=0,
     )
-    if result.returncode == 0:
+    with awaited(reading), interruptible():
+        _, told = reading.communicate()
+    if reading.returncode == 0:
         return None
-    told = [line.strip() for line in result.stderr.split("\n") if line.strip()]
-    return printable(_shortened(told[-1] if told else "it gave no reason"))
+    lines = [line.strip() for line in told.split("\n") if line.strip()]
+    return printable(_shortened(lines[-1] if lines else "it gave no reason"))
 
 
 def build_image(

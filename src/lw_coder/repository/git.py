@@ -473,6 +473,8 @@ def _escaped(text: str) -> str:
 
 def _environment(place: Place) -> dict[str, str]:
     kept = kept_variables(os.environ)
+    if place.alone:
+        kept = {name: value for name, value in kept.items() if not name.startswith("GIT_")}
     kept |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     if place.git_dir is not None:
         kept["GIT_DIR"] = str(place.git_dir)

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
             _bring_up_to_date(place, worktree)
             _apply(place, repository, left)
             _compare_with_files(place, repository)
-            shutil.copy2(place.cwd / "index", lock)
+            shutil.copy2(_git_dir(place) / "index", lock)
         lock.replace(worktree.git_dir / "index")
     finally:
         lock.unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def copy_index(repository: Repository, worktree: Worktree, folder: Path, target:
         return
     with _temporary_git_dir(repository, worktree, folder) as place:
         _bring_up_to_date(place, worktree)
-        _copy(place.cwd, target)
+        _copy(_git_dir(place), target)
 
 
 def _is_up_to_date(worktree: Worktree) -> bool:
@@ -154,7 +154,12 @@ def _temporary_git_dir(repository: Repository, worktree: Worktree, folder: Path)
             shutil.copyfile(repository.common_dir / "info/attributes", git_dir / "info/attributes")
         (git_dir / "HEAD").write_text(f"{worktree.head}\n", encoding="ascii")
         _copy(worktree.git_dir, git_dir)
-        yield Place(git_dir, git_dir=git_dir, work_tree=worktree.path, alone=True)
+        # In the worktree: whatever writes an index looks there for files that changed in its own second.
+        yield Place(worktree.path, git_dir=git_dir, work_tree=worktree.path, alone=True)
+
+
+def _git_dir(place: Place) -> Path:
+    return place.git_dir or place.cwd
 
 
 def _write_git_dir(repository: Repository, git_dir: Path, settings: dict[str, str]) -> None:
@@ -238,7 +243,7 @@ def _apply(place: Place, repository: Repository, left: IndexChanges) -> None:
 
 
 def _is_in(place: Place, path: str) -> bool:
-    return place.work_tree is not None and os.path.lexists(place.work_tree / path)
+    return os.path.lexists(place.cwd / path)
 
 
 def _compare_with_files(place: Place, repository: Repository) -> None:
@@ -258,7 +263,7 @@ def _compare_with_files(place: Place, repository: Repository) -> None:
 
 
 def _entries(place: Place, repository: Repository) -> list[IndexEntry]:
-    return read_index((place.cwd / "index").read_bytes(), repository.sha_length // 2)
+    return read_index((_git_dir(place) / "index").read_bytes(), repository.sha_length // 2)
 
 
 def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
@@ -269,13 +274,12 @@ def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
     if not candidates or sum(_size(place, entry.path) for entry in candidates) > _MOST_COMPARED:
         return []
     names = "".join(f"{entry.path}\n" for entry in candidates)
-    at_files = replace(place, cwd=place.work_tree or place.cwd)
-    hashed = run_git("hash-object", "--no-filters", "--stdin-paths", place=at_files, stdin=names, check=False)
+    hashed = run_git("hash-object", "--no-filters", "--stdin-paths", place=place, stdin=names, check=False)
     pairs = zip(candidates, hashed.stdout.split("\n"), strict=False)
     return [entry for entry, sha in pairs if entry.sha == sha]
 
 
 def _size(place: Place, path: str) -> int:
     """Return the size of a regular file, without following links; 0 for anything else."""
-    found = UntrustedFolder(place.work_tree or place.cwd).stat(path)
+    found = UntrustedFolder(place.cwd).stat(path)
     return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0

@@ -504,7 +504,7 @@ class _Table:
 
     def _converted(self, name: str, flag: Flag, text: str) -> Any:
         try:
-            return _carried(text, flag.convert(text))
+            return _carried(flag.convert(text))
         except ValueError as error:
             problem = error if isinstance(error, _FlagValueError) else _FlagValueError("has an invalid value")
             raise self._error(name, str(problem), problem.remedy) from None
@@ -513,10 +513,8 @@ class _Table:
         return ConfigError(f".lw_coder/config.toml: {self.setting}: {flag!a} {problem}", remedy)
 
 
-def _carried(text: str, value: Any) -> Any:
-    """Return the value; refuse one that a command line or Compose cannot represent."""
-    if "\0" in text:
-        raise _FlagValueError("contains a NUL character", "remove it")
+def _carried(value: Any) -> Any:
+    """Return the value; refuse a number that Compose would change."""
     if isinstance(value, int | float) and not -(2**63) <= value < 2**63:  # also refuses NaN
         raise _FlagValueError("has a number that does not fit into 64 bits", "write a smaller number")
     return value

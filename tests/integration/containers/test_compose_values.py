@@ -334,7 +334,7 @@ def _at(service: Service, place: str) -> Any:
         (["--env", "NAME =x"], [], "trailing space"),
         (["--add-host", "h:="], [], "bad host name"),
         (["--volume", "/abs:/x${"], [], "missing a mount target"),
-        (["--memory", "lots"], [], "invalid size"),
+        (["--health-interval", "soon"], [], "invalid duration"),
         ([], ["--ssh", "x"], "invalid ssh key"),
         ([], ["--build-arg", "x-a=1", "--build-arg", "b =2"], "trailing space"),
     ],
@@ -359,7 +359,7 @@ def test_what_compose_cannot_carry_is_refused(run: list[str], build: list[str], 
     ],
 )
 def test_what_nothing_can_carry_is_refused_at_once(flag: str, text: str) -> None:
-    with pytest.raises(ConfigError, match=f"docker_run_args: '{flag}'"):
+    with pytest.raises(ConfigError, match="docker_run_args: "):
         parse_run_flags([flag, text])
 
 

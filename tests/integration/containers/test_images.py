@@ -40,7 +40,8 @@ RUN echo "$GREETING" > /greeting
 RUN printf '#!/bin/sh\\necho The session is here.\\n' > "$(command -v start-session)"
 """
 # Fails as often as is asked for, in the words that the engine has where an image is removed during a build.
-REMOVED_MEANWHILE = """RUN --mount=type=cache,id={id},target=/kept : failed to get digest sha256:0 \\
+# The id is in the command as well: BuildKit does not count a mount's id when it looks a step up in its cache.
+REMOVED_MEANWHILE = """RUN --mount=type=cache,id={id},target=/kept : {id} failed to get digest sha256:0 \\
     && echo >> /kept/attempts && [ "$(wc -l < /kept/attempts)" -gt {failures} ]
 """
 CONFIG = """[code]

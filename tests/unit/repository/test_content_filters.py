@@ -102,9 +102,16 @@ def test_an_attribute_that_the_agent_adds_is_no_way_around_it(session: Session) 
         session.agent.run("add", "plain.txt")
 
 
+def idempotent(made: GitRepository) -> None:
+    """Have a filter that leaves what is filtered already as it is, as Git LFS and git-crypt do."""
+    made.run("config", "filter.crypt.clean", "KEY=value sed s/^clear-//")
+    made.run("config", "filter.crypt.smudge", "KEY=value sed s/^/clear-/")
+
+
 def test_other_branches_can_be_checked_out_and_merged(made: GitRepository, tmp_path: Path) -> None:
+    idempotent(made)
     made.run("checkout", "--quiet", "-b", "other")
-    made.commit("other", "one.secret", "theirs\n")
+    made.commit("other", "one.secret", "clear-theirs\n")
     made.run("checkout", "--quiet", "main")
     session = start(made, tmp_path / "run")
     agent = session.agent
@@ -115,15 +122,14 @@ def test_other_branches_can_be_checked_out_and_merged(made: GitRepository, tmp_p
     agent.run("stash", "pop", "--quiet")
     agent.run("commit", "--quiet", "--all", "--message", "work")
     assert session.end().moved
-    assert stored(made, "lw/task/sample-plan:one.secret") == "gurvef"
+    assert stored(made, "lw/task/sample-plan:one.secret") == "theirs"
     assert session.host.run("status", "--porcelain") == ""
 
 
 def test_a_file_that_git_inside_wrote_without_the_filter_is_unchanged_outside(
     made: GitRepository, tmp_path: Path
 ) -> None:
-    made.run("config", "filter.crypt.clean", "KEY=value sed s/^clear-//")
-    made.run("config", "filter.crypt.smudge", "KEY=value sed s/^/clear-/")
+    idempotent(made)
     session = start(made, tmp_path / "run")
     file = session.worktree.path / "one.secret"
     assert file.read_text(encoding="ascii") == "clear-cnffjbeq\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -289,13 +290,35 @@ def test_the_index_follows_although_something_is_planted(story: Story) -> None:
     assert not proof.exists()
 
 
-def test_a_filter_of_the_persons_does_not_run_on_what_the_agent_left(story: Story) -> None:
+def test_a_change_in_the_second_of_the_checkout_is_seen(story: Story) -> None:
+    """Of the same size, and with the time that the index has: only its content tells."""
+    session = story.start()
+    session.agent.commit("work", "src/a.txt")
+    index = session.worktree.git_dir / "index"
+    times = (session.worktree.path / "top.txt").stat().st_mtime_ns
+    session.agent.write("top.txt", "top.tx_\n")
+    os.utime(session.worktree.path / "top.txt", ns=(times, times))
+    os.utime(index, ns=(times, times))
+    story.end(session)
+    assert story.host.run("status", "--porcelain") == " M top.txt"
+    assert story.start().agent.run("status", "--porcelain") == " M top.txt"
+
+
+@pytest.mark.parametrize("scope", ["--local", "--global", "the shell's variables"])
+def test_a_filter_of_the_persons_does_not_run_on_what_the_agent_left(
+    story: Story, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
     proof = story.folder / "ran"
     story.end(story.start())
-    story.made.run("config", "filter.mine.clean", f"touch {proof}; cat")
-    story.made.run("config", "filter.mine.smudge", f"touch {proof}; cat")
+    for number, action in enumerate(("clean", "smudge")):
+        command = f"touch {proof}; cat"
+        if scope.startswith("--"):
+            story.made.run("config", scope, f"filter.mine.{action}", command)
+        else:
+            monkeypatch.setenv("GIT_CONFIG_COUNT", str(number + 1))
+            monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", f"filter.mine.{action}")
+            monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", command)
     session = story.start()
-    session.agent.write(".git-not/x", "x")
     session.agent.write(".gitattributes", "*.txt filter=mine\n")
     session.agent.run("add", ".gitattributes")
     session.agent.run("commit", "--quiet", "--message", "attributes")
