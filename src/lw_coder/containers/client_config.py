@@ -1,7 +1,7 @@
-"""The configuration of docker's client for a session: the person's own, with detach keys that nobody types.
+"""The docker client's configuration for a session: the user's, with detach keys that nobody types.
 
-docker leaves a session at Ctrl+P Ctrl+Q, and holds back a single Ctrl+P until the next key comes. `docker
-compose run` has no flag for other keys: it takes them from the client's config.json alone.
+By default, docker detaches from a session at Ctrl+P Ctrl+Q, and holds back a single Ctrl+P until the next
+key. `docker compose run` has no flag for other keys: it reads them only from the client's config.json.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from lw_coder.settings.docker_variables import client_config, config_folder
 
-# An empty list would mean docker's own. The first one is held back until the next key comes, so it is one
-# that hardly a program uses; and nobody types all of them in this order.
+# An empty list would select docker's default. docker holds back the first key until the next one, so it is a
+# key that few programs use. Nobody types all sixteen in this order.
 DETACH_KEYS = ",".join(["ctrl-^", "ctrl-@"] * 8)
 
 _CONFIG = "config.json"
@@ -24,15 +24,15 @@ _CONFIG = "config.json"
 
 @contextmanager
 def keys_freed(process: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Yield variables with which docker's client leaves every key that a person types to the session.
+    """Yield variables for docker's client with which every key goes to the session.
 
-    Everything else of the person's configuration holds: contexts, plugins, proxies, headers. Where that is
-    not possible, on another system than Linux or for a client that cannot see it, nothing is yielded.
+    The rest of the user's configuration still applies: contexts, plugins, proxies, headers. If this is not
+    possible, because the system is not Linux or the client is a snap, the variables are empty.
     """
     with ExitStack() as made:
         try:
             variables = {"DOCKER_CONFIG": _changed_copy(process, made)} if _can_see_it() else {}
-        except OSError:  # no room for some links, or no memory of that kind: a session can do without
+        except OSError:  # the disk is full, or there is no memfd: a session works without
             variables = {}
         yield variables
 
@@ -44,9 +44,9 @@ def _can_see_it() -> bool:
 
 
 def _changed_copy(process: Mapping[str, str], made: ExitStack) -> str:
-    """Make a folder that links to everything in the person's, and to a changed config.json in memory.
+    """Create a folder with links to the files in the user's folder, and to a changed config.json in memory.
 
-    That file can hold credentials, so that no copy of it is written.
+    config.json can contain credentials, so no copy of it is written to disk.
     """
     import shutil
     import tempfile

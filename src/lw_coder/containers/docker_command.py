@@ -88,7 +88,7 @@ class Question:
         return answer.strip() if process.returncode == 0 else ""
 
     def end(self) -> None:
-        """Wait for nothing more; without effect on one that was answered."""
+        """End the command; no effect if it was answered."""
         if self._process is not None:
             end_group(self._process)
 
@@ -148,7 +148,7 @@ def _ask_compose() -> Question:
 
 
 def compose_refusal(folder: Path) -> str | None:
-    """Have Compose read a folder's files; return the reason if it refuses them, else None."""
+    """Let Compose read a folder's files; return the reason if it refuses them, else None."""
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
     reading = subprocess.Popen(
         [*compose, "config", "--quiet"],

@@ -48,7 +48,7 @@ class Background(Generic[T]):
     def __enter__(self) -> Self:
         with signals.blocked():
             self._process.start()
-            with suppress(ProcessLookupError):  # it makes its group itself, sooner or later than this
+            with suppress(ProcessLookupError):  # the child, which also does this itself, may have exited
                 os.setpgid(self._process.pid or 0, self._process.pid or 0)
         self._sender.close()
         return self

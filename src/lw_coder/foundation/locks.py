@@ -66,12 +66,12 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
 
 @contextmanager
 def writers_lock(root: Path, plan_id: str) -> Iterator[int | None]:
-    """Lock what git writes into while it makes a plan's worktree; yield the descriptor, or None if held.
+    """Lock a plan's worktree while git creates it; yield the descriptor, or None if it is locked already.
 
-    A git that gets the descriptor holds the lock for as long as it runs, also when lw_coder is killed.
+    A git process that inherits the descriptor holds the lock as long as it runs, even if lw_coder is killed.
 
     Raises:
-        RunError: it cannot be made.
+        RunError: the lock file cannot be created.
     """
     path = _lock_path(root, plan_id).with_suffix(".writer")
     try:

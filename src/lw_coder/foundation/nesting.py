@@ -1,12 +1,12 @@
-"""How deeply text is nested, before a parser that recurses is let at it."""
+"""Measure how deeply a text is nested, before a recursive parser reads it."""
 
 import re
 
-DEEPEST = 50  # no setting and no front matter of ours needs more than three
+DEEPEST = 50  # settings and front matter need at most three
 
 
 def bracket_depth(text: str) -> int:
-    """Count how many brackets and braces are open at most; those within quotes count as well."""
+    """Return the largest number of open brackets and braces; those within quotes count too."""
     deepest = depth = 0
     for bracket in re.findall(r"[\[\]{}]", text):
         depth += 1 if bracket in "[{" else -1

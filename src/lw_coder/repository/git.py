@@ -75,7 +75,7 @@ class Repository:
     """A repository, as seen from the person's current directory.
 
     Attributes:
-        root: absolute top of the working tree: of the main one, or of a linked worktree of the person's.
+        root: absolute top of the working tree: of the main one, or of one of the user's linked worktrees.
             `.lw_coder` is in it. Nothing inside `.lw_coder` is ever a root: the tree around it is.
         common_dir: absolute path of the `.git` folder that all worktrees share.
         object_format: "sha1" or "sha256".
@@ -280,7 +280,7 @@ def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> 
 
 
 def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> None:
-    """Raise an error if an agent made a commit, and it is on no branch or tag of the person's.
+    """Raise an error if a commit is from a session, and on none of the user's branches and tags.
 
     A plan that starts from it would include changes that nobody has reviewed.
 

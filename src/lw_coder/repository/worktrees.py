@@ -116,7 +116,8 @@ def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
     it; uncommitted changes of an earlier run stay. A deleted folder is created again from the branch.
 
     Raises:
-        GitError: the worktree cannot be created without changing something of the person's; nothing changed.
+        GitError: the worktree cannot be created without changing something that belongs to the user. Nothing
+            has been changed.
     """
     require_commit(repository, plan.git_sha)
     return _ensured(repository, plan, _tip(repository, plan.plan_id), "git_sha")

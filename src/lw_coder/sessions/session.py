@@ -51,7 +51,7 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
 
 
 def _remove_container(session: SessionSpec) -> None:
-    """Remove the session's container, if it is there yet: Compose, which waits for it, then ends by itself.
+    """Remove the session's container, if it already exists; Compose waits for it and then exits.
 
     Compose itself is not ended: it can have asked for the container, which would come after all.
     """

@@ -63,7 +63,7 @@ def write_settings(setup: SessionSetup) -> None:
 
 
 def write_prompt_files(setup: SessionSetup, texts: Mapping[str, str]) -> None:
-    """Write a run's prompts and subagents, and the settings by which no others take the subagents' place.
+    """Write a run's prompts and subagents, and the settings that stop other subagents from replacing them.
 
     Args:
         setup: the session's folders.
