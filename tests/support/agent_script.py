@@ -26,6 +26,9 @@ COMMIT_COMMAND = f'git add {SOURCE_FILE} && git commit -q -m "{COMMIT_MESSAGE}" 
 
 # droid itself opens a subagent's task with these lines, whatever its file and the caller's prompt say
 ROLE = re.compile(r"^# Task Tool Invocation\n\nSubagent type: (\S+)", re.MULTILINE)
+# A subagent is a process that droid gives a minute to start; on a very busy machine its task fails, and the
+# agent is to call it again, as a model does.
+REPEATS = 5
 TASK = "Inspect the last commit and report what you find."
 INSPECT_COMMAND = "git show --stat HEAD"
 FINDINGS = {
@@ -90,6 +93,9 @@ def coding_agent(conversation: Conversation) -> Reply:
         return _subagent(role, conversation)
     if conversation.rounds < len(_MAIN_STEPS):
         return Reply(tool_calls=_MAIN_STEPS[conversation.rounds](conversation))
+    missing = [role for role in SUBAGENTS if role not in _reports(conversation.steps)]
+    if missing and conversation.rounds < len(_MAIN_STEPS) + REPEATS:
+        return Reply(tool_calls=tuple(_task(role) for role in missing))
     return Reply(_summary(conversation.steps))
 
 
@@ -153,11 +159,15 @@ def _subagent(role: str, conversation: Conversation) -> Reply:
 
 
 def _summary(steps: tuple[Step, ...]) -> str:
-    reports = {
-        str(step.call.arguments["subagent_type"]): step.result for step in steps if step.call.name == "Task"
-    }
+    reports = _reports(steps)
     sections = (_section(role, reports.get(role, "")) for role in SUBAGENTS)
     return "\n\n".join([SUMMARY_TITLE, _done(steps), *sections])
+
+
+def _reports(steps: tuple[Step, ...]) -> dict[str, str]:
+    """Map each subagent that has reported to its report."""
+    tasks = (step for step in steps if step.call.name == "Task" and "FINDING" in step.result)
+    return {str(step.call.arguments["subagent_type"]): step.result for step in tasks}
 
 
 def _done(steps: tuple[Step, ...]) -> str:
