@@ -15,7 +15,7 @@ from statistics import median
 import pexpect
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import PYTHON, Timed, Workplace, finish, workplace
+from benchmarks.workplace import PYTHON, Timed, Workplace, finish, image_names, workplace
 from tests.support.sample_repository import PLAN_ID
 
 DEVCONTAINER = "BENCH_DEVCONTAINER"  # names the peer's command, where nox has installed it
@@ -59,7 +59,7 @@ def _devcontainer(place: Workplace) -> tuple[str, ...]:
     if DEVCONTAINER not in os.environ:
         return ()
     services = (place.newest_run() / "services.yml").read_text(encoding="utf-8")
-    image = next(line.split()[-1] for line in services.splitlines() if "image: sha256:" in line)
+    image = next(name for name in image_names(services) if name.startswith("sha256:"))
     run_args = ["--init", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=4g"]
     source = place.root / f".lw_coder/worktrees/{PLAN_ID}"
     settings = {

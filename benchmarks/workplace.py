@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,10 +136,15 @@ def workplace(thinking: float = 0.0, lw_coder: str = LW_CODER) -> Iterator[Workp
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def image_names(services: str) -> list[str]:
+    """List the images that a services.yml names, by tag or by id; an earlier version quotes none."""
+    return re.findall(r'^ +image: "?([^"\n]+)"?$', services, re.MULTILINE)
+
+
 def _remove_images(place: Workplace) -> None:
     """Remove the images that the runs name: the repository's tag, and one for each changed layer."""
     texts = [path.read_text(encoding="utf-8") for path in place.root.glob(".lw_coder/runs/*/2*/services.yml")]
-    named = {line.split()[-1] for text in texts for line in text.splitlines() if "image: " in line}
+    named = {name for text in texts for name in image_names(text)}
     named.discard("lw_coder_droid:latest")
     subprocess.run(["docker", "image", "rm", "--force", *named], check=False, capture_output=True)
 

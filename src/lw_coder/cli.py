@@ -12,7 +12,7 @@ import click
 from lw_coder import __version__
 from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
-from lw_coder.foundation.report import is_utf8, printable
+from lw_coder.foundation.report import is_utf8, printable, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,7 +196,7 @@ def _exit_code() -> int:
         signalled = signals.stop_raising()
         code = _report(error) if signalled is None else signalled
     if signalled == ExitCode.INTERRUPTED:
-        click.echo("interrupted", err=True)
+        say("interrupted")  # over the ^C that the terminal shows
     return code if signalled is None else signalled
 
 
@@ -212,7 +212,7 @@ def _report(error: BaseException) -> int:
             click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
             return ExitCode.ERROR
         case KeyboardInterrupt() | click.Abort():
-            click.echo("interrupted", err=True)
+            say("interrupted")  # over the ^C that the terminal shows
             return ExitCode.INTERRUPTED
         case Exception():
             return _report_bug(error)  # anything else is a bug

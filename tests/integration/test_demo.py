@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "demo"
     yield folder
     for services in folder.glob("sample/.lw_coder/runs/*/*/services.yml"):
-        for tag in re.findall(r"image: (lw_coder_droid:[0-9a-f]{12})", services.read_text()):
+        for tag in re.findall(r'image: "(lw_coder_droid:[0-9a-f]{12})"', services.read_text()):
             IMAGES.add(tag)
 
 

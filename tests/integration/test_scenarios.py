@@ -200,7 +200,7 @@ def _(execution: Execution, model: ScriptedModel) -> None:
 @then("the command succeeds without referencing `.env`")
 def _(execution: Execution) -> None:
     assert execution.end() == 0
-    assert re.findall(r"env_file: (.*)", (execution.run / "compose.yml").read_text()) == [
+    assert re.findall(r'env_file: "(.*)"', (execution.run / "compose.yml").read_text()) == [
         "../../../../.env.local"
     ]
 

@@ -56,5 +56,5 @@ def _leave_session(shell: Terminal) -> None:
 
 def _remove_image(root: Path) -> None:
     (services,) = root.glob(".lw_coder/runs/*/*/services.yml")
-    (tag,) = re.findall(r"image: (lw_coder_droid:[0-9a-f]{12})", services.read_text(encoding="utf-8"))
+    (tag,) = re.findall(r'image: "(lw_coder_droid:[0-9a-f]{12})"', services.read_text(encoding="utf-8"))
     IMAGES.add(tag)
