@@ -21,6 +21,7 @@ from lw_coder.containers.docker_command import (
     COMPOSE_FILE,
     EngineProbe,
     LocalImage,
+    Question,
     ask_image,
     disk_error,
     environment_for,
@@ -263,13 +264,13 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     attached to the session again. If the container could not be started, Compose has printed the reason, and
     the status is Compose's.
     """
-    status = _run_service(folder, project, labels)
+    status, own = _run_service(folder, project, labels), {_PROJECT_LABEL: project, **labels}
     for _ in range(_MOST_RETURNS):
-        running = _still_running({_PROJECT_LABEL: project, **labels})
+        running = _still_running(own)
         if not running:
             return status
         warn("the docker client exited, but the session is still running; reconnecting to it")
-        status = _attach(running)
+        status = _attach(running, own)
     return status
 
 
@@ -282,8 +283,15 @@ def _run_service(folder: Path, project: str, labels: Mapping[str, str]) -> int:
         )
 
 
-def _attach(container: str) -> int:
-    return _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
+def _attach(container: str, labels: Labels) -> int:
+    # attach may not know the status of a container that is removed when it ends.
+    ended = Question("wait", container)
+    try:
+        status = _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
+        told = "" if _still_running(labels) else ended.answer()
+    finally:
+        ended.end()
+    return int(told) if told.isdigit() else status
 
 
 def _status(call: Callable[[], object]) -> int:
