@@ -139,6 +139,7 @@ def _ensured(
     half_made = is_half_made(repository, path)
     if half_made:
         mend_record(repository, path)
+        half_made = is_half_made(repository, path)
     record = _record_at(repository, path, branch, is_half_made=half_made)
     if os.path.lexists(path) and not half_made:
         _require_own_worktree(repository, path, branch, record, yes=yes)
@@ -148,6 +149,8 @@ def _ensured(
         if lock is None:
             raise _still_written(path)
         if half_made:
+            if not is_half_made(repository, path):  # meanwhile git has ended
+                raise _still_written(path)
             remove_half_made(repository, path, head)
         _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
     return _worktree_at(repository, path, branch, head)
@@ -205,7 +208,12 @@ def ensured_worktree(
 
 
 def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_branch: bool) -> None:
-    # Without --force git refuses to remove changes. Neither call may hide the block's own error.
+    # Without --force git refuses to remove changes, but not what is ignored. No call may hide the block's
+    # own error.
+    here = Place(worktree.path, git_dir=worktree.git_dir)
+    with suppress(GitError):
+        if run_git("ls-files", "--others", "--directory", place=here).stdout:
+            return
     run_git("worktree", "remove", str(worktree.path), place=repository.place, check=False)
     if with_branch and not worktree.path.exists():
         ref = f"refs/heads/{worktree.branch}"
