@@ -31,6 +31,7 @@ STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodule: it would be a 
 
 _BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index still belongs to
 _MOST_COMPARED = 2 << 30  # bytes of files whose content has to be read
+_LARGEST_NOTED = 0xFFFFFFFF
 _SEARCHED = 1000  # commits back
 _TRIES, _PAUSE = 20, 0.1  # seconds
 
@@ -63,7 +64,9 @@ def has_base(worktree: Worktree) -> bool:
     return (worktree.git_dir / _BASE).exists()
 
 
-def update_index(repository: Repository, worktree: Worktree, folder: Path, left: LeftIndex) -> None:
+def update_index(
+    repository: Repository, worktree: Worktree, folder: Path, left: LeftIndex, *, compares: bool = True
+) -> None:
     """Have the worktree's index follow its branch, whatever moved that.
 
     Args:
@@ -71,6 +74,7 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
         worktree: whose index it is; its files are compared, never changed.
         folder: where a folder can be made for the time being.
         left: what the index is to have besides.
+        compares: whether the files are; not where something was planted that git could meet.
 
     Raises:
         GitError: another git holds the index's lock, or git failed; the index is as it was.
@@ -82,7 +86,8 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
         with _workshop(repository, worktree, folder) as place:
             _bring_up_to_date(place, worktree)
             _apply(place, repository, left)
-            _compare_with_files(place, repository)
+            if compares:
+                _compare_with_files(place, repository)
             shutil.copy2(_git_dir(place) / "index", lock)
         lock.replace(worktree.git_dir / "index")
     finally:
@@ -247,7 +252,9 @@ def _is_in(place: Place, path: str) -> bool:
 def _compare_with_files(place: Place, repository: Repository) -> None:
     """Note in the index the times of files that are the commit's: else git has to read each of them again."""
     entries = _entries(place, repository)
-    if sum(_size(place, entry.path) for entry in entries if not entry.size) > _MOST_COMPARED:
+    sizes = ((entry.size, _size(place, entry.path)) for entry in entries)
+    # Git notes a size's last 32 bits alone: it would read a file that is longer by a multiple of 4 GiB.
+    if sum(size for noted, size in sizes if not noted or size > _LARGEST_NOTED) > _MOST_COMPARED:
         return
     compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
     run_git(*compare, place=place, check=False)
@@ -265,7 +272,9 @@ def _entries(place: Place, repository: Repository) -> list[IndexEntry]:
 
 def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
     """List entries whose file looks changed, and holds exactly what git stores."""
-    listed = run_git("diff-files", "-z", "--name-only", "--diff-filter=M", place=place, check=False).stdout
+    # Git would run in a submodule otherwise, with the configuration of whoever made its `.git`.
+    asked = ("diff-files", "-z", "--name-only", "--diff-filter=M", "--ignore-submodules=all")
+    listed = run_git(*asked, place=place, check=False).stdout
     looks_changed = {path for path in listed.split("\0") if path and "\n" not in path}
     candidates = [entry for entry in entries if entry.path in looks_changed and _size(place, entry.path)]
     if not candidates or sum(_size(place, entry.path) for entry in candidates) > _MOST_COMPARED:

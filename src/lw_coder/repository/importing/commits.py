@@ -22,6 +22,7 @@ from lw_coder.repository.git import (
 from lw_coder.repository.half_made import quoted
 from lw_coder.repository.importing.left_behind import is_on, left_index, staged_ref, unfinished
 from lw_coder.repository.importing.nested_repositories import (
+    READ_BY_GIT,
     find_nested_repositories,
     nested_repositories_note,
 )
@@ -165,7 +166,7 @@ def _imported(
     task = _Import(repository, worktree, session, run_name, yes)
     if tip is not None:
         imported = _advance(task, imported, tip)
-    notes = _index_notes(task, tip or session.head) + _unfinished_notes(task)
+    notes = _index_notes(task, tip or session.head, imported.nested) + _unfinished_notes(task)
     return replace(imported, notes=imported.notes + notes)
 
 
@@ -338,7 +339,7 @@ def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
         yield Change(next(fields), old_mode, mode, old_sha, sha)
 
 
-def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
+def _index_notes(task: _Import, end: str, planted: tuple[str, ...]) -> tuple[str, ...]:
     """Have the index follow the branch; what keeps it from that, such as an open editor's lock, is a note.
 
     What the agent's own index says besides is taken over once for each run: the person works on afterwards.
@@ -349,8 +350,11 @@ def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
     done = task.session.run_folder / _INDEX_TAKEN
     if done.exists() and not has_base(worktree):
         return ()
+    # Whatever writes an index can read these files, and would wait for ever if one is a pipe.
+    if any(name.rpartition("/")[2] in READ_BY_GIT for name in planted):
+        return ("the index was not updated: git would wait for a pipe; the next session sets it right",)
     try:
-        left = _update_index(task, end)
+        left = _update_index(task, end, compares=not planted)
         done.touch()
     except GitError as error:
         return (
@@ -361,12 +365,12 @@ def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
     return _sparse_notes(task, left)
 
 
-def _update_index(task: _Import, end: str) -> LeftIndex:
+def _update_index(task: _Import, end: str, *, compares: bool) -> LeftIndex:
     repository, worktree, session = task.repository, task.worktree, task.session
     head = str(ref_value(repository, task.branch))
     with_staged = head == end and is_on(session, worktree.branch)
     left = left_index(repository, worktree.path, session, head, with_staged=with_staged)
-    update_index(repository, worktree, session.run_folder, left)
+    update_index(repository, worktree, session.run_folder, left, compares=compares)
     if left.staged:  # the index keeps them now
         run_git("update-ref", "-d", staged_ref(session), place=repository.place)
     return left
