@@ -33,10 +33,11 @@ from lw_coder.repository.git import (
     text_lines,
 )
 from lw_coder.repository.git_settings import GitSettings, read_settings
+from lw_coder.repository.importing.nested_repositories import READ_BY_GIT, find_nested_repositories
 from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.lfs_objects import lfs_folder
 from lw_coder.repository.submodules import populated
-from lw_coder.repository.worktree_index import copy_index
+from lw_coder.repository.worktree_index import copy_index, has_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +149,8 @@ def create_private_git(
         identity: the committer in the container; if it is None, git in the container refuses to commit.
 
     Raises:
-        GitError: git failed, or the repository borrows objects in a way that cannot be mounted.
+        GitError: git failed, the repository borrows objects in a way that cannot be mounted, or an earlier
+            session left a pipe that git would read.
     """
     session = PrivateGit(
         run_folder,
@@ -159,6 +161,8 @@ def create_private_git(
         list_refs(repository, *_COPIED_REFS),
     )
     settings = read_settings(worktree, repository.common_dir)
+    if has_base(worktree) or any(name.startswith("filter.") for name in settings.all):
+        _refuse_pipes(worktree)
     _initialise(repository, session, identity, settings)
     _write_refs(repository, session)
     _write_worktree(repository, worktree, session)
@@ -172,6 +176,17 @@ def create_private_git(
     _write_mounted_files(session)
     _write_record(session)
     return session
+
+
+def _refuse_pipes(worktree: Worktree) -> None:
+    """Refuse a worktree in which git, which then reads more than its index, would wait for ever."""
+    found = find_nested_repositories(worktree.path)
+    pipes = [name for name in found if name.rpartition("/")[2] in READ_BY_GIT]
+    if pipes:
+        path = worktree.path / pipes[0]
+        raise GitError(
+            f"{printable(str(path))}: is not a file, and git would wait for it", f"type: rm {quoted(path)}"
+        )
 
 
 def open_private_git(run_folder: Path) -> PrivateGit:

@@ -310,3 +310,14 @@ def test_beginnings_of_lfs_pointers_without_an_end(made: GitRepository) -> None:
     new = made.commit("many")
     repository = find_repository(made.path)
     assert within_cpu_time(60, lambda: lfs_objects.pointers_in(repository, new, old)) == []
+
+
+def test_a_pipe_of_an_earlier_session_that_git_would_wait_for(made: GitRepository, tmp_path: Path) -> None:
+    made.run("config", "filter.crypt.clean", "crypt")
+    first = start(made, tmp_path / "run")
+    pipe = first.worktree.path / ".gitattributes"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    with pytest.raises(GitError, match="is not a file, and git would wait for it") as caught:
+        start(made, tmp_path / "second")
+    assert caught.value.remedy == f"type: rm {pipe}"
