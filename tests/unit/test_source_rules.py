@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src/lw_coder"
+TESTS = Path(__file__).parents[1]
+CLOCKS = {"monotonic", "perf_counter", "time", "monotonic_ns", "perf_counter_ns", "time_ns"}
 
 
 def calls_of(method: str, text: str) -> Iterator[int]:
@@ -35,3 +37,36 @@ def test_no_text_is_split_at_what_a_name_can_hold() -> None:
 @pytest.mark.parametrize("text", ["x.splitlines()", "map(str.splitlines, y)", "a.b.stdout.splitlines(True)"])
 def test_the_rule_sees_each_use(text: str) -> None:
     assert list(calls_of("splitlines", text)) == [1]
+
+
+def clock_judgements(text: str) -> Iterator[int]:
+    """Yield the line of each assertion on a time that has passed: a clock, less an earlier reading of it."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assert) and any(map(_is_elapsed, ast.walk(node.test))):
+            yield node.lineno
+
+
+def _is_elapsed(node: ast.AST) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and _reads_clock(node.left)
+
+
+def _reads_clock(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS
+
+
+def test_no_test_judges_by_the_clock() -> None:
+    """A busy machine takes any time. Bound the work instead: `tests.support.patience.within_cpu_time`."""
+    found = [
+        f"{path.relative_to(TESTS)}:{line}: bound the work, not its time"
+        for path in sorted(TESTS.rglob("*.py"))
+        for line in clock_judgements(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text", ["assert time.monotonic() - begun < 5", "assert x and perf.perf_counter() - t < 1, 'slow'"]
+)
+def test_the_rule_sees_each_clock(text: str) -> None:
+    assert list(clock_judgements(text)) == [1]
+    assert not list(clock_judgements("assert time.monotonic() < deadline"))

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -173,8 +174,9 @@ def new_log(log: Path) -> Path:
     own, oldest = log.with_stem(f"{log.stem}-{os.getpid()}"), time.time() - _LOGS_KEPT
     try:
         for path in log.parent.glob(f"{log.stem}-*{log.suffix}"):
-            if path == own or path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process removes old ones too
+                if path == own or path.stat().st_mtime < oldest:
+                    path.unlink()
     except OSError as error:
         reason = f"{error.filename}: cannot be removed: {error.strerror}"
         raise EngineError(reason, "correct its owner and permissions") from error

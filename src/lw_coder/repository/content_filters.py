@@ -25,9 +25,8 @@ _PROGRAMS = {
     "git-lfs": {"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f"},
     "nbstripout": {"clean": "nbstripout", "smudge": "cat"},
 }
-# A command that can contain a password (`openssl enc -k ...`) stays on the host. These tools take none.
-_TEXT_TOOLS = frozenset(("awk", "cat", "cut", "expand", "fmt", "grep", "jq", "sed", "sort", "tr", "unexpand"))
-_NO_SECRET = re.compile(r"%f|-|--|--?[a-z-]+|clean|smudge")
+# A command that can contain a secret (`openssl enc -k ...`, `sed s/<password>//`) stays on the host.
+_NO_SECRET = re.compile(r"%f|--?|-[A-Za-z0-9]|--[a-z-]+|clean|smudge")
 _SHELL = re.compile(r"[$`|&;<>()\n]")
 # The file has not changed since the host checked it out: git already has its blob.
 _SAME_FILE = (
@@ -145,7 +144,7 @@ def _session_words(command: str) -> list[str]:
     known = next((index for index, name in enumerate(names) if name in _PROGRAMS), None)
     if known is not None:  # also for `/a/path/python -m nbstripout`
         return [names[known], *words[known + 1 :]]
-    if not words or not (names[0] in _TEXT_TOOLS or all(map(_NO_SECRET.fullmatch, words[1:]))):
+    if not words or not all(map(_NO_SECRET.fullmatch, words[1:])):
         return []
     return [] if "=" in words[0] else [names[0], *words[1:]]
 

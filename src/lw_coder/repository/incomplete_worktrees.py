@@ -12,6 +12,7 @@ import hashlib
 import os
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
@@ -19,6 +20,11 @@ from lw_coder.foundation.report import printable, warn
 from lw_coder.repository.git import Repository, committed_files, run_git
 
 _INITIALIZING = "initializing"
+# In a worktree's record: git folders of its submodules, the last commit's message, a merge and the like.
+_SIGNS_OF_WORK = (
+    *("modules", "COMMIT_EDITMSG", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "sequencer"),
+    *("rebase-merge", "rebase-apply", "BISECT_LOG"),
+)
 _SMALLEST_INDEX = 32  # bytes: a header and a checksum
 
 
@@ -38,24 +44,46 @@ def remove_incomplete(repository: Repository, path: Path, head: str) -> None:
 
     If the folder can contain files of the user, it is renamed and not removed.
 
+    Git's lock shows only that git did not end: a person can have finished the checkout, and worked there.
+
     Args:
         repository: the user's.
         path: the worktree's folder, which may be missing.
         head: object id of the commit that git was checking out.
 
     Raises:
-        GitError: it could not be removed.
+        GitError: it could not be removed, or git's record of it shows that someone has worked there.
     """
     git_dir = admin_dir(repository, path)
-    # While git's own lock is on it, nobody else has worked there.
-    is_gits = git_dir is not None and lock_reason(git_dir) == _INITIALIZING
+    if git_dir is not None:
+        _require_unused(path, git_dir)
     if os.path.lexists(path):
-        if is_gits or _holds_only(path, committed_files(repository, head), repository.object_format):
+        if _holds_only(path, committed_files(repository, head), repository.object_format):
             remove_folder(path)
         else:
             aside = _move_aside(path)
             warn(f"{path}: git had not finished creating this worktree; its files are now in {aside}")
     remove_record(repository, path)
+
+
+def _require_unused(path: Path, git_dir: Path) -> None:
+    """Refuse a record with what `git worktree add` never makes before the index, its last step."""
+    if _has_index(git_dir):
+        if lock_reason(git_dir) == _INITIALIZING:
+            raise GitError(
+                f"{path}: is complete, but still locked as git locks a worktree while it creates it",
+                f"check it with git status, then type: git worktree unlock {quoted(path)}",
+            )
+        raise GitError(f"{git_dir / 'HEAD'}: is empty", "write into it: ref: refs/heads/<the branch>")
+    if any(os.path.lexists(git_dir / name) for name in _SIGNS_OF_WORK) or _is_detached(git_dir):
+        raise GitError(
+            f"{path}: has no index, but someone has worked there",
+            f"type: git -C {quoted(path)} reset, and check it with git status",
+        )
+
+
+def _is_detached(git_dir: Path) -> bool:
+    return _is_there(git_dir / "HEAD") and not (git_dir / "HEAD").read_bytes().startswith(b"ref: ")
 
 
 def repair_record(repository: Repository, path: Path) -> None:
@@ -91,10 +119,10 @@ def lock_reason(git_dir: Path) -> str | None:
 
 def admin_dir(repository: Repository, path: Path) -> Path | None:
     """Return a worktree's folder below `.git/worktrees`, without reading anything in the worktree."""
-    for gitdir in sorted((repository.common_dir / "worktrees").glob("*/gitdir")):
-        if named_path(gitdir, "") == path / ".git":
-            return gitdir.parent
-    return None
+    every = sorted((repository.common_dir / "worktrees").glob("*/gitdir"))
+    found = [gitdir.parent for gitdir in every if named_path(gitdir, "") == path / ".git"]
+    # If there are several, all but the one with an index are remains.
+    return next(filter(_has_index, found), found[0] if found else None)
 
 
 def named_path(file: Path, prefix: str) -> Path | None:
@@ -155,13 +183,27 @@ def _has_index(git_dir: Path) -> bool:
 
 def _holds_only(folder: Path, committed: dict[str, str], object_format: str) -> bool:
     """Return whether every file is empty or identical to the commit's, so that git can create it again."""
-    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     empty = _blob_id(Path(os.devnull), object_format)
-    for file in files:
-        name = file.relative_to(folder).as_posix()
-        if name != ".git" and _blob_id(file, object_format) not in {committed.get(name), empty}:
-            return False
+    try:
+        for file in _files(folder):
+            name = file.relative_to(folder).as_posix()
+            if name != ".git" and _blob_id(file, object_format) not in {committed.get(name), empty}:
+                return False
+    except OSError:  # a folder that cannot be read
+        return False
     return True
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield everything that is no folder, links to folders as well."""
+    for parent, folders, names in os.walk(folder, onerror=_raise):
+        inner = Path(parent)
+        yield from (inner / name for name in names)
+        yield from (inner / name for name in folders if (inner / name).is_symlink())
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _blob_id(file: Path, object_format: str) -> str | None:

@@ -17,7 +17,10 @@ LONGEST_POINTER = 1024  # bytes; Git LFS defines this limit
 
 _AT_ONCE = 10_000  # files that one git call reads
 _MAX_BYTES = 16 << 30  # of all files of a session
-_POINTER = re.compile(r"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
+# Git LFS allows ten lines of extensions in between. Unbounded, an agent's small files would take hours.
+_POINTER = re.compile(
+    r"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n){0,10}?oid sha256:([0-9a-f]{64})\n"
+)
 
 
 def lfs_folder(repository: Repository) -> Path:
@@ -66,18 +69,18 @@ def copy_objects(session_git: Path, target: Path, wanted: Iterable[str]) -> list
         path = target / name[:2] / name[2:4] / name
         if path.is_file():
             continue
-        size = _copy(source, f"lfs/objects/{name[:2]}/{name[2:4]}/{name}", path, room)
-        if size is None:
+        read, is_copied = _copy(source, f"lfs/objects/{name[:2]}/{name[2:4]}/{name}", path, room)
+        if not is_copied:
             missing.append(name)
-        room -= size or 0
+        room -= read
     return missing
 
 
-def _copy(source: UntrustedFolder, name: str, path: Path, room: int) -> int | None:
-    """Copy one object if its hash is correct; return its size, or None if it was not copied."""
+def _copy(source: UntrustedFolder, name: str, path: Path, room: int) -> tuple[int, bool]:
+    """Copy one object if its hash is correct; return how many bytes that read, and whether it was copied."""
     found = source.stat(name)
     if found is None:
-        return None
+        return 0, False
     if found.st_size > room:
         raise too_large("its Git LFS objects are too large")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,11 +89,11 @@ def _copy(source: UntrustedFolder, name: str, path: Path, room: int) -> int | No
         try:
             size = source.copy(name, copy, room)
         except GitError:
-            return None
+            return found.st_size, False
         if _sha256(copy) != path.name:
-            return None
+            return size, False
         copy.replace(path)
-    return size
+    return size, True
 
 
 def _sha256(file: Path) -> str:

@@ -31,6 +31,7 @@ STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodules: they would be
 
 _BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index belongs to
 _MOST_COMPARED = 2 << 30  # bytes of files whose contents git must read
+_LARGEST_NOTED = 0xFFFFFFFF
 _SEARCHED = 1000  # commits
 _TRIES, _PAUSE = 20, 0.1  # seconds
 
@@ -63,7 +64,9 @@ def has_base(worktree: Worktree) -> bool:
     return (worktree.git_dir / _BASE).exists()
 
 
-def update_index(repository: Repository, worktree: Worktree, folder: Path, left: IndexChanges) -> None:
+def update_index(
+    repository: Repository, worktree: Worktree, folder: Path, left: IndexChanges, *, compares: bool = True
+) -> None:
     """Update the worktree's index to its branch, and apply an agent's changes to it.
 
     Args:
@@ -71,6 +74,7 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
         worktree: the worktree; its files are compared, never changed.
         folder: where to create a temporary folder.
         left: changes to apply to the index as well.
+        compares: whether the files are compared; not where a nested repository was found.
 
     Raises:
         GitError: another git has locked the index, or git failed; the index has not changed.
@@ -82,7 +86,8 @@ def update_index(repository: Repository, worktree: Worktree, folder: Path, left:
         with _temporary_git_dir(repository, worktree, folder) as place:
             _bring_up_to_date(place, worktree)
             _apply(place, repository, left)
-            _compare_with_files(place, repository)
+            if compares:
+                _compare_with_files(place, repository)
             shutil.copy2(_git_dir(place) / "index", lock)
         lock.replace(worktree.git_dir / "index")
     finally:
@@ -171,6 +176,15 @@ def _write_git_dir(repository: Repository, git_dir: Path, settings: dict[str, st
     (git_dir / "objects/info/alternates").write_bytes(borrowed)
 
 
+def _staged_beside(place: Place, base: str, head: str) -> list[str]:
+    """List what is staged since one commit, except files that another changes; as `--index-info` reads it."""
+    raw = ("--raw", "-z", "--no-renames", "--no-abbrev")
+    changed = set(run_git("diff-tree", "-r", "-z", "--name-only", base, head, place=place).stdout.split("\0"))
+    listed = run_git("diff-index", "--cached", *raw, base, "--", place=place).stdout.split("\0")
+    described = ((text.split(" "), path) for text, path in zip(listed[::2], listed[1::2], strict=False))
+    return [f"{fields[1]} {fields[3]}\t{path}\0" for fields, path in described if path not in changed]
+
+
 def _bring_up_to_date(place: Place, worktree: Worktree) -> None:
     head = run_git("rev-parse", "HEAD", place=worktree.place).stdout
     base = _base(place, worktree, head)
@@ -181,8 +195,10 @@ def _bring_up_to_date(place: Place, worktree: Worktree) -> None:
         # A two-tree merge keeps staged changes, and entries that are the same in both trees.
         run_git("read-tree", "-i", "-m", base, head, place=place)
     except GitError:
-        # A file was staged in this index and also changed by the commits. Its content is in the worktree.
+        # A file was staged in this index and also changed by the commits: those win, for that file alone.
+        staged = _staged_beside(place, base, head)
         run_git("read-tree", head, place=place)
+        run_git("update-index", "-z", "--index-info", place=place, stdin="".join(staged))
     _keep_flags(place, tags)
 
 
@@ -249,7 +265,9 @@ def _is_in(place: Place, path: str) -> bool:
 def _compare_with_files(place: Place, repository: Repository) -> None:
     """Record the modification times of unchanged files, so that git need not read each of them again."""
     entries = _entries(place, repository)
-    if sum(_size(place, entry.path) for entry in entries if not entry.size) > _MOST_COMPARED:
+    sizes = ((entry.size, _size(place, entry.path)) for entry in entries)
+    # Git notes a size's last 32 bits alone: it would read a file that is longer by a multiple of 4 GiB.
+    if sum(size for noted, size in sizes if not noted or size > _LARGEST_NOTED) > _MOST_COMPARED:
         return
     compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
     run_git(*compare, place=place, check=False)
@@ -268,7 +286,9 @@ def _entries(place: Place, repository: Repository) -> list[IndexEntry]:
 
 def _same_contents(place: Place, entries: list[IndexEntry]) -> list[IndexEntry]:
     """List entries whose file looks changed but has exactly the blob's content."""
-    listed = run_git("diff-files", "-z", "--name-only", "--diff-filter=M", place=place, check=False).stdout
+    # Otherwise git would run in a submodule, with the configuration of whoever made its `.git`.
+    asked = ("diff-files", "-z", "--name-only", "--diff-filter=M", "--ignore-submodules=all")
+    listed = run_git(*asked, place=place, check=False).stdout
     looks_changed = {path for path in listed.split("\0") if path and "\n" not in path}
     candidates = [entry for entry in entries if entry.path in looks_changed and _size(place, entry.path)]
     if not candidates or sum(_size(place, entry.path) for entry in candidates) > _MOST_COMPARED:

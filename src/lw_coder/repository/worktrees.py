@@ -140,6 +140,7 @@ def _ensured(
     incomplete = is_incomplete(repository, path)
     if incomplete:
         repair_record(repository, path)
+        incomplete = is_incomplete(repository, path)
     record = _record_at(repository, path, branch, is_incomplete=incomplete)
     if os.path.lexists(path) and not incomplete:
         _require_own_worktree(repository, path, branch, record, yes=yes)
@@ -149,6 +150,8 @@ def _ensured(
         if lock is None:
             raise _still_being_created(path)
         if incomplete:
+            if not is_incomplete(repository, path):  # git has finished it meanwhile
+                raise _still_being_created(path)
             remove_incomplete(repository, path, head)
         _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
     return _worktree_at(repository, path, branch, head)
@@ -206,7 +209,12 @@ def ensured_worktree(
 
 
 def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_branch: bool) -> None:
-    # Without --force git refuses to remove changes. Neither call may hide the block's own error.
+    # Without --force git refuses to remove changes, but not what is ignored. No call may hide the block's
+    # own error.
+    here = Place(worktree.path, git_dir=worktree.git_dir)
+    with suppress(GitError):
+        if run_git("ls-files", "--others", "--directory", place=here).stdout:
+            return
     run_git("worktree", "remove", str(worktree.path), place=repository.place, check=False)
     if with_branch and not worktree.path.exists():
         ref = f"refs/heads/{worktree.branch}"

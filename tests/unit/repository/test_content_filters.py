@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.foundation.errors import GitError
+from lw_coder.repository import lfs_objects
+from lw_coder.repository.git import find_repository
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.git_session import Session, start
+from tests.support.patience import within_cpu_time
 
 # A pretended encryption: what is stored is not what is in the worktree.
 CLEAN = SMUDGE = "KEY=value tr a-zA-Z n-za-mN-ZA-M"
@@ -148,6 +152,8 @@ def test_a_file_that_git_inside_wrote_without_the_filter_is_unchanged_outside(
         "PASSWORD=hunter2 crypt",
         "crypt clean hunter2 %f",
         "sed s/x/y/ | crypt hunter2",
+        "sed -e s/hunter2/PLACEHOLDER/g",
+        "mysqldump -phunter2",
         "sh -c 'crypt hunter2'",
         "crypt $(echo hunter2)",
         "crypt 'hunter2",
@@ -164,7 +170,7 @@ def test_commands_that_may_hold_a_password_stay_on_the_host(
 
 @pytest.mark.parametrize(
     ("clean", "smudge"),
-    [("/usr/local/bin/turn clean --quiet %f", "turn smudge"), ("turn", "turn"), ("sed s/a/b/", "sed s/b/a/")],
+    [("/usr/local/bin/turn clean --quiet %f", "turn smudge"), ("turn", "turn")],
 )
 def test_a_command_that_holds_no_password_works_inside_where_its_program_is(
     made: GitRepository, tmp_path: Path, clean: str, smudge: str
@@ -281,3 +287,26 @@ def test_the_repositorys_lfs_objects_are_mounted(made: GitRepository, lfs: Sessi
     (made.path / ".git/lfs/objects").mkdir(parents=True)
     again = start(made, tmp_path / "again", made.head())
     assert (made.path / ".git/lfs/objects", "/lfs/objects", True) in map(tuple, again.git.mounts())
+
+
+def test_what_is_no_lfs_object_counts_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sparse file of many bytes takes no room where the agent makes it, and much while it is copied."""
+    names = [f"{number:064x}" for number in range(3)]
+    for name in names:
+        path = tmp_path / "git/lfs/objects" / name[:2] / name[2:4] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1000))
+    monkeypatch.setattr(lfs_objects, "_MAX_BYTES", 2500)
+    with pytest.raises(GitError, match="its Git LFS objects are too large"):
+        lfs_objects.copy_objects(tmp_path / "git", tmp_path / "target", names)
+    assert not [path for path in (tmp_path / "target").rglob("*") if path.is_file()]
+
+
+def test_beginnings_of_lfs_pointers_without_an_end(made: GitRepository) -> None:
+    old = made.head()
+    for number in range(2000):
+        made.write(f"p/{number}", f"{number}\n" + "version https://git-lfs.github.com/spec/v1\n" * 23)
+    made.run("add", ".")
+    new = made.commit("many")
+    repository = find_repository(made.path)
+    assert within_cpu_time(60, lambda: lfs_objects.pointers_in(repository, new, old)) == []

@@ -20,6 +20,7 @@ from lw_coder.repository.incomplete_worktrees import is_incomplete
 from lw_coder.repository.worktrees import (
     Worktree,
     ensure_worktree,
+    ensured_worktree,
     plan_worktree,
     remove_stale_temp_worktrees,
 )
@@ -201,3 +202,113 @@ def test_an_incomplete_temporary_worktree_is_removed(made: GitRepository, tmp_pa
     assert remove_stale_temp_worktrees(find_repository(made.path)) == ("plan-x",)
     assert "plan-x" not in made.run("worktree", "list")
     assert not path.exists()
+
+
+def test_a_checkout_that_the_person_finished_under_gits_lock(made: GitRepository, tmp_path: Path) -> None:
+    killed_together(made, tmp_path)
+    inside = GitRepository(folder(made))
+    (made.path / ".git/worktrees" / PLAN / "index.lock").unlink(missing_ok=True)
+    inside.run("reset", "--hard", "--quiet")
+    inside.write("work.txt", "mine")
+    with pytest.raises(GitError, match="is complete, but still locked") as caught:
+        ensured(made)
+    assert "git worktree unlock" in caught.value.remedy
+    made.run("worktree", "unlock", str(folder(made)))
+    assert (ensured(made).path / "work.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_work_under_gits_lock_is_put_aside(made: GitRepository, tmp_path: Path) -> None:
+    killed_together(made, tmp_path)
+    (folder(made) / "files/1.txt").write_text("mine", encoding="ascii")
+    assert_whole(made)
+    aside = folder(made).with_name(f"{PLAN}.unfinished-1")
+    assert (aside / "files/1.txt").read_text(encoding="ascii") == "mine"
+
+
+@pytest.mark.parametrize("sign", ["submodule", "submodule that is not populated", "detached", "rebase-merge"])
+def test_a_record_with_work_in_it_stays(made: GitRepository, tmp_path: Path, sign: str) -> None:
+    """The person removed the index by hand; commits can be nowhere but in git's record of the worktree."""
+    (tmp_path / "go").touch()
+    git_dir = ensured(made).git_dir
+    inside = GitRepository(folder(made))
+    if sign.startswith("submodule"):
+        inside.run("submodule", "add", "--quiet", str(make_repository(tmp_path / "library").path), "library")
+        GitRepository(folder(made) / "library").commit("mine")
+        if sign != "submodule":
+            inside.run("submodule", "deinit", "--force", "library")
+        inside.run("reset", "--hard", "--quiet")
+    elif sign == "detached":
+        inside.run("checkout", "--quiet", "--detach")
+        inside.commit("mine")
+    else:
+        (git_dir / sign).mkdir()
+    (git_dir / "index").unlink()
+    with pytest.raises(GitError, match="has no index, but someone has worked there") as caught:
+        ensured(made)
+    assert f"git -C {folder(made)} reset" in caught.value.remedy
+    assert git_dir.is_dir()
+
+
+def test_a_link_to_a_folder_is_the_persons(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    (ensured(made).git_dir / "index").unlink()
+    (folder(made) / "data").symlink_to(tmp_path)
+    assert_whole(made)
+    assert folder(made).with_name(f"{PLAN}.unfinished-1").joinpath("data").is_symlink()
+
+
+def test_a_folder_that_cannot_be_read_is_put_aside(
+    made: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "go").touch()
+    (ensured(made).git_dir / "index").unlink()
+    (folder(made) / "data").mkdir()
+    (folder(made) / "data/mine.txt").write_text("mine", encoding="ascii")
+    list_folder = os.scandir
+
+    def refused(path: str) -> object:  # root, as which tests may run, reads any folder
+        if Path(path).name == "data":
+            raise PermissionError(path)
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    ensured(made)
+    assert folder(made).with_name(f"{PLAN}.unfinished-1").joinpath("data/mine.txt").exists()
+
+
+def test_an_index_with_an_empty_head_stays(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    git_dir = ensured(made).git_dir
+    (git_dir / "HEAD").write_bytes(b"")
+    with pytest.raises(GitError, match="HEAD: is empty"):
+        ensured(made)
+    assert (git_dir / "index").exists()
+    (git_dir / "HEAD").write_text(f"ref: refs/heads/{BRANCH}\n", encoding="ascii")
+    (git_dir / "commondir").write_bytes(b"")
+    (folder(made) / "work.txt").write_text("mine", encoding="ascii")
+    assert (ensured(made).path / "work.txt").exists()
+
+
+def test_the_remains_of_another_record_do_not_count(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    git_dir = ensured(made).git_dir
+    remains = git_dir.with_name("another")
+    remains.mkdir()
+    for name in ("gitdir", "HEAD", "commondir"):
+        (remains / name).write_bytes((git_dir / name).read_bytes())
+    assert not is_incomplete(find_repository(made.path), folder(made))
+    assert ensured(made).git_dir == git_dir
+
+
+def stopped_with(file: Path) -> None:
+    file.write_text("KEY=1", encoding="ascii")
+    raise KeyboardInterrupt
+
+
+def test_an_ignored_file_that_came_meanwhile_stays(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    made.commit("ignore", ".gitignore", ".env\n")
+    plan = PlanMetadata(PLAN, made.head(), "ready", (), "Do it.")
+    with pytest.raises(KeyboardInterrupt), ensured_worktree(find_repository(made.path), plan) as worktree:
+        stopped_with(worktree.path / ".env")
+    assert (folder(made) / ".env").read_text(encoding="ascii") == "KEY=1"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lw_coder.repository.index_file import read_index
+from lw_coder.repository.importing import session_state
+from lw_coder.repository.importing.uncommitted import find_uncommitted
+from lw_coder.repository.index_file import IndexEntry, read_index
 from lw_coder.repository.worktree_index import note_base
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.git_session import BRANCH, Session, start
+from tests.support.patience import within_cpu_time
 
 FILES = ("src/a.txt", "src/deep/b.txt", "docs/c.txt", "docs/deep/d.txt", "assets/e.bin", "top.txt")
 
@@ -359,7 +363,7 @@ def test_the_power_fails_between_the_branch_and_the_index(story: Story) -> None:
     assert story.host.run("status", "--porcelain") == "A  mine.txt"
 
 
-def test_an_index_that_an_earlier_version_left_behind(story: Story) -> None:
+def test_an_index_that_an_earlier_version_session_state(story: Story) -> None:
     session = story.start()
     session.agent.commit("one", "new.txt")
     session.agent.commit("two", "src/a.txt")
@@ -439,3 +443,72 @@ def test_an_absent_file_that_the_agent_writes_anew_is_no_question(story: Story) 
     session = story.start()
     session.agent.commit("new", "docs/c.txt")
     assert story.end(session) == ()
+
+
+def test_a_git_folder_planted_in_the_persons_submodule_runs_nothing(story: Story) -> None:
+    """Git would look into it for changes, with the filters that its own configuration names."""
+    base, made = story.sha, story.made
+    made.run("update-index", "--add", "--cacheinfo", f"160000,{base},sub")
+    made.run("commit", "--quiet", "--message", "a submodule")
+    story.sha = made.head()
+    session = story.start()
+    session.agent.commit("work", "src/a.txt")
+    sub, proof = session.worktree.path / "sub", story.folder / "ran"
+    made.run("clone", "--quiet", str(made.path), str(sub))
+    planted = GitRepository(sub)
+    planted.run("checkout", "--quiet", base)
+    planted.write(".git/info/attributes", "* filter=evil\n")
+    planted.run("config", "filter.evil.clean", f"touch {proof}; cat")
+    os.utime(sub / "top.txt", (1, 1))
+    (note,) = story.end(session)
+    assert "sub/.git" in note
+    assert not proof.exists()
+    planted.run("status")
+    assert proof.exists()
+
+
+def test_a_file_that_is_longer_by_four_gigabytes_is_not_read(story: Story) -> None:
+    session = story.start()
+    path = session.worktree.path / "top.txt"
+    os.truncate(path, path.stat().st_size + (1 << 42))
+    assert within_cpu_time(60, lambda: story.end(session)) == ()
+
+
+def test_a_tree_that_is_staged_as_a_file_stays_away(story: Story) -> None:
+    session = story.start()
+    tree = story.made.run("rev-parse", "HEAD^{tree}")
+    blob = story.made.run("rev-parse", "HEAD:top.txt")
+    session.agent.run("update-index", "--add", "--cacheinfo", f"100644,{blob},evil.txt")
+    index = session.git.worktree_folder / "index"
+    entry = index.read_bytes().index(b"evil.txt") - 22
+    data = bytearray(index.read_bytes())
+    data[entry : entry + 20] = bytes.fromhex(tree)
+    index.write_bytes(data)
+    story.end(session)
+    assert tree not in story.host.run("ls-files", "--stage")
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".gitattributes", "src/.gitattributes"])
+def test_a_pipe_that_git_would_wait_for(story: Story, name: str) -> None:
+    session = story.start()
+    session.agent.commit("work", "src/a.txt")
+    os.mkfifo(session.worktree.path / name)
+    (session.worktree.path / "top.txt").write_text("TOP.TXT\n", encoding="ascii")
+    home = session.end(story.run(1))
+    assert home.moved
+    assert home.nested == (name,)
+    assert find_uncommitted(session.worktree, home) is None
+
+
+def test_folders_of_a_sparse_index_without_end(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = story.start()
+    many = [IndexEntry(f"dir{number}/", 0o40000, "0" * 40, 0, 0, 0, 0) for number in range(300_000)]
+    monkeypatch.setattr(session_state, "read_index", lambda *_: many)
+    monkeypatch.setattr(
+        session_state,
+        "_committed",
+        lambda *_: {f"src/a/file{n}": (0o100644, "0" * 40) for n in range(20_000)},
+    )
+    worktree = session.worktree
+    read = partial(session_state.read_session_index, session.repository, worktree.path, session.git)
+    assert not within_cpu_time(60, lambda: read(worktree.head, with_staged=False).skipped)

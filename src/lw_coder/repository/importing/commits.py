@@ -21,6 +21,7 @@ from lw_coder.repository.git import (
     stream_git,
 )
 from lw_coder.repository.importing.nested_repositories import (
+    READ_BY_GIT,
     find_nested_repositories,
     nested_repositories_note,
 )
@@ -171,7 +172,7 @@ def _imported(
     task = _Import(repository, worktree, session, run_name, yes)
     if tip is not None:
         imported = _advance(task, imported, tip)
-    notes = _index_notes(task, tip or session.head) + _unfinished_notes(task)
+    notes = _index_notes(task, tip or session.head, imported.nested) + _unfinished_notes(task)
     return replace(imported, notes=imported.notes + notes)
 
 
@@ -344,7 +345,7 @@ def _changed(repository: Repository, old: str, tip: str) -> Iterator[Change]:
         yield Change(next(fields), old_mode, mode, old_sha, sha)
 
 
-def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
+def _index_notes(task: _Import, end: str, nested: tuple[str, ...]) -> tuple[str, ...]:
     """Update the index to the branch; a failure, such as an editor's lock, is reported as a note.
 
     The agent's changes to the index are applied once for each run: the user may work there afterwards.
@@ -355,8 +356,13 @@ def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
     done = task.session.run_folder / _INDEX_TAKEN
     if done.exists() and not has_base(worktree):
         return ()
+    # Whatever writes an index can read these files, and would wait for ever if one is a pipe.
+    if any(name.rpartition("/")[2] in READ_BY_GIT for name in nested):
+        return (
+            "the index was not updated: git would wait for a pipe; remove it, then start the next session",
+        )
     try:
-        left = _update_index(task, end)
+        left = _update_index(task, end, compares=not nested)
         done.touch()
     except GitError as error:
         return (f"the index was not updated: {error.message}; {error.remedy}; the next session updates it",)
@@ -365,12 +371,12 @@ def _index_notes(task: _Import, end: str) -> tuple[str, ...]:
     return _sparse_notes(task, left)
 
 
-def _update_index(task: _Import, end: str) -> IndexChanges:
+def _update_index(task: _Import, end: str, *, compares: bool) -> IndexChanges:
     repository, worktree, session = task.repository, task.worktree, task.session
     head = str(ref_value(repository, task.branch))
     with_staged = head == end and is_on(session, worktree.branch)
     left = read_session_index(repository, worktree.path, session, head, with_staged=with_staged)
-    update_index(repository, worktree, session.run_folder, left)
+    update_index(repository, worktree, session.run_folder, left, compares=compares)
     if left.staged:  # the index refers to them now
         run_git("update-ref", "-d", staged_ref(session), place=repository.place)
     return left

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS = 20
 
+READ_BY_GIT = frozenset((".gitignore", ".gitattributes", ".gitmodules", ".mailmap"))
 _MOST_NAMED = 3
 _LONGEST_NAME = 200
 _MOST_STEPS = 1_000_000  # names that are resolved to follow all links
@@ -38,7 +39,8 @@ def find_nested_repositories(worktree: Path) -> tuple[str, ...]:
 
     These are `.git` entries, and the HEAD of each folder with the layout of a bare repository: git commands
     in that folder use its config. Links to other folders that agents write count too, and so does a folder
-    that cannot be searched: git may be able to enter it later.
+    that cannot be searched: git may be able to enter it later; and so does a pipe by a name that git opens,
+    where git waits for ever.
     """
     # The worktree's own `.git` is checked elsewhere; git finds it before anything next to it.
     return _search(worktree, lambda names: [name for name in names if is_dot_git(name) and name != ".git"])
@@ -61,7 +63,7 @@ def nested_repositories_note(folder: Path, found: Sequence[str], afterwards: str
     others = " and others" if len(found) > _MOST_NAMED else ""
     return (
         f"{folder}: do not run git there before you have inspected and removed {names}{others}: a nested"
-        f" repository's config can make git run commands{afterwards}"
+        f" repository's config can make git run commands, and a pipe can make it wait{afterwards}"
     )
 
 
@@ -78,6 +80,7 @@ def _search(top: Path, at_the_top: Callable[[list[str]], list[str]]) -> tuple[st
             found.append(folder or ".")
             continue
         seen += len(listed.names)
+        found += [prefix + name for name in listed.pipes]
         found += [prefix + name for name in (_traces if folder else at_the_top)(listed.names)]
         links = (name for name in listed.links if _leads_to_agents(real_top, real_top / folder / name, steps))
         found += [prefix + name for name in islice(links, MOST_FINDINGS)]
@@ -89,6 +92,7 @@ class _Listed(NamedTuple):
     names: list[str]
     folders: list[str]
     links: list[str]
+    pipes: list[str]
 
 
 def _listed(folder: Path, most: int) -> _Listed:
@@ -97,7 +101,7 @@ def _listed(folder: Path, most: int) -> _Listed:
     Raises:
         OSError: it cannot be read, or contains more than `most` entries.
     """
-    listed = _Listed([], [], [])
+    listed = _Listed([], [], [], [])
     with os.scandir(folder) as entries:
         for entry in entries:
             if len(listed.names) >= most:
@@ -107,6 +111,8 @@ def _listed(folder: Path, most: int) -> _Listed:
                 listed.links.append(entry.name)
             elif entry.is_dir(follow_symlinks=False):
                 listed.folders.append(entry.name)
+            elif entry.name in READ_BY_GIT and not entry.is_file(follow_symlinks=False):
+                listed.pipes.append(entry.name)
     return listed
 
 

@@ -60,13 +60,13 @@ def read_session_index(
     entries = _agents_entries(session, repository.sha_length // 2)
     if not entries:
         return IndexChanges()
-    folders = tuple(entry.path for entry in entries if entry.path.endswith("/"))
+    folders = {entry.path for entry in entries if entry.path.endswith("/")}
     listed = {entry.path: entry for entry in entries if not entry.stage}
     committed = _committed(repository, head)
 
     def is_skipped(path: str) -> bool:
         entry = listed.get(path)
-        return path.startswith(folders) if entry is None else bool(entry.flags & SKIP_WORKTREE)
+        return _is_below(path, folders) if entry is None else bool(entry.flags & SKIP_WORKTREE)
 
     left = IndexChanges(
         skipped=frozenset(path for path in committed if is_skipped(path) and not _is_there(worktree, path)),
@@ -77,6 +77,11 @@ def read_session_index(
         if with_staged
         else left
     )
+
+
+def _is_below(path: str, folders: set[str]) -> bool:
+    """Tell whether one of the folders, each with a slash at its end, holds the path; of any number."""
+    return any(path[: at + 1] in folders for at, letter in enumerate(path) if letter == "/")
 
 
 def _agents_entries(session: PrivateGit, hash_size: int) -> list[IndexEntry]:
@@ -131,13 +136,19 @@ def _with_staged(
 def _are_here(repository: Repository, session: PrivateGit, shas: Sequence[str]) -> bool:
     """Import staged contents that the repository lacks; return whether it now has all of them."""
     missing = list(dict.fromkeys(missing_objects(repository, list(shas)))) if shas else []
-    if not missing:
-        return True
     try:
-        import_blobs(repository, session, missing, staged_ref(session))
+        if missing:
+            import_blobs(repository, session, missing, staged_ref(session))
     except GitError:
         return False
-    return True
+    return _are_contents(repository, shas)
+
+
+def _are_contents(repository: Repository, shas: Sequence[str]) -> bool:
+    """Tell whether all are contents of files: a tree's id as a file's would make a commit that is damaged."""
+    names = "".join(f"{sha}\n" for sha in dict.fromkeys(shas))
+    kinds = run_git("cat-file", "--batch-check=%(objecttype)", place=repository.place, stdin=names).stdout
+    return not kinds or set(kinds.split("\n")) == {"blob"}
 
 
 def staged_ref(session: PrivateGit) -> str:
