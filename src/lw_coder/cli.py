@@ -182,7 +182,10 @@ def main() -> None:
     """Run the command line and exit with its ExitCode, or with 128 + n after signal n."""
     gc.set_threshold(200_000)  # a start creates many objects that live on, and few that could be freed
     signals.install()
-    code = _exit_code()
+    try:
+        code = _exit_code()
+    finally:
+        signals.ignore_all()
     gc.freeze()  # else the interpreter scans all objects at exit, only to free them with the process
     sys.exit(code)
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich import box
@@ -42,7 +43,7 @@ def main() -> int:
     wrong = [outcome for outcome in outcomes if not outcome.is_right]
     for outcome in wrong:
         print(outcome)
-    return 1 if wrong else 0
+    return 1 if wrong or len(outcomes) < number else 0
 
 
 def struck(folder: Path, number: int, seed: int) -> list[Outcome]:
@@ -61,7 +62,11 @@ def struck(folder: Path, number: int, seed: int) -> list[Outcome]:
                 flush=True,
             )
             planned = strikes(number, scene.length, seed)
-            return [scene.struck(strike) for strike in track(planned, "Signals")]
+            outcomes = []
+            with suppress(KeyboardInterrupt):  # the table then has what was sent until now
+                for strike in track(planned, "Signals"):
+                    outcomes.append(scene.struck(strike))  # noqa: PERF401 - kept when it is interrupted
+            return outcomes
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PLAN_LABEL, owner_label
+from lw_coder.foundation.errors import ExitCode
 from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import remove_tree
 from tests.integration.conftest import LW_CODER, Person
@@ -42,7 +43,8 @@ class Outcome:
 
     Attributes:
         strike: the signal and its moment.
-        status: what the command exited with, 128 + n where signal n ended it; None if it did not end.
+        status: what the command exited with, 128 + n where signal n ended it; None if it did not end. Where
+            Ctrl+C reached the docker client of a session that had just begun, that is the session's end.
         before_handlers: the signal's default action ended it, before lw_coder could handle it.
         in_session: its session had begun, which is then what ends; its run stays.
         left: what was there afterwards and not before, or told on the screen as a bug.
@@ -60,7 +62,10 @@ class Outcome:
 
     @property
     def has_wrong_status(self) -> bool:
-        return self.status not in {None, 128 + self.strike.number}
+        by_client = (
+            self.in_session and self.strike.number == signal.SIGINT and self.status == ExitCode.SESSION
+        )
+        return self.status not in {None, 128 + self.strike.number} and not by_client
 
     @property
     def is_right(self) -> bool:
@@ -120,17 +125,15 @@ class Scene:
         """Start the plan, send the signal, and see how it ends."""
         with self._typed() as terminal:
             time.sleep(strike.moment)
+            if self._has_session() and strike.number == signal.SIGINT:
+                strike = Strike(signal.SIGTERM, strike.moment)  # Ctrl+C is the session's key now
+            _send(terminal, strike.number)
+            status = _status(terminal)
             in_session = self._has_session()
-            is_the_sessions = in_session and strike.number == signal.SIGINT
-            _send(terminal, signal.SIGTERM if is_the_sessions else strike.number)
-            status = self._status(terminal)
-            in_session = in_session or self._has_session()
             left = [*self._left(in_session=in_session), *_bugs(terminal)]
             died = terminal.is_dead_by_signal
-        if in_session or left:
+        if in_session or left or status is None:
             self._restore()
-        if in_session and strike.number == signal.SIGINT and status == 128 + signal.SIGTERM:
-            status = 128 + strike.number  # it was the session's, which another signal ended
         return Outcome(strike, status, before_handlers=died, in_session=in_session, left=left)
 
     def _typed(self) -> Terminal:
@@ -138,17 +141,6 @@ class Scene:
 
     def _has_session(self) -> bool:
         return any((self.sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*/run.json"))
-
-    def _status(self, terminal: Terminal) -> int | None:
-        with suppress(ScreenTimeoutError):
-            terminal.wait_until(lambda: not terminal.is_alive or self._has_session(), "its end", LONGEST)
-        if terminal.is_alive and self._has_session():
-            terminal.settle(1)
-            _send(terminal, signal.SIGTERM)
-        try:
-            return terminal.wait(LONGEST)
-        except ScreenTimeoutError:
-            return None
 
     def _left(self, *, in_session: bool) -> Iterator[str]:
         yield from (f"process {line}" for line in _processes(str(self.folder)))
@@ -190,6 +182,13 @@ def _send(terminal: Terminal, number: signal.Signals) -> None:
         terminal.press_ctrl_c()
     else:
         terminal.send_signal(number)
+
+
+def _status(terminal: Terminal) -> int | None:
+    try:
+        return terminal.wait(LONGEST)
+    except ScreenTimeoutError:
+        return None
 
 
 def _bugs(terminal: Terminal) -> list[str]:

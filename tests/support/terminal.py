@@ -58,10 +58,6 @@ class Terminal:
     ) -> None:
         self._child.close(force=True)
 
-    @property
-    def is_alive(self) -> bool:
-        return bool(self._child.isalive())
-
     def send_signal(self, number: signal.Signals) -> None:
         """Signal the program alone, if it has not ended."""
         if self._child.isalive():

@@ -103,8 +103,7 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
     inputs = load_inputs(name, start, probe, yes=yes)
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
-        with signals.interrupts_left_to_session():
-            result, imported, uncommitted = carry_out(setup, yes=yes)
+        result, imported, uncommitted = carry_out(setup, yes=yes)
     report_end(inputs, setup, result, imported)
     report_uncommitted(setup, uncommitted)
     return exit_code(setup.run, result, imported)

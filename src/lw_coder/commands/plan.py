@@ -95,16 +95,15 @@ def run_plan_command(file: str | None, text: str | None, start: Path, probe: Eng
     tidy_up(inputs.context)
     with temporary_worktree(repository, inputs.git_sha) as worktree:
         setup, originals = prepare(inputs, worktree)
-        with signals.interrupts_left_to_session():
-            result = run_session(setup.run.folder, plan_session(setup))
-            imported = import_commits(repository, None, setup.git, setup.run.identity)
-            stray = keep_stray_plans(
-                worktree.path, git.committed_files(repository, worktree.head), setup.run.folder
-            )
-            changes = find_changes(tasks_folder(setup), originals)
-            plans = validate_plans(repository, changes)
-            paths = [str(plan.path.relative_to(repository.root)) for plan in plans]
-            run_record.complete(setup.run, result, imported, paths)
+        result = run_session(setup.run.folder, plan_session(setup))
+        imported = import_commits(repository, None, setup.git, setup.run.identity)
+        stray = keep_stray_plans(
+            worktree.path, git.committed_files(repository, worktree.head), setup.run.folder
+        )
+        changes = find_changes(tasks_folder(setup), originals)
+        plans = validate_plans(repository, changes)
+        paths = [str(plan.path.relative_to(repository.root)) for plan in plans]
+        run_record.complete(setup.run, result, imported, paths)
         report_end(setup, result, imported)
         report_nested_repositories(tasks_folder(setup))
         report_tasks(setup, changes, plans)

@@ -125,19 +125,20 @@ def held() -> Iterator[None]:
         _state.holds -= 1
 
 
-@contextmanager
-def interrupts_left_to_session() -> Iterator[None]:
+def leave_interrupts_to_session() -> None:
     """Let Ctrl+C have no effect on lw_coder itself, from now to the end of the process.
 
     During a session, Ctrl+C is droid's key: the user presses it twice to leave droid, and a third press must
     not stop the import of the commits. The docker client of the session still gets it.
     """
     signal.signal(signal.SIGINT, _pass)
-    try:
-        yield
-    finally:
-        # Python removes handlers before it has finished exiting; an ignored signal stays ignored.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def ignore_all() -> None:
+    """Ignore the three signals while the process exits: its status is decided, and nothing is left to do."""
+    # Python removes handlers before it has finished exiting; an ignored signal stays ignored.
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

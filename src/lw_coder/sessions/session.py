@@ -13,7 +13,7 @@ from lw_coder.containers.proxy import refused_hosts
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import warn
-from lw_coder.foundation.signals import Signalled, handled_by, stop_raising
+from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
 from lw_coder.sessions.terminal import discard_input, restored_terminal
@@ -43,6 +43,7 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
             stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)),
             handled_by(lambda: _remove_container(session)),
         ):
+            leave_interrupts_to_session()  # one before this moment ends the session
             status = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
             signalled = stop_raising()  # it need not have been raised
     except Signalled:
