@@ -512,3 +512,25 @@ def test_folders_of_a_sparse_index_without_end(story: Story, monkeypatch: pytest
     worktree = session.worktree
     read = partial(session_state.read_session_index, session.repository, worktree.path, session.git)
     assert not within_cpu_time(60, lambda: read(worktree.head, with_staged=False).skipped)
+
+
+def test_what_was_staged_beside_a_committed_file_stays_staged(story: Story) -> None:
+    story.end(story.start())
+    host = story.host
+    for name in ("src/a.txt", "docs/c.txt", "new.txt"):
+        host.write(name, "staged")
+    host.run("add", ".")
+    host.run("rm", "--quiet", "--cached", "top.txt")
+    for name in ("src/a.txt", "docs/c.txt"):
+        host.write(name, "and changed after that")
+    session = story.start()
+    session.agent.run("reset", "--quiet")
+    session.agent.commit("work", "src/a.txt")
+    (session.git.worktree_folder / "index").unlink()
+    story.end(session)
+    assert host.run("diff", "--cached", "--name-status").split("\n") == [
+        "M\tdocs/c.txt",
+        "A\tnew.txt",
+        "D\ttop.txt",
+    ]
+    assert host.run("show", ":docs/c.txt") == "staged"
