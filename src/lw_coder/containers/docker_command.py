@@ -16,7 +16,7 @@ from typing import Self
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
-from lw_coder.foundation.processes import awaited, end_group
+from lw_coder.foundation.processes import awaited, end_group, starting_group
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_environment
@@ -67,15 +67,16 @@ class Question:
     @staticmethod
     def _start(words: Sequence[str]) -> subprocess.Popen[str] | None:
         try:
-            return subprocess.Popen(
-                ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
-                env=environment_for(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                process_group=0,  # with a plugin, such as Compose
-            )
+            with starting_group():
+                return subprocess.Popen(
+                    ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
+                    env=environment_for(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                    process_group=0,  # with a plugin, such as Compose
+                )
         except OSError:
             return None  # python-on-whales asks again and reports the problem
 
@@ -150,16 +151,17 @@ def _ask_compose() -> Question:
 def compose_refusal(folder: Path) -> str | None:
     """Let Compose read a folder's files; return the reason if it refuses them, else None."""
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
-    reading = subprocess.Popen(
-        [*compose, "config", "--quiet"],
-        env=environment_for(folder),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        process_group=0,
-    )
+    with starting_group():
+        reading = subprocess.Popen(
+            [*compose, "config", "--quiet"],
+            env=environment_for(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
     with awaited(reading), interruptible():
         _, told = reading.communicate()
     if reading.returncode == 0:
@@ -211,16 +213,17 @@ def _build_once(folder: Path, project: str, service: str, log: Path, variables: 
 
 def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
-    return subprocess.Popen(
-        [*compose, "--profile", BUILD_PROFILE, "build", "--progress", "plain", service],
-        env={**variables, **environment_for(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        process_group=0,  # with Compose, which is a plugin
-    )
+    with starting_group():
+        return subprocess.Popen(
+            [*compose, "--profile", BUILD_PROFILE, "build", "--progress", "plain", service],
+            env={**variables, **environment_for(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,  # with Compose, which is a plugin
+        )
 
 
 def _last_word(lines: Sequence[str]) -> str:

@@ -17,8 +17,23 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound="subprocess.Popen[Any]")
 
+_FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 _PATIENCE = 10.0  # seconds after SIGTERM
 _CHUNK = 1 << 16
+
+
+@contextmanager
+def starting_group() -> Iterator[None]:
+    """Start a child with `process_group=0` in this block, so that no signal of the terminal can end it.
+
+    A child is in lw_coder's group until just before it runs its program. A Ctrl+C that comes in between would
+    end the child, and git or docker would seem to have failed. The child keeps these signals blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FROM_TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

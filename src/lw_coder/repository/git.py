@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.processes import awaited
+from lw_coder.foundation.processes import awaited, starting_group
 from lw_coder.foundation.report import is_utf8, printable
 from lw_coder.foundation.signals import interruptible
 from lw_coder.repository.git_environment import kept_variables
@@ -155,16 +155,17 @@ def _started(
     command: list[str], place: Place, stdin: int, stderr: IO[bytes] | int, keeps_open: tuple[int, ...] = ()
 ) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
-            command,
-            cwd=place.cwd,
-            env=_environment(place),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            pass_fds=keeps_open,
-            process_group=0,  # this process handles a Ctrl+C in the terminal
-        )
+        with starting_group():
+            return subprocess.Popen(
+                command,
+                cwd=place.cwd,
+                env=_environment(place),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                pass_fds=keeps_open,
+                process_group=0,  # this process handles a Ctrl+C in the terminal
+            )
     except OSError as error:
         raise _not_started(place, error) from error
 

@@ -74,3 +74,31 @@ def _marked(mark: str) -> Iterator[str]:
         with suppress(OSError):  # it has ended meanwhile
             if f"{MARK}={mark}".encode() in environ.read_bytes():
                 yield environ.with_name("cmdline").read_text()
+
+
+PRESSED = """
+import os, signal, time
+from pathlib import Path
+from lw_coder.foundation.signals import install, leave_interrupts_to_session
+from lw_coder.repository.git import Place, run_git
+
+install()
+leave_interrupts_to_session()
+if (presser := os.fork()) == 0:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while os.getppid() != 1:
+        os.killpg(0, signal.SIGINT)
+        time.sleep(0.0001)
+    os._exit(0)
+try:
+    for _ in range(400):
+        run_git("version", place=Place(Path.cwd()))
+finally:
+    os.kill(presser, signal.SIGKILL)
+"""
+
+
+def test_a_ctrl_c_that_is_not_for_lw_coder_never_ends_a_git_that_is_being_started() -> None:
+    program = [sys.executable, "-c", PRESSED]
+    ended = subprocess.run(program, check=False, capture_output=True, text=True, process_group=0)
+    assert (ended.returncode, ended.stderr) == (0, "")
