@@ -37,6 +37,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.forward_env == ("OPENROUTER_*",)
     assert (config.env_file, config.ca_bundle, config.prompt_program) == (None, None, None)
     assert (config.docker_run_args, config.docker_build_args) == ((), ())
+    assert config.model_timeout == 100
     assert (config.run_options.keys, config.build_options.keys, config.warnings()) == ({}, {}, [])
 
 
@@ -52,8 +53,10 @@ def test_all_keys(tmp_path: Path) -> None:
         docker_run_args = ["--memory=8g", "-v", "cache:/cache"]
         ca_bundle = "ca.pem"
         prompt_program = "program.json"
+        model_timeout = 300
         """,
     )
+    assert config.model_timeout == 300
     assert config.env_file == ".env.local"
     assert config.run_options.keys == {"mem_limit": "8g", "volumes": ["cache:/cache"]}
     assert config.build_options.keys == {"args": {"WORD": "1"}, "secrets": ["token"]}
@@ -94,6 +97,11 @@ def test_unreadable_file(tmp_path: Path) -> None:
         ('[code]\nallow_hosts = ["https://a.org"]\n', "[code] allow_hosts: 'https://a.org' is not a host"),
         ('[code]\nallow_hosts = ["a.org", "b org"]\n', "[code] allow_hosts: 'b org' is not a host"),
         ('[code]\nallow_hosts = ["a\\n.org"]\n', "[code] allow_hosts: 'a\\n.org' is not a host"),
+        ("[code]\nmodel_timeout = 0\n", "[code] model_timeout: 0 is not a number of seconds from 1 to 86400"),
+        ("[code]\nmodel_timeout = inf\n", "[code] model_timeout: inf is not a number of seconds"),
+        ("[code]\nmodel_timeout = nan\n", "[code] model_timeout: nan is not a number of seconds"),
+        ("[code]\nmodel_timeout = true\n", "[code] model_timeout: expected `float`, got `bool`"),
+        ('[code]\nmodel_timeout = "60"\n', "[code] model_timeout: expected `float`, got `str`"),
         ('[code]\nforward_env = ["A", 1]\n', "[code] forward_env[1]: expected `str`, got `int`"),
     ],
 )
