@@ -27,6 +27,7 @@ _NAMED_PLACEHOLDER = re.compile(
 _LONE_PLACEHOLDER = re.compile(
     r"^[ \t]*(?:[-*#>]+[ \t]+)?(\$?\{++[ \t]*+[\w. -]{1,60}\}++|\[\[[^\[\]\n]{1,80}\]\])[ \t]*$", re.MULTILINE
 )
+_WORD = re.compile(r"\w+")
 _FENCED = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['\u2019]?m|i am|we['\u2019]?re) (?:very |really )?(?:sorry|unable|not able)|sorry\b"
@@ -64,6 +65,18 @@ def fault_of_outputs(outputs: Mapping[str, Any], plan_text: str) -> str | None:
             return f"has a refusal in {name}"
         if has_placeholder(text, plan_text):
             return f"has a placeholder in {name}"
+    return _repetition(outputs)
+
+
+def _repetition(outputs: Mapping[str, Any]) -> str | None:
+    """Say which prompts are one text: a weak model repeats itself, or the plan, for every reader."""
+    first: dict[str, str] = {}
+    for name, text in _texts(outputs):
+        if not name.endswith("_prompt"):
+            continue
+        other = first.setdefault(" ".join(_WORD.findall(text.casefold())), name)
+        if other != name:
+            return f"has the same text in {other} and {name}"
     return None
 
 

@@ -118,6 +118,29 @@ def test_the_faulty_output_is_named(name: str, value: object, fault: str | None)
     assert found == (fault or "has a placeholder in feedback_summary.code_review.findings")
 
 
+SAME = "Read the plan, and do what it says."
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        ((SAME, SAME, SAME), "has the same text in main_prompt and code_review_prompt"),
+        (
+            (SAME, "Look for unclosed files.", f"# {SAME.upper()}\n"),
+            "has the same text in main_prompt and plan_alignment_prompt",
+        ),
+        (
+            ("Read the parser first.", SAME, f"**{SAME}**\n\n"),
+            "has the same text in code_review_prompt and plan_alignment_prompt",
+        ),
+        ((SAME, f"{SAME} Report what is wrong.", f"{SAME} Report what is missing."), None),
+    ],
+)
+def test_one_text_for_several_readers_is_a_fault(texts: tuple[str, ...], fault: str | None) -> None:
+    names = ("main_prompt", "code_review_prompt", "plan_alignment_prompt")
+    assert fault_of_outputs({**OUTPUTS, **dict(zip(names, texts, strict=True))}, "") == fault
+
+
 @pytest.mark.parametrize(
     "piece", ["{", "[", "{ ", "{plan", "[[ plan", "- {a", "}", "{{a}", "## ", "`", "\n```\n"]
 )

@@ -220,6 +220,10 @@ def test_a_cache_folder_that_cannot_be_made_costs_a_warning_and_no_run(
             Reply(json.dumps({**OUTPUTS, "plan_alignment_prompt": " "})),
             "lacks a usable plan_alignment_prompt",
         ),
+        (
+            Reply(json.dumps({**OUTPUTS, "code_review_prompt": OUTPUTS["main_prompt"]})),
+            "has the same text in main_prompt and code_review_prompt",
+        ),
         (Reply(json.dumps({**OUTPUTS, "feedback_summary": "all"})), "is not the JSON that was asked for"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
