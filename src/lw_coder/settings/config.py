@@ -16,7 +16,7 @@ from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.foundation.report import printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
-from lw_coder.settings.model_access import DEADLINE
+from lw_coder.settings.model_access import DEADLINE, OUTPUT_TOKENS
 
 CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
@@ -25,6 +25,7 @@ _EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "docs/configuration.md has the schema"
 _LONGEST = 100_000  # bytes
 _DAY = 86_400  # seconds
+_FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
 # tomllib's time grows with the square of a dotted key's length, and more.
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 
@@ -43,6 +44,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         prompt_program: saved state of the prompt-writing program, relative to the root.
         allow_hosts: the only hosts that a session may reach, besides its model and context7; None means any.
         model_timeout: seconds that the model has to write the prompts, including retries.
+        max_output_tokens: length of one answer to the session's agent, unless it is signed in with Factory.
     """
 
     env_file: str | None = None
@@ -53,6 +55,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     prompt_program: str | None = None
     allow_hosts: tuple[str, ...] | None = None
     model_timeout: float = DEADLINE
+    max_output_tokens: int = OUTPUT_TOKENS
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
@@ -241,6 +244,12 @@ def _seconds(value: float) -> float:
     return float(value)
 
 
+def _tokens(value: int) -> int:
+    if not _FEWEST_TOKENS <= value <= _MOST_TOKENS:
+        raise ValueError(f"{value} is not a number of tokens from {_FEWEST_TOKENS} to {_MOST_TOKENS}")
+    return value
+
+
 def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         parse_host(entry)
@@ -255,4 +264,5 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     "forward_env": _names,
     "allow_hosts": _hosts,
     "model_timeout": _seconds,
+    "max_output_tokens": _tokens,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 DEADLINE = 100.0  # seconds
+OUTPUT_TOKENS = 8_192  # of one answer to the agent of a session
 
 
 @dataclass(frozen=True)
