@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lw_coder.dspy.answer_json import find_answer, is_closed
+
 SHORTEST_PROMPT = 20  # characters; below that nothing can be meant as a prompt
 LONGEST_REFUSAL = 400  # characters; a longer text that begins so is a prompt about refusals
 
@@ -18,7 +20,9 @@ _ENDED_BADLY = {
     "error": "was broken off by the model's provider",
 }
 
-_FIELDS = "plan|plan_id|git_sha|main_prompt|code_review_prompt|plan_alignment_prompt|feedback_summary"
+OUTPUTS = ("main_prompt", "code_review_prompt", "plan_alignment_prompt", "feedback_summary")
+
+_FIELDS = "|".join(("plan", "plan_id", "git_sha", *OUTPUTS))
 _NAMED = rf"(?:##\s*+)?(?:{_FIELDS}|plan[._ ](?:body|text|content|markdown))(?:\s*+##)?"
 # Possessive, and from the first brace of a row alone: a model that repeats itself writes thousands of them.
 _NAMED_PLACEHOLDER = re.compile(
@@ -47,7 +51,7 @@ def fault_of_wire(text: str, finish_reason: str) -> str | None:
         return "was empty"
     if is_refusal(text):
         return "was a refusal"
-    if not text.rstrip().removesuffix("```").rstrip().endswith("}"):
+    if find_answer(text, OUTPUTS) is None and not is_closed(text):
         return "was cut off, or is not the JSON that was asked for"  # a repairing parser would hide it
     return None
 

@@ -21,6 +21,7 @@ from dspy.utils.exceptions import (
 from pydantic_core import to_jsonable_python
 
 from lw_coder.dspy import model_errors
+from lw_coder.dspy.answer_adapter import AnswerAdapter
 from lw_coder.dspy.answer_cache import AnswerCache, open_cache
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
 from lw_coder.dspy.code_prompt_signature import CodePromptProgram
@@ -244,7 +245,7 @@ def _ask(question: _Question) -> _Answer:
     """Ask once. What the model wrote never becomes part of an exception."""
     asked_before = len(question.lm.history)
     try:
-        with dspy.context(lm=question.lm, adapter=dspy.JSONAdapter()):
+        with dspy.context(lm=question.lm, adapter=AnswerAdapter()):
             prediction = question.program(plan=question.plan, config=question.config)
     except AdapterParseError:
         return _Answer({}, _wire_fault(question.lm, asked_before) or "is not the JSON that was asked for")

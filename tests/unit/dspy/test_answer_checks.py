@@ -31,6 +31,8 @@ OUTPUTS = {
         ("{}", "error", "was broken off by the model's provider"),
         (" \n", "stop", "was empty"),
         ("I'm sorry, but I can't help with that.", "stop", "was a refusal"),
+        ('{"a": "b"}\n```\nThat is all.', "stop", None),
+        ('{"a": "{b}", "c": "half of {it} and', "stop", "was cut off, or is not the JSON that was asked for"),
         ('{"a": "b", "c": "half of', "stop", "was cut off, or is not the JSON that was asked for"),
     ],
 )

@@ -116,6 +116,35 @@ def test_markdown_with_dspys_own_markers_survives(tmp_path: Path) -> None:
     assert prompts.main_prompt == text
 
 
+HAS_FENCE = 'Add this:\n```py\nf"{x}"\n```'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Here is {the answer} for f(x) = {x}:\n", ""),
+        ("", "\nI hope that {this} helps."),
+        ('For example {"main_prompt": "short"}, or:\n```json\n', "\n```\nThat is all."),
+    ],
+)
+def test_prose_around_an_answer_does_not_hide_it(before: str, after: str, tmp_path: Path) -> None:
+    prompts, requests = ask(always(Reply(f"{before}{GOOD.text}{after}")), tmp_path)
+    assert (prompts.outputs, requests) == (OUTPUTS, 1)
+
+
+def test_a_fence_may_hold_text_with_a_fence(tmp_path: Path) -> None:
+    answer = json.dumps({**OUTPUTS, "main_prompt": HAS_FENCE}, indent=2)
+    prompts, requests = ask(always(Reply(f"```json\n{answer}\n```")), tmp_path)
+    assert prompts.main_prompt == HAS_FENCE
+    assert requests == 1
+
+
+def test_json_with_small_faults_is_repaired_among_prose(tmp_path: Path) -> None:
+    faulty = f"{GOOD.text[:-1]},\n}}"
+    prompts, requests = ask(always(Reply(f"See {{this}}:\n```json\n{faulty}\n```\nDone.")), tmp_path)
+    assert (prompts.outputs, requests) == (OUTPUTS, 1)
+
+
 def test_progress_says_what_is_waited_for(tmp_path: Path) -> None:
     seen: list[str] = []
     with ScriptedModel(in_turn(Reply(""), GOOD)) as model:
