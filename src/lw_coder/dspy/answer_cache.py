@@ -31,6 +31,10 @@ class AnswerCache(Cache):  # type: ignore[misc]
         )
         self.misses = 0
 
+    def cache_key(self, request: dict[str, Any], ignored_args_for_cache_key: list[str] | None = None) -> str:
+        """Return the key of a request. Another time limit must not make every answer a miss."""
+        return str(super().cache_key(request, [*(ignored_args_for_cache_key or ()), "timeout"]))
+
     def get(self, request: dict[str, Any], ignored_args_for_cache_key: list[str] | None = None) -> Any:
         """Look an answer up; None is a miss, which DSPy follows with a request."""
         try:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lw_coder.dspy.answer_json import find_answer, is_closed
+
 SHORTEST_PROMPT = 20  # characters; below that nothing can be meant as a prompt
 LONGEST_REFUSAL = 400  # characters; a longer text that begins so is a prompt about refusals
 
@@ -18,7 +20,9 @@ _ENDED_BADLY = {
     "error": "was broken off by the model's provider",
 }
 
-_FIELDS = "plan|plan_id|git_sha|main_prompt|code_review_prompt|plan_alignment_prompt|feedback_summary"
+OUTPUTS = ("main_prompt", "code_review_prompt", "plan_alignment_prompt", "feedback_summary")
+
+_FIELDS = "|".join(("plan", "plan_id", "git_sha", *OUTPUTS))
 _NAMED = rf"(?:##\s*+)?(?:{_FIELDS}|plan[._ ](?:body|text|content|markdown))(?:\s*+##)?"
 # Possessive, and from the first brace of a row alone: a model that repeats itself writes thousands of them.
 _NAMED_PLACEHOLDER = re.compile(
@@ -27,6 +31,7 @@ _NAMED_PLACEHOLDER = re.compile(
 _LONE_PLACEHOLDER = re.compile(
     r"^[ \t]*(?:[-*#>]+[ \t]+)?(\$?\{++[ \t]*+[\w. -]{1,60}\}++|\[\[[^\[\]\n]{1,80}\]\])[ \t]*$", re.MULTILINE
 )
+_WORD = re.compile(r"\w+")
 _FENCED = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
 _REFUSAL = re.compile(
     r"\W*(?:(?:i['\u2019]?m|i am|we['\u2019]?re) (?:very |really )?(?:sorry|unable|not able)|sorry\b"
@@ -46,7 +51,7 @@ def fault_of_wire(text: str, finish_reason: str) -> str | None:
         return "was empty"
     if is_refusal(text):
         return "was a refusal"
-    if not text.rstrip().removesuffix("```").rstrip().endswith("}"):
+    if find_answer(text, OUTPUTS) is None and not is_closed(text):
         return "was cut off, or is not the JSON that was asked for"  # a repairing parser would hide it
     return None
 
@@ -64,6 +69,18 @@ def fault_of_outputs(outputs: Mapping[str, Any], plan_text: str) -> str | None:
             return f"has a refusal in {name}"
         if has_placeholder(text, plan_text):
             return f"has a placeholder in {name}"
+    return _repetition(outputs)
+
+
+def _repetition(outputs: Mapping[str, Any]) -> str | None:
+    """Say which prompts are one text: a weak model repeats itself, or the plan, for every reader."""
+    first: dict[str, str] = {}
+    for name, text in _texts(outputs):
+        if not name.endswith("_prompt"):
+            continue
+        other = first.setdefault(" ".join(_WORD.findall(text.casefold())), name)
+        if other != name:
+            return f"has the same text in {other} and {name}"
     return None
 
 

@@ -34,7 +34,10 @@ _BROKEN: _Text = (
 )
 _SILENT: _Text = (
     "did not answer in time",
-    "run the command again; if it still fails, check OPENROUTER_BASE_URL, or set a faster OPENROUTER_MODEL",
+    (
+        "run the command again, with a longer [code] model_timeout or a faster OPENROUTER_MODEL,"
+        " or check OPENROUTER_BASE_URL"
+    ),
 )
 _UNREACHABLE: _Text = (
     "could not be reached, or dropped the connection",

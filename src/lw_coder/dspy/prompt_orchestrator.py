@@ -15,11 +15,13 @@ import dspy
 from dspy.utils.exceptions import (
     AdapterParseError,
     LMError,
+    LMTransportError,
     is_retryable_lm_error,
 )
 from pydantic_core import to_jsonable_python
 
 from lw_coder.dspy import model_errors
+from lw_coder.dspy.answer_adapter import AnswerAdapter
 from lw_coder.dspy.answer_cache import AnswerCache, open_cache
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
 from lw_coder.dspy.code_prompt_signature import CodePromptProgram
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3  # one question, and two more after unusable answers
 RETRIES = 2  # of one question, after transient failures
+SHORTEST_RETRY = 0.1  # of the deadline; no retry is sent with less time left
 # At temperature 0 the same bad answer would come again. Every model accepts 1.0.
 RETRY_TEMPERATURE = 1.0
 
@@ -174,22 +177,25 @@ def _asked_again(question: _Question, attempt: int) -> _Question:
 
 
 def _ask_patiently(question: _Question) -> _Answer:
-    """Ask, and retry after a transient failure, until the deadline."""
+    """Ask, and retry after a transient failure, as long as a retry can end before the deadline."""
     access = question.access
     ends = time.monotonic() + access.deadline
     for retry in range(RETRIES + 1):
-        result = _within(ends - time.monotonic(), question)
+        asked = time.monotonic()
+        result = _within(ends - asked, question)
         if isinstance(result, _Answer):
             return result
         if result is None:
             raise model_errors.silence(access)
-        problem = result
-        pause = _pause(problem, retry, access)
-        if pause is None or time.monotonic() + pause >= ends:
+        problem, failed = result, time.monotonic()
+        took, pause = failed - asked, _pause(problem, retry, access)
+        if pause is None or not _can_end(took, ends - failed - pause, access):
             break
         question.on_progress(f"the server is not ready; asking again in {pause:g} s")
         time.sleep(pause)
-    raise model_errors.explain(problem, access)
+    # A request that is aborted after `timeout` looks like one whose connection was dropped.
+    is_timeout = isinstance(problem, LMTransportError) and took >= access.timeout
+    raise model_errors.silence(access) if is_timeout else model_errors.explain(problem, access)
 
 
 def _pause(error: Exception, retry: int, access: ModelAccess) -> float | None:
@@ -199,6 +205,17 @@ def _pause(error: Exception, retry: int, access: ModelAccess) -> float | None:
     asked_for = getattr(error, "retry_after", None)
     pause = access.backoff * 2**retry if asked_for is None else float(asked_for)
     return pause if pause <= access.longest_pause else None
+
+
+def _can_end(took: float, left: float, access: ModelAccess) -> bool:
+    """Tell whether a retry is worth sending, and paying for.
+
+    Args:
+        took: seconds that the failed request took; the next one hardly takes less.
+        left: seconds until the deadline.
+        access: its deadline; a server that fails at once shows nothing of how long an answer takes.
+    """
+    return left >= max(took, access.deadline * SHORTEST_RETRY)
 
 
 def _within(seconds: float, question: _Question) -> _Answer | Exception | None:
@@ -228,7 +245,7 @@ def _ask(question: _Question) -> _Answer:
     """Ask once. What the model wrote never becomes part of an exception."""
     asked_before = len(question.lm.history)
     try:
-        with dspy.context(lm=question.lm, adapter=dspy.JSONAdapter()):
+        with dspy.context(lm=question.lm, adapter=AnswerAdapter()):
             prediction = question.program(plan=question.plan, config=question.config)
     except AdapterParseError:
         return _Answer({}, _wire_fault(question.lm, asked_before) or "is not the JSON that was asked for")

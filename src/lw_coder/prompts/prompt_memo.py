@@ -36,10 +36,10 @@ def memo_path(cache: Path, plan: PlanMetadata, access: ModelAccess, program: Pat
     Args:
         cache: the folder of DSPy's cache; these answers are removed with it.
         plan: the signature's input.
-        access: access to the model. Its key is not part of the question.
+        access: access to the model. Its key and time limits are not part of the question.
         program: a saved program, or None.
     """
-    asked = {name: value for name, value in asdict(access).items() if name != "api_key"}
+    asked = [access.model, access.base_url, access.max_tokens]
     question = json.dumps([asdict(plan), asked], sort_keys=True, ensure_ascii=True)
     digest = hashlib.sha256(question.encode())
     for part in (_content(program) if program else b"", _own_text(), _libraries()):

@@ -54,7 +54,9 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
     Raises:
         LwCoderError: the env file, the certificates or the repository cannot be used.
     """
-    environment = load_environment(repository.root, config.env_file, config.forward_env, os.environ)
+    environment = load_environment(
+        repository.root, config.env_file, config.forward_env, os.environ
+    ).with_deadline(config.model_timeout)
     refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
     login = choose_login(environment.values, Path.home())
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)

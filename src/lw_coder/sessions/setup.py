@@ -80,8 +80,13 @@ def write_prompt_files(setup: SessionSetup, texts: Mapping[str, str]) -> None:
 
 
 def _settings(context: SessionContext) -> str:
-    is_confined = context.config.allow_hosts is not None
-    return render_settings(context.login, context.environment.model, is_confined=is_confined)
+    config = context.config
+    return render_settings(
+        context.login,
+        context.environment.model,
+        max_output_tokens=config.max_output_tokens,
+        is_confined=config.allow_hosts is not None,
+    )
 
 
 def write_build_files(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> None:

@@ -16,6 +16,7 @@ from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.foundation.report import printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
+from lw_coder.settings.model_access import DEADLINE, OUTPUT_TOKENS
 
 CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
@@ -23,6 +24,8 @@ DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
 _EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "docs/configuration.md has the schema"
 _LONGEST = 100_000  # bytes
+_DAY = 86_400  # seconds
+_FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
 # tomllib's time grows with the square of a dotted key's length, and more.
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 
@@ -40,6 +43,8 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
             the host's SSL_CERT_FILE, if set.
         prompt_program: saved state of the prompt-writing program, relative to the root.
         allow_hosts: the only hosts that a session may reach, besides its model and context7; None means any.
+        model_timeout: seconds that the model has to write the prompts, including retries.
+        max_output_tokens: length of one answer to the session's agent, unless it is signed in with Factory.
     """
 
     env_file: str | None = None
@@ -49,6 +54,8 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     ca_bundle: str | None = None
     prompt_program: str | None = None
     allow_hosts: tuple[str, ...] | None = None
+    model_timeout: float = DEADLINE
+    max_output_tokens: int = OUTPUT_TOKENS
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
@@ -231,6 +238,18 @@ def _names(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def _seconds(value: float) -> float:
+    if not 1 <= value <= _DAY:  # false for nan too
+        raise ValueError(f"{value:g} is not a number of seconds from 1 to {_DAY}")
+    return float(value)
+
+
+def _tokens(value: int) -> int:
+    if not _FEWEST_TOKENS <= value <= _MOST_TOKENS:
+        raise ValueError(f"{value} is not a number of tokens from {_FEWEST_TOKENS} to {_MOST_TOKENS}")
+    return value
+
+
 def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
         parse_host(entry)
@@ -244,4 +263,6 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     "prompt_program": _with_home,
     "forward_env": _names,
     "allow_hosts": _hosts,
+    "model_timeout": _seconds,
+    "max_output_tokens": _tokens,
 }

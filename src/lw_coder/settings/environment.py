@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,6 +71,10 @@ class SessionEnvironment:
     model: ModelAccess
     values: Mapping[str, str] = field(repr=False)
     known: Mapping[str, str] = field(repr=False, default_factory=dict)
+
+    def with_deadline(self, seconds: float) -> SessionEnvironment:
+        """Return the same with another time limit for the model that writes the prompts."""
+        return replace(self, model=replace(self.model, deadline=seconds))
 
 
 def load_environment(

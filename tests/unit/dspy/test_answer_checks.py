@@ -31,6 +31,8 @@ OUTPUTS = {
         ("{}", "error", "was broken off by the model's provider"),
         (" \n", "stop", "was empty"),
         ("I'm sorry, but I can't help with that.", "stop", "was a refusal"),
+        ('{"a": "b"}\n```\nThat is all.', "stop", None),
+        ('{"a": "{b}", "c": "half of {it} and', "stop", "was cut off, or is not the JSON that was asked for"),
         ('{"a": "b", "c": "half of', "stop", "was cut off, or is not the JSON that was asked for"),
     ],
 )
@@ -116,6 +118,29 @@ def test_good_outputs_have_no_fault() -> None:
 def test_the_faulty_output_is_named(name: str, value: object, fault: str | None) -> None:
     found = fault_of_outputs({**OUTPUTS, name: value}, "")
     assert found == (fault or "has a placeholder in feedback_summary.code_review.findings")
+
+
+SAME = "Read the plan, and do what it says."
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        ((SAME, SAME, SAME), "has the same text in main_prompt and code_review_prompt"),
+        (
+            (SAME, "Look for unclosed files.", f"# {SAME.upper()}\n"),
+            "has the same text in main_prompt and plan_alignment_prompt",
+        ),
+        (
+            ("Read the parser first.", SAME, f"**{SAME}**\n\n"),
+            "has the same text in code_review_prompt and plan_alignment_prompt",
+        ),
+        ((SAME, f"{SAME} Report what is wrong.", f"{SAME} Report what is missing."), None),
+    ],
+)
+def test_one_text_for_several_readers_is_a_fault(texts: tuple[str, ...], fault: str | None) -> None:
+    names = ("main_prompt", "code_review_prompt", "plan_alignment_prompt")
+    assert fault_of_outputs({**OUTPUTS, **dict(zip(names, texts, strict=True))}, "") == fault
 
 
 @pytest.mark.parametrize(

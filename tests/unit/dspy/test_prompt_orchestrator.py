@@ -116,6 +116,35 @@ def test_markdown_with_dspys_own_markers_survives(tmp_path: Path) -> None:
     assert prompts.main_prompt == text
 
 
+HAS_FENCE = 'Add this:\n```py\nf"{x}"\n```'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Here is {the answer} for f(x) = {x}:\n", ""),
+        ("", "\nI hope that {this} helps."),
+        ('For example {"main_prompt": "short"}, or:\n```json\n', "\n```\nThat is all."),
+    ],
+)
+def test_prose_around_an_answer_does_not_hide_it(before: str, after: str, tmp_path: Path) -> None:
+    prompts, requests = ask(always(Reply(f"{before}{GOOD.text}{after}")), tmp_path)
+    assert (prompts.outputs, requests) == (OUTPUTS, 1)
+
+
+def test_a_fence_may_hold_text_with_a_fence(tmp_path: Path) -> None:
+    answer = json.dumps({**OUTPUTS, "main_prompt": HAS_FENCE}, indent=2)
+    prompts, requests = ask(always(Reply(f"```json\n{answer}\n```")), tmp_path)
+    assert prompts.main_prompt == HAS_FENCE
+    assert requests == 1
+
+
+def test_json_with_small_faults_is_repaired_among_prose(tmp_path: Path) -> None:
+    faulty = f"{GOOD.text[:-1]},\n}}"
+    prompts, requests = ask(always(Reply(f"See {{this}}:\n```json\n{faulty}\n```\nDone.")), tmp_path)
+    assert (prompts.outputs, requests) == (OUTPUTS, 1)
+
+
 def test_progress_says_what_is_waited_for(tmp_path: Path) -> None:
     seen: list[str] = []
     with ScriptedModel(in_turn(Reply(""), GOOD)) as model:
@@ -219,6 +248,10 @@ def test_a_cache_folder_that_cannot_be_made_costs_a_warning_and_no_run(
         (
             Reply(json.dumps({**OUTPUTS, "plan_alignment_prompt": " "})),
             "lacks a usable plan_alignment_prompt",
+        ),
+        (
+            Reply(json.dumps({**OUTPUTS, "code_review_prompt": OUTPUTS["main_prompt"]})),
+            "has the same text in main_prompt and code_review_prompt",
         ),
         (Reply(json.dumps({**OUTPUTS, "feedback_summary": "all"})), "is not the JSON that was asked for"),
     ],
@@ -345,7 +378,33 @@ def test_nobody_listens(tmp_path: Path) -> None:
 def test_silence_ends_with_the_deadline(tmp_path: Path) -> None:
     """Nothing else ends it: the model is silent for as long as it is asked."""
     error = failure(always(Reply(silent=True)), tmp_path, deadline=1.0)
-    assert_is_one_clean_line(error, "did not answer in time (1 s)", "OPENROUTER_MODEL")
+    assert_is_one_clean_line(error, "did not answer in time (1 s)", "a longer [code] model_timeout")
+
+
+def test_a_retry_that_could_not_end_in_time_is_not_sent(tmp_path: Path) -> None:
+    """It fails after more than half of the deadline: a second request would take as long."""
+    late = Reply(failure=HttpFailure(503, headers={"Retry-After": "0"}), delay=2.0)
+    with ScriptedModel(always(late)) as model:
+        with pytest.raises(PromptError) as caught:
+            generate_prompts(PLAN, replace(access(model), deadline=3.9), tmp_path)
+        assert len(model.requests) == 1
+    assert_is_one_clean_line(caught.value, "failed on its side (HTTP 503)", "again in a few minutes")
+
+
+def test_no_retry_is_sent_in_the_last_moments(tmp_path: Path) -> None:
+    """Nobody writes prompts in what a wait of 37 s leaves of 40 s."""
+    busy = Reply(failure=HttpFailure(503, headers={"Retry-After": "37"}))
+    with ScriptedModel(always(busy)) as model:
+        with pytest.raises(PromptError) as caught:
+            generate_prompts(PLAN, replace(access(model), deadline=40.0, longest_pause=38.0), tmp_path)
+        assert len(model.requests) == 1
+    assert_is_one_clean_line(caught.value, "failed on its side (HTTP 503)", "a wait of 37 s")
+
+
+def test_another_deadline_does_not_cost_the_answers_again(tmp_path: Path) -> None:
+    ask(always(GOOD), tmp_path)
+    nowhere = ModelAccess("scripted/model", "http://127.0.0.1:1/v1", KEY, deadline=7.0)
+    assert generate_prompts(PLAN, nowhere, tmp_path).cache_hit
 
 
 def test_bytes_that_trickle_in_do_not_outlast_the_deadline(tmp_path: Path) -> None:
@@ -425,7 +484,7 @@ from lw_coder.settings.model_access import ModelAccess
 from lw_coder.plans.plan_file import PlanMetadata
 
 plan = PlanMetadata("sample-plan", "a" * 40, "draft", (), "# Do it")
-access = ModelAccess("anthropic/claude-sonnet-4.5", sys.argv[1], "k", deadline=36000, timeout=36000)
+access = ModelAccess("anthropic/claude-sonnet-4.5", sys.argv[1], "k", deadline=36000)
 try:
     show = lambda line: print(line, flush=True)
     prompts = generate_prompts(plan, access, Path(sys.argv[2]), on_progress=show)

@@ -56,6 +56,11 @@ def test_another_question_has_another_answer(tmp_path: Path, plan: PlanMetadata,
     assert memo_path(tmp_path, plan, access, None) != memo_path(tmp_path, PLAN, ACCESS, None)
 
 
+def test_time_limits_do_not_matter(tmp_path: Path) -> None:
+    slower = replace(ACCESS, deadline=900.0, backoff=9.0)
+    assert memo_path(tmp_path, PLAN, slower, None) == memo_path(tmp_path, PLAN, ACCESS, None)
+
+
 def test_the_key_is_neither_asked_for_nor_kept(tmp_path: Path) -> None:
     path = memo_path(tmp_path, PLAN, ACCESS, None)
     assert path == memo_path(tmp_path, PLAN, replace(ACCESS, api_key="another"), None)

@@ -41,6 +41,12 @@ def test_openrouters_model_in_droid(name: str, provider: str, base_url: str) -> 
     assert (custom["model"], custom["provider"], custom["baseUrl"]) == (name, provider, base_url)
     assert custom["apiKey"] == "${OPENROUTER_API_KEY}"
     assert settings["model"] == custom["id"] == settings["sessionDefaultSettings"]["model"]
+    assert custom["maxOutputTokens"] == 8192
+
+
+def test_the_length_of_an_answer_is_configured() -> None:
+    (custom,) = json.loads(render_settings(Login.NONE, model(), max_output_tokens=32_000))["customModels"]
+    assert custom["maxOutputTokens"] == 32_000
 
 
 @pytest.mark.parametrize("is_confined", [False, True])

@@ -37,6 +37,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.forward_env == ("OPENROUTER_*",)
     assert (config.env_file, config.ca_bundle, config.prompt_program) == (None, None, None)
     assert (config.docker_run_args, config.docker_build_args) == ((), ())
+    assert (config.model_timeout, config.max_output_tokens) == (100, 8192)
     assert (config.run_options.keys, config.build_options.keys, config.warnings()) == ({}, {}, [])
 
 
@@ -52,8 +53,11 @@ def test_all_keys(tmp_path: Path) -> None:
         docker_run_args = ["--memory=8g", "-v", "cache:/cache"]
         ca_bundle = "ca.pem"
         prompt_program = "program.json"
+        model_timeout = 300
+        max_output_tokens = 32_000
         """,
     )
+    assert (config.model_timeout, config.max_output_tokens) == (300, 32_000)
     assert config.env_file == ".env.local"
     assert config.run_options.keys == {"mem_limit": "8g", "volumes": ["cache:/cache"]}
     assert config.build_options.keys == {"args": {"WORD": "1"}, "secrets": ["token"]}
@@ -94,6 +98,14 @@ def test_unreadable_file(tmp_path: Path) -> None:
         ('[code]\nallow_hosts = ["https://a.org"]\n', "[code] allow_hosts: 'https://a.org' is not a host"),
         ('[code]\nallow_hosts = ["a.org", "b org"]\n', "[code] allow_hosts: 'b org' is not a host"),
         ('[code]\nallow_hosts = ["a\\n.org"]\n', "[code] allow_hosts: 'a\\n.org' is not a host"),
+        ("[code]\nmodel_timeout = 0\n", "[code] model_timeout: 0 is not a number of seconds from 1 to 86400"),
+        ("[code]\nmodel_timeout = inf\n", "[code] model_timeout: inf is not a number of seconds"),
+        ("[code]\nmodel_timeout = nan\n", "[code] model_timeout: nan is not a number of seconds"),
+        ("[code]\nmodel_timeout = true\n", "[code] model_timeout: expected `float`, got `bool`"),
+        ('[code]\nmodel_timeout = "60"\n', "[code] model_timeout: expected `float`, got `str`"),
+        ("[code]\nmax_output_tokens = 0\n", "max_output_tokens: 0 is not a number of tokens from 256 to"),
+        ("[code]\nmax_output_tokens = 9e3\n", "max_output_tokens: expected `int`, got `float`"),
+        ("[code]\nmax_output_tokens = true\n", "max_output_tokens: expected `int`, got `bool`"),
         ('[code]\nforward_env = ["A", 1]\n', "[code] forward_env[1]: expected `str`, got `int`"),
     ],
 )

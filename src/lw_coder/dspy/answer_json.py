@@ -1,0 +1,55 @@
+"""Find the JSON object of an answer among what a model writes around it. Pure.
+
+The standard library says where an object that begins at a given brace ends; json_repair, which DSPy uses,
+repairs one but takes every brace of the prose for another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+MOST_TRIED = 1_000  # braces; a model that repeats itself writes thousands
+
+_OPENING = re.compile(r'\{(?=\s*+")')
+# In a JSON string a line break is escaped: a fence at the start of a line is not within one.
+_CLOSING = re.compile(r"\}(?=\s*+(?:```)?\s*+\Z|[^\S\n]*+\n\s*+```)")
+_DECODER = json.JSONDecoder(strict=False)  # weak models do not escape line breaks
+
+
+def find_answer(text: str, names: Collection[str]) -> dict[str, Any] | None:
+    """Return the last object in a text that has all the names as keys, or None.
+
+    Drafts and examples come before the answer, and prose with braces anywhere.
+    """
+    found, place = None, 0
+    for _ in range(MOST_TRIED):
+        opening = _OPENING.search(text, place)
+        if opening is None:
+            break
+        value, end = _object_at(text, opening.start())
+        is_answer = value is not None and value.keys() >= set(names)
+        found, place = (value, end) if is_answer else (found, opening.end())
+    return found
+
+
+def is_closed(text: str) -> bool:
+    """Tell whether a text ends as an object does, or has a fence that does, before more prose."""
+    return _CLOSING.search(text) is not None
+
+
+def to_repair(text: str, names: Collection[str]) -> str:
+    """Return the part of a text that may become the answer if it is repaired."""
+    key = "|".join(map(re.escape, names))
+    start = re.search(rf"\{{\s*+[\"']?(?:{key})\b", text)
+    ends = [closing.end() for closing in _CLOSING.finditer(text)]
+    return text[start.start() if start else 0 : ends[-1] if ends else None]
+
+
+def _object_at(text: str, place: int) -> tuple[dict[str, Any] | None, int]:
+    try:
+        return _DECODER.raw_decode(text, place)
+    except (ValueError, RecursionError):
+        return None, place
