@@ -211,8 +211,9 @@ def _report(error: BaseException) -> int:
             error.show()
             return ExitCode.USAGE
         case LwCoderError():
-            line = printable(f"{error.message}; {error.remedy}")  # names can contain control characters
-            click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+            for part in error.parts:
+                line = printable(f"{part.message}; {part.remedy}")  # names can contain control characters
+                click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
             return ExitCode.ERROR
         case KeyboardInterrupt() | click.Abort():
             say("interrupted")  # over the ^C that the terminal shows

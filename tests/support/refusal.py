@@ -13,7 +13,7 @@ _ERROR = "error: "
 _PROGRESS = re.compile(
     r"(?:[\u2800-\u28ff] )?"
     r"(?:(?:Agent|Image|Prompts|Removed|warning): |Writing the prompts with "
-    r"|(?:Building|Preparing) the image |asking |the answer |the server is not ready)"
+    r"|\| |(?:Building|Preparing) the image |asking |the answer |the server is not ready)"
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
+from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
@@ -112,6 +113,14 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
 def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> CodeInputs:
     """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
+    require_set_up(repository.root)
+    with all_named(repository, probe, name):
+        inputs = _checked(name, repository, probe, yes=yes)
+    report_context(inputs.context)
+    return inputs
+
+
+def _checked(name: str, repository: git.Repository, probe: EngineProbe, *, yes: bool) -> CodeInputs:
     plan = load_plan(repository.root, name)
     git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
     context = load_context(repository, load_config(repository.root))
@@ -122,7 +131,6 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Cod
     base = probe.base_image
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
-    report_context(context)
     return CodeInputs(plan, build_files, context, found, base, variables, yes)
 
 

@@ -18,6 +18,7 @@ from lw_coder.commands.plan_report import (
     validate_plans,
 )
 from lw_coder.commands.session_report import exit_code
+from lw_coder.commands.set_up import all_named
 from lw_coder.containers import images
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import Engine
@@ -141,9 +142,10 @@ def _read_idea_file(path: Path) -> str:
 def load_inputs(idea: str | None, start: Path, probe: EngineProbe) -> PlanInputs:
     """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
-    git_sha = git.head_commit(repository)
-    context = load_context(repository, load_config_or_defaults(repository.root))
-    engine = require_engine(probe, context)
+    with all_named(repository, probe):
+        git_sha = git.head_commit(repository)
+        context = load_context(repository, load_config_or_defaults(repository.root))
+        engine = require_engine(probe, context)
     report_context(context)
     if git.has_changes(repository, besides=TASKS_FOLDER):
         warn(f"the session sees commit {git_sha[:12]}, without your uncommitted changes")

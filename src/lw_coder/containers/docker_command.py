@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited, end_group, starting_group
@@ -25,8 +26,7 @@ COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
 BUILD_PROFILE = "build"
 
-_VERDICT = "failed to solve: "  # BuildKit's
-_LONGEST_REASON = 300
+_SHORTEST_SECRET = 4  # a shorter value is no secret, and part of many words
 # What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
 _REMOVED_MEANWHILE = (
     "failed to get digest sha256:",
@@ -63,6 +63,7 @@ class Question:
 
     def __init__(self, *words: str) -> None:
         self._process = self._start(words)
+        self._answer: str | None = None
 
     @staticmethod
     def _start(words: Sequence[str]) -> subprocess.Popen[str] | None:
@@ -82,6 +83,11 @@ class Question:
 
     def answer(self) -> str:
         """Wait for its output; empty if it fails."""
+        if self._answer is None:
+            self._answer = self._read()
+        return self._answer
+
+    def _read(self) -> str:
         if self._process is None:
             return ""
         with awaited(self._process) as process, interruptible():
@@ -167,7 +173,7 @@ def compose_refusal(folder: Path) -> str | None:
     if reading.returncode == 0:
         return None
     lines = [line.strip() for line in told.split("\n") if line.strip()]
-    return printable(_shortened(lines[-1] if lines else "it gave no reason"))
+    return printable(shortened(lines[-1] if lines else "it gave no reason"))
 
 
 def build_image(
@@ -183,18 +189,41 @@ def build_image(
         variables: variables for the build, in addition to this process's.
 
     Raises:
-        EngineError: the build failed (the message is its last error), or the log cannot be written.
+        EngineError: the build failed (the message is its last error; what the failing step printed at its
+            end was shown), or the log cannot be written.
     """
-    reason = _build_once(folder, project, service, log, variables or {})
-    if reason and any(word in reason for word in _REMOVED_MEANWHILE):
+    failure = _build_once(folder, project, service, log, variables or {})
+    if failure and any(word in failure.reason for word in _REMOVED_MEANWHILE):
         say(f"Image: building {service} once more: an image was removed during the build")
-        reason = _build_once(folder, project, service, log, variables or {})
-    if reason:
-        raise EngineError(f"the {service} image could not be built: {reason}", f"{log} has the full output")
+        failure = _build_once(folder, project, service, log, variables or {})
+    if failure:
+        _show_tail(failure, variables or {})
+        raise _build_error(service, failure, log)
 
 
-def _build_once(folder: Path, project: str, service: str, log: Path, variables: Mapping[str, str]) -> str:
-    """Build; return the reason if it failed, else an empty string."""
+def _show_tail(failure: BuildFailure, variables: Mapping[str, str]) -> None:
+    if failure.tail:
+        say("Image: the step that failed printed at its end:")
+    for line in failure.tail:
+        say(f"  | {_without_values(line, variables)}")
+
+
+def _without_values(text: str, variables: Mapping[str, str]) -> str:
+    for name, value in variables.items():
+        text = text.replace(value, f"<{name}>") if len(value) >= _SHORTEST_SECRET else text
+    return text
+
+
+def _build_error(service: str, failure: BuildFailure, log: Path) -> EngineError:
+    reason = f"the {service} image could not be built: {printable(failure.reason)}"
+    remedy = f"{log} has the full output"
+    return EngineError(reason, f"{failure.hint}; {remedy}" if failure.hint else remedy)
+
+
+def _build_once(
+    folder: Path, project: str, service: str, log: Path, variables: Mapping[str, str]
+) -> BuildFailure | None:
+    """Build; return the failure, or None if there was none."""
     lines: list[str] = []
     try:
         # Line by line: a person may follow the log.
@@ -208,7 +237,7 @@ def _build_once(folder: Path, project: str, service: str, log: Path, variables: 
                 file.write(line)
     except OSError as error:
         raise disk_error(log, error) from error
-    return printable(_last_word(lines)) if build.returncode else ""
+    return read_failure(lines) if build.returncode else None
 
 
 def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -224,20 +253,6 @@ def _build(folder: Path, project: str, service: str, variables: Mapping[str, str
             errors="replace",
             process_group=0,  # with Compose, which is a plugin
         )
-
-
-def _last_word(lines: Sequence[str]) -> str:
-    words = [line.strip() for line in lines if line.strip()]
-    # Output of a command in the Dockerfile can look like an error too, and come later.
-    verdicts = [word.partition(_VERDICT)[2] for word in words if _VERDICT in word]
-    failures = [word for word in words if "error" in word.lower() or "failed" in word.lower()]
-    return _shortened((verdicts or failures or words or ["no reason was given"])[-1])
-
-
-def _shortened(text: str) -> str:
-    # The exit status is at the end, after the command, which can be long.
-    half = _LONGEST_REASON // 2
-    return text if len(text) <= _LONGEST_REASON else f"{text[:half]} ... {text[-half:]}"
 
 
 def disk_error(path: Path, error: OSError) -> EngineError:

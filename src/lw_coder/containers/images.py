@@ -256,7 +256,7 @@ def _read(path: Path, name: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        remedy = f"create it; the line FROM {BASE_TAG} is enough"
+        remedy = f"type lw_coder init, or create it; the line FROM {BASE_TAG} is enough"
         raise ConfigError(f"{name}: file not found", remedy) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}: cannot be read: {type(error).__name__}", "check the file") from error

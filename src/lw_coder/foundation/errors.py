@@ -32,6 +32,11 @@ class LwCoderError(Exception):
         """Make the error picklable."""
         return type(self), (self.message, self.remedy)
 
+    @property
+    def parts(self) -> tuple[LwCoderError, ...]:
+        """The errors to show, one line each."""
+        return (self,)
+
 
 class PlanError(LwCoderError):
     """A plan file that is missing or invalid."""
@@ -71,3 +76,20 @@ class StateError(LwCoderError):
 
 class SessionError(LwCoderError):
     """The interactive session could not be started."""
+
+
+class SetUpError(LwCoderError):
+    """A repository that is not set up for lw_coder, or several problems of a session's set-up at once.
+
+    Attributes:
+        problems: each of the problems, if there are several.
+    """
+
+    def __init__(self, message: str, remedy: str, problems: tuple[LwCoderError, ...] = ()) -> None:
+        super().__init__(message, remedy)
+        self.problems = problems
+
+    @property
+    def parts(self) -> tuple[LwCoderError, ...]:
+        """The problems, or this error itself."""
+        return self.problems or (self,)

@@ -148,7 +148,9 @@ def _read_text(path: Path) -> str:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             content = file.read(_LONGEST + 1)
     except FileNotFoundError:
-        raise ConfigError(f"{CONFIG_FILE}: file not found", f"create it: {_EMPTY_CONFIG}") from None
+        raise ConfigError(
+            f"{CONFIG_FILE}: file not found", f"type lw_coder init, or create it: {_EMPTY_CONFIG}"
+        ) from None
     except OSError as error:
         raise ConfigError(
             f"{CONFIG_FILE}: cannot be read: {error.strerror}", "check its permissions"
