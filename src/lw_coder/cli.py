@@ -130,7 +130,7 @@ def doctor(*, as_json: bool) -> int:
 
 @cli.group()
 def runs() -> None:
-    """List, show, import and export the runs of this repository."""
+    """List, show, score, import and export the runs of this repository."""
 
 
 @runs.command("list")
@@ -156,6 +156,24 @@ def show(run: str, *, as_json: bool) -> int:
     return show_command(_here(), run, as_json=as_json)
 
 
+# What begins with a hyphen is an argument here, so that `-1` is refused as the score that it is.
+@runs.command(context_settings={"ignore_unknown_options": True})
+@click.argument("run", shell_complete=_complete_run)
+@click.argument("score")
+@click.option("--feedback", default="", metavar="TEXT", help="Why: what was good, and what was missing.")
+def score(run: str, score: str, *, feedback: str) -> int:
+    """Give RUN a SCORE from 0 (useless) to 1 (nothing to improve).
+
+    It replaces an earlier score of that run, with its feedback. `runs show` and `runs export` print both;
+    an optimiser of the prompts learns from them.
+
+    RUN is <plan_id>/<time>, only the time, or a plan's id for its newest run.
+    """
+    from lw_coder.commands.runs import score_command
+
+    return score_command(_here(), run, score, feedback)
+
+
 @runs.command("import")
 @click.argument("run", shell_complete=_complete_run)
 @click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
@@ -171,7 +189,7 @@ def import_(run: str, *, yes: bool) -> int:
 def export(plan_id: str | None) -> int:
     """Print the runs as JSON Lines, for an optimiser such as GEPA.
 
-    Each line has the inputs, outputs and result of a run.
+    Each line has the inputs, outputs, result and score of a run.
     """
     from lw_coder.commands.runs import export_command
 

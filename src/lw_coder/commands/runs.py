@@ -1,9 +1,8 @@
-"""`lw_coder runs`: list, show, import and export the runs of a repository."""
+"""`lw_coder runs`: list, show, score, import and export the runs of a repository."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from lw_coder.repository.git import Repository, find_repository, root_commit
 from lw_coder.repository.importing.commits import import_commits, pending
 from lw_coder.repository.private_git import PrivateGit, open_private_git
 from lw_coder.repository.worktrees import plan_worktree
+from lw_coder.runs.exported import exported_runs, score_fields
 from lw_coder.runs.run_folders import Run, list_runs, read_record
+from lw_coder.runs.scores import parse_score, read_score, write_score
 from lw_coder.sessions.cleanup import require_idle
 
 _COLUMNS = ("run", "model", "status", "commits")
@@ -42,16 +43,17 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     """Print one run: its record, or its files and the command that replays it.
 
     Raises:
-        RunError: there is no such run, or its record is damaged.
+        RunError: there is no such run, or its record or score is damaged.
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
-    record = read_record(run)
+    record, score = read_record(run), score_fields(read_score(run))
     if as_json:
-        click.echo(json.dumps(record, indent=2))
+        click.echo(json.dumps({**record, **score}, indent=2))
         return ExitCode.OK
     folder = run.folder.relative_to(repository.root)
-    for label, value in (*_row(run).items(), ("prompts", folder / "prompts"), ("droids", folder / "droids")):
+    files = {"prompts": folder / "prompts", "droids": folder / "droids"}
+    for label, value in {**_row(run), **score, **files}.items():
         click.echo(f"{label + ':':9} {_cell(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
         click.echo(f"{'replay:':9} {replay_command(repository.root, run)}")
@@ -60,6 +62,26 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
             "the run has commits that are not in the repository; to import them, type: "
             f"lw_coder runs import {run.identity}"
         )
+    return ExitCode.OK
+
+
+def score_command(start: Path, name: str, typed: str, feedback: str) -> ExitCode:
+    """Store a person's score of a run, in place of an earlier one.
+
+    Args:
+        start: a folder in the repository.
+        name: the run's name.
+        typed: the score, a number from 0 to 1.
+        feedback: why, in the person's words; may be empty.
+
+    Raises:
+        RunError: there is no such run, its record is damaged, or it is no score.
+    """
+    score = parse_score(typed, feedback)
+    run = find_run(find_repository(start).root, name)
+    read_record(run)  # a score of a run that cannot be read would be of no use
+    write_score(run, score)
+    say(f"Scored:   {run.identity}: {score.score:g}")
     return ExitCode.OK
 
 
@@ -100,10 +122,9 @@ def _owner(run: Run, session: PrivateGit) -> str:
 
 
 def export_command(start: Path, plan_id: str | None) -> ExitCode:
-    """Print each run as JSON Lines: the signature's inputs and outputs, and the result."""
-    for run in list_runs(find_repository(start).root, plan_id):
-        for line in _exported(run):
-            click.echo(json.dumps(line, sort_keys=True))
+    """Print each run as JSON Lines: the signature's inputs and outputs, the result and the score."""
+    for line in exported_runs(find_repository(start).root, plan_id):
+        click.echo(json.dumps(line, sort_keys=True))
     return ExitCode.OK
 
 
@@ -137,19 +158,6 @@ def _row(run: Run) -> dict[str, Any]:
         "status": status,
         "commits": ended.get("commits"),
     }
-
-
-def _exported(run: Run) -> Iterator[dict[str, Any]]:
-    try:
-        record = read_record(run)
-    except RunError as error:
-        warn(error.message)
-        return
-    signature = record.get("signature")
-    if signature is None:  # a run of `lw_coder plan` generates no prompts
-        return
-    kept = ("model", "cache_hit", "attempts", "program_state", "versions", "ended")
-    yield {"run": run.identity, **signature, **{name: record.get(name) for name in kept}}
 
 
 def has_pending(repository: Repository, run: Run) -> bool:

@@ -77,7 +77,7 @@ def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
         name = _make_partial(parent, (now or datetime.now(UTC)).strftime(_TIMESTAMP))
     except OSError as error:
         _remove_if_empty(*made)
-        raise _disk_error(runs, error) from error
+        raise disk_error(runs, error) from error
     return Run(plan_id, name, parent / f"{_PARTIAL}{name}", made)
 
 
@@ -97,7 +97,7 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
         remove_tree(run.folder)
         _remove_if_empty(*run.made)
         if isinstance(error, OSError):
-            raise _disk_error(Path(error.filename2 or error.filename or run.folder), error) from error
+            raise disk_error(Path(error.filename2 or error.filename or run.folder), error) from error
         raise
 
 
@@ -267,6 +267,7 @@ def _remove_if_empty(*folders: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _disk_error(path: Path, error: OSError) -> RunError:
+def disk_error(path: Path, error: OSError) -> RunError:
+    """Make the error for a file or folder of a run that cannot be written."""
     reason = error.strerror or type(error).__name__
     return RunError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")
