@@ -89,7 +89,7 @@ def require_the_same_elsewhere(session: nox.Session, folder: Path, wheel: Path) 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel twice and compare; install it elsewhere; write a plan and carry one out with it."""
+    """Build the wheel twice and compare; install it elsewhere; read its pages, write and carry out a plan."""
     install(session, "build", "test")
     ensure_engine(session)
     folder = Path(session.create_tmp()).resolve()
@@ -103,9 +103,9 @@ def build(session: nox.Session) -> None:
     )
     files = ("tests/integration/commands/test_code.py", "tests/integration/commands/test_plan.py")
     one_of_each = ("-k", "is_carried_out or becomes_a_valid_plan")
-    session.run(
-        "pytest", *files, *one_of_each, *session.posargs, env={"LW_CODER": str(folder / "venv/bin/lw_coder")}
-    )
+    env = {"LW_CODER": str(folder / "venv/bin/lw_coder")}
+    session.run("pytest", "tests/unit/commands/test_docs.py", env=env)
+    session.run("pytest", *files, *one_of_each, *session.posargs, env=env)
 
 
 @nox.session

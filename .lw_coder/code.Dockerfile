@@ -32,10 +32,10 @@ RUN --mount=type=secret,id=ca_bundle,required=false \
         --requirements pyproject.toml --group test hatchling editables \
     && chown --recursive --reference="$HOME" "$UV_PROJECT_ENVIRONMENT"
 
-# The project itself, by a link to where the worktree will be mounted. Its build names two folders more.
+# The project itself, by a link to where the worktree will be mounted. Its build names more folders and files.
 COPY LICENSE README.md /workspace/
 COPY src/lw_coder/__init__.py /workspace/src/lw_coder/
-RUN mkdir compose docker \
+RUN mkdir compose docker docs && touch CHANGELOG.md \
     && uv pip install --quiet --offline --no-cache --no-deps --no-build-isolation \
         --python "$UV_PROJECT_ENVIRONMENT" --editable /workspace \
     && find "$UV_PROJECT_ENVIRONMENT" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +

@@ -34,6 +34,12 @@ def _complete_run(context: click.Context, parameter: click.Parameter, typed: str
     return complete_run(context, parameter, typed)
 
 
+def _complete_page(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    from lw_coder.commands.completion import complete_page
+
+    return complete_page(context, parameter, typed)
+
+
 def _help_width() -> int:
     """Return the same width as click, without `shutil`, whose import takes longer than printing the help."""
     try:
@@ -46,7 +52,7 @@ def _help_width() -> int:
 CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width()}
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(context_settings=CONTEXT, epilog="`lw_coder docs` lists the pages of the documentation.")
 @click.version_option(__version__)
 @click.option(
     "--debug", is_flag=True, help="On an error, show where it occurred: types and stacks, no values."
@@ -126,6 +132,20 @@ def doctor(*, as_json: bool) -> int:
         from lw_coder.commands.doctor import doctor_command
 
         return doctor_command(_here(), probe, as_json=as_json)
+
+
+@cli.command()
+@click.argument("page", required=False, shell_complete=_complete_page)
+@click.option("--path", "as_path", is_flag=True, help="Print only the path of the page, or of all pages.")
+def docs(page: str | None, *, as_path: bool) -> int:
+    """List the pages of the documentation, or show PAGE.
+
+    PAGE is a name from the list. At a terminal it is shown in your pager; elsewhere it is printed as
+    Markdown.
+    """
+    from lw_coder.commands.docs import docs_command
+
+    return docs_command(page, as_path=as_path)
 
 
 @cli.group()

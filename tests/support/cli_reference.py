@@ -12,8 +12,8 @@ from lw_coder.cli import cli
 PAGE = Path(__file__).parents[2] / "docs/reference/cli.md"
 _HEAD = """# Commands
 
-Generated from the commands by `nox -s cli_reference`; a test compares. Diagnostics go to stderr,
-results to stdout. The README has the exit codes.
+The help text of each command. Diagnostics go to stderr, results to stdout. Exit codes:
+[The run folder](run-folder.md#exit-codes).
 """
 
 

@@ -1,4 +1,4 @@
-"""Shell completion of plan and run ids, from folder names and front matter, without git."""
+"""Shell completion of plan and run ids, from folder names and front matter, without git; and of pages."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ def complete_run(_context: click.Context, _parameter: click.Parameter, typed: st
     """Complete a plan's id, which stands for its newest run."""
     folder = _above(RUNS_FOLDER)
     return _starting_with(typed, [entry.name for entry in os.scandir(folder)] if folder.is_dir() else [])
+
+
+def complete_page(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Complete the name of a page of the documentation."""
+    from lw_coder.commands.docs import all_pages
+
+    return _starting_with(typed, [page.name for page in all_pages()])
 
 
 def _starting_with(typed: str, names: Iterable[str]) -> list[CompletionItem]:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `lw_coder`; the README has the same table."""
+    """The exit codes of `lw_coder`; docs/reference/run-folder.md has the same table."""
 
     OK = 0
     ERROR = 1  # expected: one line with a remedy was shown; also if commits could not be imported
@@ -93,3 +93,7 @@ class SetUpError(LwCoderError):
     def parts(self) -> tuple[LwCoderError, ...]:
         """The problems, or this error itself."""
         return self.problems or (self,)
+
+
+class DocsError(LwCoderError):
+    """A page of the documentation that does not exist."""

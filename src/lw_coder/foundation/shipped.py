@@ -1,4 +1,4 @@
-"""The location of shipped files that are not Python: compose/ and docker/."""
+"""The location of shipped files that are not Python: compose/, docker/ and docs/."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _ROOTS = (_PACKAGE / "shipped", _PACKAGE.parent.parent)
 
 
 def shipped_folder(name: str) -> Path:
-    """Return the folder `compose` or `docker` of this installation."""
+    """Return the folder `compose`, `docker` or `docs` of this installation."""
     return next(root / name for root in _ROOTS if (root / name).is_dir())

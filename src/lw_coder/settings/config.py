@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from lw_coder.settings.model_access import DEADLINE, OUTPUT_TOKENS
 CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
 
+_TABLE = "code"
 _EMPTY_CONFIG = "the line [code] is enough"
-_SEE_SCHEMA = "docs/configuration.md has the schema"
+_SEE_SCHEMA = "`lw_coder docs configuration` has the schema"
 _LONGEST = 100_000  # bytes
 _DAY = 86_400  # seconds
 _FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
@@ -184,21 +185,47 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _code_table(values: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(values) - {"code"})
-    if unknown:
-        raise ConfigError(
-            f"{CONFIG_FILE}: {printable(unknown[0])}: unknown key", "put the settings under [code]"
-        )
-    table = values.get("code")
+    for name in sorted(set(values) - {_TABLE}):
+        what = f"{CONFIG_FILE}: {printable(name)}"
+        if isinstance(values[name], dict):
+            raise ConfigError(f"{what}: unknown table", _table_remedy(name))
+        raise ConfigError(f"{what}: unknown key", _top_key_remedy(name))
+    table = values.get(_TABLE)
     if not isinstance(table, dict):
         raise ConfigError(f"{CONFIG_FILE}: there is no [code] table", f"add it: {_EMPTY_CONFIG}")
     return table
 
 
+def _table_remedy(name: str) -> str:
+    close = _nearest(name, (_TABLE, *CodeConfig.__struct_fields__))
+    if close == _TABLE:
+        return f"did you mean [{_TABLE}]?"
+    return f"{close} is a key of [{_TABLE}]" if close else f"the only table is [{_TABLE}]"
+
+
+def _top_key_remedy(name: str) -> str:
+    known = CodeConfig.__struct_fields__
+    if name in known:
+        return f"put it below the line [{_TABLE}]"
+    close = _nearest(name, known)
+    return f"{_did_you_mean(close)}put the settings below the line [{_TABLE}]"
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name.lower(), known, n=1)), None)
+
+
+def _did_you_mean(close: str | None) -> str:
+    return f"did you mean {close}? " if close else ""
+
+
 def _typed(table: dict[str, Any]) -> CodeConfig:
     known = CodeConfig.__struct_fields__
     if unknown := sorted(set(table) - set(known)):
-        raise _key_error(unknown[0], "unknown key", f"known keys: {', '.join(known)}")
+        hint = _did_you_mean(_nearest(unknown[0], known))
+        raise _key_error(unknown[0], "unknown key", f"{hint}known keys: {', '.join(known)}")
     try:
         return msgspec.convert(table, CodeConfig)
     except msgspec.ValidationError as error:

@@ -467,11 +467,31 @@ class _Table:
                 raise self._error(word, "contains a NUL character", "remove it")
         words = iter(arguments)
         for word in words:
+            self._refuse_several_words(word)
             given, equals, text = self._split(word)
             name = self._name(given)
             if not equals:
                 text = "true" if self.flags[name].is_switch else self._next(words, given)
             yield name, text
+
+    def _refuse_several_words(self, text: str) -> None:
+        """Refuse a flag that is in one string with its value, or with other flags."""
+        first, *others = text.split(maxsplit=1) or [text]
+        if first == text or first not in {*self.flags, *self.short, *self.own}:
+            return
+        words = ", ".join(self._without_values([first, *others[0].split()] if others else [first]))
+        raise self._error(
+            first, "is in one string with other words", f"write each word as a string of its own: {words}"
+        )
+
+    def _without_values(self, words: Sequence[str]) -> Iterator[str]:
+        """Quote each word, without the values of variables."""
+        hides = False
+        for word in words:
+            name, equals, _ = word.partition("=")
+            yield f'"{name}=..."' if hides and equals else f'"{word}"'
+            flag = self.flags.get(self.short.get(word, word))
+            hides = flag is not None and flag.put == "update"
 
     def merge(self, found: Sequence[tuple[str, str]]) -> Keys:
         """Merge the values of all flags into nested keys."""
@@ -493,7 +513,7 @@ class _Table:
             raise self._error(given, "is set by lw_coder itself", "remove it")
         if name not in self.flags:
             kind = "is not a flag" if not given.startswith("-") else "has no Compose key"
-            raise self._error(given, kind, "docs/configuration.md lists the flags that can be used")
+            raise self._error(given, kind, "`lw_coder docs configuration` lists the flags that can be used")
         return name
 
     def _next(self, words: Iterator[str], given: str) -> str:

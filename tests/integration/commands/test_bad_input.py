@@ -260,7 +260,7 @@ CONFIGS = (
     Case(
         "setting of a wrong type",
         (f"{CONFIG}: [code] forward_env",),
-        "docs/configuration.md",
+        "lw_coder docs configuration",
         file_with(CONFIG, '[code]\nforward_env = "A"\n'),
     ),
     Case(
@@ -467,13 +467,13 @@ PERSONS = (
     Case(
         "config.toml is nested deeply",
         (str(CONFIG), "nested too deeply"),
-        "docs/configuration.md",
+        "lw_coder docs configuration",
         file_with(CONFIG, f"[code]\nforward_env = {'[' * 2000}{']' * 2000}\n"),
     ),
     Case(
         "config.toml holds a long number",
         (str(CONFIG), "a number that is too long"),
-        "docs/configuration.md",
+        "lw_coder docs configuration",
         file_with(CONFIG, f"[code]\nforward_env = {'9' * 5000}\n"),
     ),
 )

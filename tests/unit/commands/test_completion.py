@@ -52,3 +52,8 @@ def test_the_plans_of_runs(repository: Path) -> None:
 def test_outside_of_a_repository_there_is_nothing(tmp_path: Path) -> None:
     assert completed(tmp_path, "code", "READ") == ["file,READ"]
     assert completed(tmp_path, "runs", "show", "") == []
+
+
+def test_the_pages_of_the_documentation(repository: Path) -> None:
+    assert completed(repository, "docs", "conf") == ["plain,configuration"]
+    assert "plain,0036-a-build-is-repeated-once" in completed(repository, "docs", "")

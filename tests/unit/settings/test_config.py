@@ -228,3 +228,28 @@ def test_what_would_take_long_is_refused_first(tmp_path: Path, text: str) -> Non
     (tmp_path / CONFIG_FILE).parent.mkdir()
     (tmp_path / CONFIG_FILE).write_text(text, encoding="utf-8")
     assert len(within_cpu_time(60, lambda: refused(tmp_path).message)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "remedy"),
+    [
+        ("[cod]\n", "cod: unknown table", "did you mean [code]?"),
+        ("[Code]\n[code]\n", "Code: unknown table", "did you mean [code]?"),
+        ("[code]\n[codes]\n", "codes: unknown table", "did you mean [code]?"),
+        ("[code]\n[docker_run_arg]\n", "unknown table", "docker_run_args is a key of [code]"),
+        ("[code]\n[package]\n", "package: unknown table", "the only table is [code]"),
+        ('env_file = ".env"\n[code]\n', "env_file: unknown key", "put it below the line [code]"),
+        ('forwardenv = ["A"]\n[code]\n', "unknown key", "did you mean forward_env? put the settings below"),
+        ("speed = 1\n[code]\n", "speed: unknown key", "put the settings below the line [code]"),
+        (
+            '[code]\nENV-FILE = ".env"\n',
+            "[code] ENV-FILE: unknown key",
+            "did you mean env_file? known keys: ",
+        ),
+        ("[code]\nspeed = 1\n", "[code] speed: unknown key", "known keys: env_file, "),
+    ],
+)
+def test_the_nearest_name_is_suggested(tmp_path: Path, text: str, problem: str, remedy: str) -> None:
+    error = refused(written(tmp_path, text))
+    assert problem in error.message
+    assert error.remedy.startswith(remedy)

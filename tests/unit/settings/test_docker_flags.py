@@ -209,3 +209,32 @@ def test_cpus_that_there_are_not(text: str) -> None:
 
 def test_a_nul_stands_nowhere() -> None:
     assert "contains a NUL" in refused("--env", "A=\0").message
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["-v /a:/b"], '"-v", "/a:/b"'),
+        (["--init", "-v /a:/b -v /c:/d"], '"-v", "/a:/b", "-v", "/c:/d"'),
+        (["--memory 8g"], '"--memory", "8g"'),
+        (["--rm -it"], '"--rm", "-it"'),
+        (["-v\t/a:/b"], '"-v", "/a:/b"'),
+        (["-e TOKEN=hidden"], '"-e", "TOKEN=..."'),
+        (["--label a=hidden --cpus=2"], '"--label", "a=...", "--cpus=2"'),
+        (["-v "], '"-v"'),
+    ],
+)
+def test_a_flag_in_one_string_with_its_value(flags: list[str], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_run_flags(flags)
+    assert "is in one string with other words" in caught.value.message
+    assert caught.value.remedy == f"write each word as a string of its own: {words}"
+    assert "hidden" not in caught.value.message
+
+
+def test_spaces_within_a_value_are_its_own() -> None:
+    flags = ["-v/a b:/c", "--env", "-v x", "--env=A=b c", "--health-cmd", "curl -f x"]
+    keys = parse_run_flags(flags).keys
+    assert keys["volumes"] == ["/a b:/c"]
+    assert keys["environment"] == {"-v x": None, "A": "b c"}
+    assert keys["healthcheck"] == {"test": "curl -f x"}
