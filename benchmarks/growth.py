@@ -61,7 +61,7 @@ plan = load_plan(repository.root, sys.argv[2])
 worktree = ensure_worktree(repository, plan.metadata)
 run = run_folders.open_run(repository.root, plan.metadata.plan_id)
 began = time.perf_counter()
-session = create_private_git(repository, worktree, run.folder, git.identity(repository))
+session = create_private_git(repository, worktree, run.folder, git.identity(worktree.place))
 made = time.perf_counter() - began
 inside = ["git", "--git-dir", str(session.folder), "-c", "user.name=A", "-c", "user.email=a@example.com"]
 branch = f"refs/heads/{worktree.branch}"
