@@ -49,6 +49,7 @@ def _help_width() -> int:
     return max(min(columns, 100) - 2, 50)
 
 
+_KINDS = ("uv", "poetry", "pip", "pnpm", "npm", "go", "cargo", "maven", "make", "plain")
 CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width()}
 
 
@@ -118,6 +119,28 @@ def plan(file: str | None, text: str | None) -> int:
 
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@cli.command()
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help="The kind of project, instead of what its files show; can be given several times.",
+)
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def init(kinds: tuple[str, ...], *, force: bool, yes: bool) -> int:
+    """Write the files that a repository needs for a first session.
+
+    These are settings, an image fitted to the project, a sample plan and ignore rules. Shows what it will
+    write and asks once. In a repository without a commit it also makes the first one, because a plan starts
+    from a commit.
+    """
+    from lw_coder.commands.init import run_init_command
+
+    return run_init_command(_here(), kinds, yes=yes, force=force)
 
 
 @cli.command()

@@ -340,6 +340,14 @@ def root_commit(repository: Repository) -> str:
     return min(found.stdout.split())
 
 
+def is_empty(repository: Repository) -> bool:
+    """Return whether the repository has no commit at all: neither HEAD nor a branch or tag names one."""
+    place = Place(repository.root)
+    if run_git("rev-parse", "--verify", "--quiet", "HEAD", place=place, check=False).code == 0:
+        return False
+    return not run_git("for-each-ref", "--count=1", place=place).stdout
+
+
 def head_commit(repository: Repository) -> str:
     """Return the full id of the commit that the person has checked out.
 

@@ -36,6 +36,7 @@ _CA_NAMES = (
     "PIP_CERT",
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
 )
 
 

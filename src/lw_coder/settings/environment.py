@@ -99,6 +99,14 @@ def load_environment(
     return SessionEnvironment(path, tuple(sorted(chosen)), _model_access(values, path), chosen, values)
 
 
+def has_key(root: Path, env_file: str | None, process: Mapping[str, str]) -> bool:
+    """Return whether the model's key is set, in the env file or the process."""
+    try:
+        return bool(load_environment(root, env_file, (), process).model.api_key)
+    except EnvironmentFileError:
+        return False
+
+
 def refuse_dropped(names: Iterable[str], process: Mapping[str, str]) -> None:
     """Refuse to forward a variable of the shell that would change what docker does.
 

@@ -1,0 +1,1 @@
+"""The files that `lw_coder init` writes, fitted to the project."""

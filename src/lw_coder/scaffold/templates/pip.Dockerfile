@@ -1,0 +1,45 @@
+# The image that the agent works in: lw_coder's own, and what this project needs to build and run its tests.
+# It is built in every run, from the files of this repository; what has not changed comes from the cache.
+
+FROM lw_coder_droid:latest
+
+# With ca_bundle set, your certificates take the place of the system's in each step that mounts this secret.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+
+# Add what your packages need to be compiled: build-essential, python3-dev, lib...-dev
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+
+# The environment is in /opt: the worktree is mounted over /workspace, and would hide it there.
+ENV VIRTUAL_ENV=/opt/venv \
+    PATH=/opt/venv/bin:$PATH
+RUN python3 -m venv /opt/venv
+
+# Packages from an index, in a layer that stays while the requirements do not change; lines that name files or folders
+# are left to the last step.
+COPY *requirements*.txt* /opt/requirements/
+RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=cache,target=/var/cache/pip \
+    mkdir -p /opt/requirements && cd /opt/requirements \
+    && find . -type f -exec grep -hE '^[A-Za-z0-9]' {} + | grep -vE '^[^#;@]*/' > /tmp/requirements.txt; \
+    pip install --quiet --cache-dir /var/cache/pip --requirement /tmp/requirements.txt
+
+# Extras of the project that the tests need, in brackets.
+ARG EXTRAS=""
+
+# All requirements, and the project itself, if it is a package, as a link to /workspace. The version number stands in
+# for git, which the build does not get.
+RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    --mount=type=cache,target=/var/cache/pip \
+    --mount=type=bind,target=/workspace,rw \
+    export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 \
+    && set -- \
+    && for file in *requirements*.txt; do if [ -f "$file" ]; then set -- "$@" --requirement "$file"; fi; done \
+    && if [ -f setup.py ] || grep -qsE '^\[(project|build-system)\]' pyproject.toml; then \
+        set -- "$@" --editable ".$EXTRAS"; \
+    fi \
+    && if [ "$#" -gt 0 ]; then pip install --quiet --cache-dir /var/cache/pip "$@"; fi \
+    && find /opt/venv ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
