@@ -173,7 +173,7 @@ def docs(page: str | None, *, as_path: bool) -> int:
 
 @cli.group()
 def runs() -> None:
-    """List, show, score, import and export the runs of this repository."""
+    """List, show, score, import, export and prune runs."""
 
 
 @runs.command("list")
@@ -197,6 +197,30 @@ def show(run: str, *, as_json: bool) -> int:
     from lw_coder.commands.runs import show_command
 
     return show_command(_here(), run, as_json=as_json)
+
+
+@runs.command()
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(0, 36_500),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Remove the runs that are more than DAYS days old.",
+)
+@click.option("--scored", is_flag=True, help="Also remove runs with a score.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
+def prune(days: int, *, scored: bool, dry_run: bool) -> int:
+    """Remove old runs.
+
+    This also removes training data: an optimiser of the prompts can no longer learn from a run that was
+    removed. So runs with a score stay, unless --scored is given, and `runs export` prints what is worth
+    keeping. Runs that are in use, or have commits that are not in the repository, always stay.
+    """
+    from lw_coder.commands.runs_prune import prune_command
+
+    return prune_command(_here(), days, scored=scored, dry_run=dry_run)
 
 
 # What begins with a hyphen is an argument here, so that `-1` is refused as the score that it is.

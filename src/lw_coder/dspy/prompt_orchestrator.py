@@ -95,7 +95,7 @@ def generate_prompts(
     dspy.disable_logging()  # what matters is raised or logged here
     program = load_program(program_state)
     cache = open_cache(cache_folder)
-    lm = _language_model(model)
+    lm = language_model(model)
     question = _Question(program, lm, plan, model, {}, on_progress)
     outputs, attempts = _usable_outputs(question, cache)
     return GeneratedPrompts(
@@ -134,7 +134,13 @@ def load_program(state: Path | None) -> CodePromptProgram:
     raise problem
 
 
-def _language_model(access: ModelAccess) -> dspy.LM:
+def prompt_adapter() -> dspy.Adapter:
+    """Make the adapter that turns the program's inputs into the text that is sent."""
+    return AnswerAdapter()
+
+
+def language_model(access: ModelAccess) -> dspy.LM:
+    """Make the model as it is called for the prompts of a run; the key is in no request's cache key."""
     # engine and api_base together avoid LiteLLM and send the key only to the configured address.
     # DSPy's own retries obey any Retry-After, even an hour: these are limited.
     return dspy.LM(
@@ -245,16 +251,17 @@ def _ask(question: _Question) -> _Answer:
     """Ask once. What the model wrote never becomes part of an exception."""
     asked_before = len(question.lm.history)
     try:
-        with dspy.context(lm=question.lm, adapter=AnswerAdapter()):
+        with dspy.context(lm=question.lm, adapter=prompt_adapter()):
             prediction = question.program(plan=question.plan, config=question.config)
     except AdapterParseError:
         return _Answer({}, _wire_fault(question.lm, asked_before) or "is not the JSON that was asked for")
     outputs = to_jsonable_python(prediction.toDict())
-    fault = _wire_fault(question.lm, asked_before) or fault_of_outputs(outputs, _own_words(question.plan))
+    fault = _wire_fault(question.lm, asked_before) or fault_of_outputs(outputs, own_words(question.plan))
     return _Answer(outputs, fault)
 
 
-def _own_words(plan: PlanMetadata) -> str:
+def own_words(plan: PlanMetadata) -> str:
+    """Return what a plan says itself: a placeholder that stands in it is a quotation."""
     return "\n".join((plan.body, *plan.evaluation_notes))
 
 

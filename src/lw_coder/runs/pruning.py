@@ -1,49 +1,101 @@
-"""Remove runs that are more than 30 days old, except those with commits that are not imported."""
+"""Remove old runs, except those with a score or with commits that are not imported."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lw_coder.containers.labels import PLAN_RUNS
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import is_locked
 from lw_coder.repository.git import Repository
 from lw_coder.repository.importing.commits import pending
 from lw_coder.repository.private_git import open_private_git
-from lw_coder.runs.run_folders import Run, remove_run, runs_to_prune
+from lw_coder.repository.worktrees import temp_worktree_names
+from lw_coder.runs.run_folders import KEEP, Run, remove_run, runs_to_prune
+from lw_coder.runs.scores import is_scored
+
+NO_TRAINING_DATA = (
+    "Pruned runs are no training data any more. Score a run to keep it (`lw_coder runs score`), or keep what "
+    "`lw_coder runs export` prints."
+)
+_SCORED = "it has a score; --scored removes it"
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What to prune.
+
+    Attributes:
+        age: runs that are older.
+        scored: also those with a score.
+        is_rehearsal: remove nothing.
+        busy: says why a run is in use, or None.
+    """
+
+    age: timedelta = KEEP
+    scored: bool = False
+    is_rehearsal: bool = False
+    busy: Callable[[Run], str | None] = lambda _: None
 
 
 def prune(repository: Repository, keep: Run) -> list[str]:
-    """Remove the runs that are more than 30 days old, and return a line for each.
+    """Remove the runs that are more than 30 days old and have no score, and return a line for each.
 
     A run stays if it has commits that the repository lacks, if its plan is in use, or if it cannot be
-    removed.
+    removed. The caller holds the lock of the plan of the run `keep`.
     """
-    lines = []
-    for run in runs_to_prune(repository.root):
-        reason = _why_not_removed(repository, run, keep)
-        lines.append(f"Pruned:   {run.identity}" if reason is None else f"Kept:     {run.identity}: {reason}")
-    return lines
+    runs = [run for run in runs_to_prune(repository.root) if not is_scored(run)]
+    return _lines(repository, runs, Pruning(), keep.plan_id)
 
 
-def _why_not_removed(repository: Repository, run: Run, keep: Run) -> str | None:
+def prune_on_demand(repository: Repository, wanted: Pruning) -> list[str]:
+    """Remove the runs of a certain age, and return a line for each.
+
+    A run stays for the same reasons; one with a score stays unless `wanted` names them too.
+    """
+    return _lines(repository, runs_to_prune(repository.root, keep=wanted.age), wanted)
+
+
+def _lines(repository: Repository, runs: list[Run], wanted: Pruning, own: str | None = None) -> list[str]:
+    done = "To prune:" if wanted.is_rehearsal else "Pruned:  "
+    reasons = [(run, _why_not_removed(repository, run, wanted, own)) for run in runs]
+    lines = [
+        f"{done} {run.identity}" if reason is None else f"Kept:     {run.identity}: {reason}"
+        for run, reason in reasons
+    ]
+    removes_data = any(reason is None and run.plan_id != PLAN_RUNS for run, reason in reasons)
+    return [*lines, NO_TRAINING_DATA] if removes_data else lines
+
+
+def _why_not_removed(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:
     """Remove a run, or return why it stays."""
     try:
-        reason = _why_kept(repository, run, keep)
-        if reason is None:
+        reason = _why_kept(repository, run, wanted, own)
+        if reason is None and not wanted.is_rehearsal:
             remove_run(run)
     except OSError as error:
         return f"it cannot be removed: {error.strerror}; check {error.filename or run.folder}"
     return reason
 
 
-def _why_kept(repository: Repository, run: Run, keep: Run) -> str | None:
-    if run.plan_id != keep.plan_id and is_locked(repository.root, run.plan_id):
+def _why_kept(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:
+    if is_scored(run) and not wanted.scored:
+        return _SCORED
+    if run.plan_id != own and is_locked(repository.root, run.plan_id):
         return "its plan is in use"
-    if (run.folder / "git").is_dir() and _is_pending(repository, run):
-        return "it has commits that are not in the repository"
-    return None
+    return wanted.busy(run) or _why_git_is_needed(repository, run)
 
 
-def _is_pending(repository: Repository, run: Run) -> bool:
+def _why_git_is_needed(repository: Repository, run: Run) -> str | None:
+    if not (run.folder / "git").is_dir():
+        return None
     try:
-        return pending(repository, open_private_git(run.folder))
+        session = open_private_git(run.folder)
+        if run.plan_id == PLAN_RUNS and session.worktree_name in temp_worktree_names(repository):
+            return "its session may be running"
+        is_needed = pending(repository, session)
     except GitError:
-        return True  # with a damaged record this is unknown
+        is_needed = True  # with a damaged record this is unknown
+    return "it has commits that are not in the repository" if is_needed else None

@@ -574,6 +574,7 @@ def test_a_second_session_and_one_beside_a_replay_are_refused(
     with person.types(LW_CODER, "code", PLAN_ID) as first:
         first.wait_for(SUMMARY)
         _refused_beside(sample, person, f"{PLAN_ID}: a session is already running on this plan (process ")
+        _kept_beside(sample, person, "its plan is in use")
         assert first.leave() == 0
     (compose,) = sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/compose.yml")
     replay = ("docker", "compose", "-f", str(compose.relative_to(sample.root)), "run", "--rm", "droid")
@@ -582,6 +583,7 @@ def test_a_second_session_and_one_beside_a_replay_are_refused(
         _refused_beside(sample, person, f"{PLAN_ID}: a replay is running on this plan's worktree (container ")
         at_work = f"{PLAN_ID}: a session is running on its worktree (container "
         _refused_beside(sample, person, at_work, "runs", "import", PLAN_ID)
+        _kept_beside(sample, person, at_work)
         assert second.leave() == 0
     assert person.runs_to_the_end("runs", "import", PLAN_ID)[0] == 0
 
@@ -594,6 +596,14 @@ def _refused_beside(sample: SampleRepository, person: Person, what: str, *argume
     assert_refused(shown_lines(terminal), [what], "leave that session first")
     assert (snapshot(sample.root / ".git"), _folders(sample)) == before
     assert docker("inspect", "--format", "{{.State.Running}}", running) == "true"
+
+
+def _kept_beside(sample: SampleRepository, person: Person, reason: str) -> None:
+    (run,) = sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/run.json")
+    status, shown = person.runs_to_the_end("runs", "prune", "--older-than", "0", "--scored")
+    assert status == 0
+    assert f"Kept:     {PLAN_ID}/{run.parent.name}: {reason}" in shown
+    assert run.is_file()
 
 
 def _folders(sample: SampleRepository) -> list[str]:

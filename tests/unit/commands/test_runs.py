@@ -125,12 +125,10 @@ def test_a_commit_made_in_a_replay_is_told_and_imported(made: Made) -> None:
     assert "nothing" not in imported.stderr
 
 
-def test_an_exported_run_makes_a_dspy_example(made: Made) -> None:
-    import dspy
-
+def test_a_run_is_exported_with_its_inputs_outputs_and_result(made: Made) -> None:
     (line,) = made.types("export").stdout.splitlines()
     exported = json.loads(line)
-    example = dspy.Example(**exported["inputs"], **exported["outputs"]).with_inputs("plan")
-    assert example.inputs().toDict() == {"plan": {"plan_id": PLAN_ID, "body": "Greet the world."}}
-    assert example.labels().main_prompt == "Do it."
+    assert exported["inputs"] == {"plan": {"plan_id": PLAN_ID, "body": "Greet the world."}}
+    assert exported["outputs"]["main_prompt"] == "Do it."
     assert exported["ended"] == {"status": 0, "commits": 1}
+    assert (exported["run"], exported["score"], exported["feedback"]) == (made.run, None, None)
