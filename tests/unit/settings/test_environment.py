@@ -187,6 +187,11 @@ def test_a_key_that_droid_would_miss(tmp_path: Path) -> None:
     assert choose_login({**KEY, "FACTORY_AIRGAP_ENABLED": "True"}, tmp_path) is Login.NONE
 
 
+def test_the_time_zone_and_the_colours_get_in_whatever_is_forwarded(tmp_path: Path) -> None:
+    process = {**KEY, "TZ": "Pacific/Auckland", "COLORTERM": "truecolor", "TERM": "dumb", "LANG": "C"}
+    assert loaded(tmp_path, forward=(), process=process).names == ("COLORTERM", "TZ")
+
+
 def test_the_agents_own_variables_and_the_proxies_get_in_whatever_is_forwarded(tmp_path: Path) -> None:
     process = {**KEY, "FACTORY_API_KEY": "fk", "HTTPS_PROXY": "http://proxy.example:3128", "OTHER": "x"}
     assert loaded(tmp_path, process=process).names == ("FACTORY_API_KEY", "HTTPS_PROXY", "OPENROUTER_API_KEY")
