@@ -53,7 +53,9 @@ _KINDS = ("uv", "poetry", "pip", "pnpm", "npm", "go", "cargo", "maven", "make", 
 CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width()}
 
 
-@click.group(context_settings=CONTEXT, epilog="`lw_coder docs` lists the pages of the documentation.")
+@click.group(
+    context_settings=CONTEXT, epilog="Begin with `lw_coder docs first-plan`; `lw_coder docs` lists all pages."
+)
 @click.version_option(__version__)
 @click.option(
     "--debug", is_flag=True, help="On an error, show where it occurred: types and stacks, no values."

@@ -35,7 +35,7 @@ from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
 from lw_coder.runs.run_folders import Run, list_runs
 from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
-from lw_coder.sessions.login import Login, choose_login
+from lw_coder.sessions.login import Login, choose_login, require_reachable_model
 from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (
@@ -160,6 +160,8 @@ def _examine_environment(
     if environment:
         values = environment.values
         login = checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        if login:
+            _check_model(checks, login, environment, config)
         hooks_run = login is not Login.NONE
         checks.run(
             "reviewers",
@@ -173,6 +175,14 @@ def _examine_environment(
             lambda yes: _describe_ignored(env_file, is_ignored=yes),
         )
     return environment
+
+
+def _check_model(checks: Checks, login: Login, environment: SessionEnvironment, config: CodeConfig) -> None:
+    checks.run(
+        "model",
+        lambda: require_reachable_model(login, environment.model, config.run_options),
+        lambda _: "its address can be one that a session reaches",
+    )
 
 
 def _check_git(checks: Checks, repository: git.Repository) -> None:

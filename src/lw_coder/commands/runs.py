@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lw_coder.containers.labels import PLAN_RUNS, owner_of
 from lw_coder.foundation.errors import EngineError, ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, warn
+from lw_coder.plans.plan_file import TASKS_FOLDER, plan_ids, plans_with_id
 from lw_coder.repository.git import Repository, find_repository, root_commit
 from lw_coder.repository.importing.commits import import_commits, pending
 from lw_coder.repository.private_git import PrivateGit, open_private_git
@@ -28,14 +30,20 @@ _COLUMNS = ("run", "model", "status", "commits")
 
 
 def list_command(start: Path, plan_id: str | None, *, as_json: bool) -> ExitCode:
-    """Print the runs, oldest first, as a table or as a JSON array."""
-    rows = [_row(run) for run in list_runs(find_repository(start).root, plan_id)]
+    """Print the runs, oldest first, as a table or as a JSON array.
+
+    Raises:
+        RunError: there is neither a plan nor a run with this id.
+    """
+    root = find_repository(start).root
+    _require_known(root, plan_id)
+    rows = [_row(run) for run in list_runs(root, plan_id)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif rows:
         _print_table([_COLUMNS, *(tuple(_cell(row[name]) for name in _COLUMNS) for row in rows)])
     else:
-        say("There are no runs yet.")
+        say("There are no runs yet." if plan_id is None else f"There are no runs of {plan_id} yet.")
     return ExitCode.OK
 
 
@@ -122,10 +130,28 @@ def _owner(run: Run, session: PrivateGit) -> str:
 
 
 def export_command(start: Path, plan_id: str | None) -> ExitCode:
-    """Print each run as JSON Lines: the signature's inputs and outputs, the result and the score."""
-    for line in exported_runs(find_repository(start).root, plan_id):
+    """Print each run as JSON Lines: the signature's inputs and outputs, the result and the score.
+
+    Raises:
+        RunError: there is neither a plan nor a run with this id.
+    """
+    root = find_repository(start).root
+    _require_known(root, plan_id)
+    for line in exported_runs(root, plan_id):
         click.echo(json.dumps(line, sort_keys=True))
     return ExitCode.OK
+
+
+def _require_known(root: Path, plan_id: str | None) -> None:
+    if plan_id is None or list_runs(root, plan_id) or plans_with_id(root, plan_id):
+        return
+    known = {run.plan_id for run in list_runs(root)} | plan_ids(root / TASKS_FOLDER)
+    close = get_close_matches(plan_id, sorted(known), n=1)
+    hint = f"did you mean {printable(close[0])}? " if close else ""
+    raise RunError(
+        f"{printable(plan_id)}: there is no plan and no run with this id",
+        f"{hint}`lw_coder runs list` shows all runs",
+    )
 
 
 def find_run(root: Path, name: str) -> Run:

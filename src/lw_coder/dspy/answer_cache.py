@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,18 @@ SIZE_LIMIT = 256 * 2**20  # bytes; the oldest answers are removed first
 logger = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class AnswerCache(Cache):  # type: ignore[misc]
     """DSPy's own cache, which also counts misses and treats a damaged entry as a miss.
 
     DSPy marks a hit only by an empty usage, which a server may send as well.
+
+    Attributes:
+        misses: how many requests were not answered from the cache.
+        on_miss: called before each of them is sent, in the thread that sends it.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -30,6 +39,7 @@ class AnswerCache(Cache):  # type: ignore[misc]
             restrict_pickle=True,
         )
         self.misses = 0
+        self.on_miss: Callable[[], None] = _nothing
 
     def cache_key(self, request: dict[str, Any], ignored_args_for_cache_key: list[str] | None = None) -> str:
         """Return the key of a request. Another time limit must not make every answer a miss."""
@@ -42,7 +52,9 @@ class AnswerCache(Cache):  # type: ignore[misc]
         except sqlite3.Error as error:
             logger.warning("an answer in the cache cannot be read: %s: %s", self.disk_cache_dir, error)
             found = None
-        self.misses += found is None
+        if found is None:
+            self.misses += 1
+            self.on_miss()
         return found
 
 

@@ -163,11 +163,13 @@ def _usable_outputs(question: _Question, cache: AnswerCache) -> tuple[dict[str, 
     new = 0
     for attempt in itertools.count():
         misses = cache.misses
+        cache.on_miss = _announcement(question, attempt)
         answer = _ask_patiently(_asked_again(question, attempt))
         if answer.fault is None:
             return answer.outputs, attempt + 1
-        question.on_progress(f"the answer {answer.fault}")
-        new += cache.misses > misses
+        if cache.misses > misses:
+            question.on_progress(f"the answer {answer.fault}")
+            new += 1
         if new == ATTEMPTS:
             break
     raise model_errors.unusable(answer.fault or "", ATTEMPTS, question.access)
@@ -178,8 +180,18 @@ def _asked_again(question: _Question, attempt: int) -> _Question:
     config: dict[str, object] = (
         {"rollout_id": attempt, "temperature": RETRY_TEMPERATURE} if attempt else question.config
     )
-    question.on_progress(f"asking {question.access.model} for the prompts" + (" again" if attempt else ""))
     return replace(question, config=config)
+
+
+def _announcement(question: _Question, attempt: int) -> Callable[[], None]:
+    """Return a function that says once that the model is asked; a request can be sent more than once."""
+    lines = [f"asking {question.access.model} for the prompts" + (" again" if attempt else "")]
+
+    def announce() -> None:
+        while lines:
+            question.on_progress(lines.pop())
+
+    return announce
 
 
 def _ask_patiently(question: _Question) -> _Answer:

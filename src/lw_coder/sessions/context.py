@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from lw_coder.containers import engine
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.image_names import repo_hash
+from lw_coder.foundation.errors import EnvironmentFileError
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.repository.git import Repository, root_commit
-from lw_coder.sessions.login import Login, choose_login
+from lw_coder.sessions.login import Login, choose_login, require_reachable_model
 from lw_coder.settings.config import CodeConfig
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (
@@ -97,4 +98,8 @@ def report_context(context: SessionContext) -> None:
         warn(f"{', '.join(map(printable, names))}: set in this shell, but not passed to docker")
     if config.allow_hosts is not None and not environment.values.keys().isdisjoint(PROXY_NAMES):
         warn("allow_hosts: sessions use their own proxy, which does not use yours")
+    try:
+        require_reachable_model(context.login, environment.model, config.run_options)
+    except EnvironmentFileError as error:  # the image can have a way of its own
+        warn(f"{error.message}; {error.remedy}")
     say(f"Agent: {context.login.value}")

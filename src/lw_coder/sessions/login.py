@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lw_coder.containers.specs import Mount
 from lw_coder.foundation.errors import EnvironmentFileError
 from lw_coder.sessions.container_paths import FACTORY, POLICY
-from lw_coder.settings.environment import API_KEY
+from lw_coder.settings.docker_flags import RunOptions
+from lw_coder.settings.environment import API_KEY, BASE_URL
+from lw_coder.settings.model_access import ModelAccess
 
 POLICY_FILE = "policy.json"  # of a run
 
@@ -41,6 +44,22 @@ def choose_login(values: Mapping[str, str], home: Path) -> Login:
             f'add "{API_KEY}" or "OPENROUTER_*" to forward_env in .lw_coder/config.toml',
         )
     return login
+
+
+def require_reachable_model(login: Login, model: ModelAccess, options: RunOptions) -> None:
+    """Raise an error if droid is to use a model on this machine's loopback, which a container has of its own.
+
+    Raises:
+        EnvironmentFileError: the prompts can be written, but the session cannot reach the model.
+    """
+    host = urlsplit(model.base_url).hostname or ""
+    is_loopback = host in {"localhost", "::1"} or host.startswith("127.")
+    if login is Login.NONE and is_loopback and options.keys.get("network_mode") != "host":
+        raise EnvironmentFileError(
+            f"{BASE_URL}: a session's container cannot reach {host} of this machine",
+            "let the server listen on Docker's bridge, usually 172.17.0.1, and write that address; "
+            "`lw_coder docs openrouter-and-login` explains it",
+        )
 
 
 def _login(values: Mapping[str, str], home: Path) -> Login:

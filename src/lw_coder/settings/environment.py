@@ -24,9 +24,10 @@ API_KEY, BASE_URL, MODEL = "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OPENROU
 
 _LONGEST_ENV_FILE = 1_000_000  # bytes
 
-# Always forwarded, if they are set: the agent's own variables, and the proxy's.
+# Always forwarded, if they are set: the agent's own variables, the proxy's, and how times and colours look.
 AGENT_NAMES = ("FACTORY_API_KEY", "FACTORY_AIRGAP_ENABLED")
 PROXY_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+DISPLAY_NAMES = ("TZ", "COLORTERM")
 
 # A pattern never forwards these: they would break the container, or affect the docker client. Their
 # exact names do.
@@ -189,7 +190,7 @@ def _read_env(path: Path) -> dict[str, str]:
 
 
 def _is_forwarded(name: str, patterns: tuple[str, ...]) -> bool:
-    if name in AGENT_NAMES + PROXY_NAMES:
+    if name in AGENT_NAMES + PROXY_NAMES + DISPLAY_NAMES:
         return True
     return any(_matches(name, pattern) for pattern in patterns)
 

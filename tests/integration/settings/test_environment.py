@@ -25,17 +25,20 @@ def test_an_exported_variable_wins_over_the_env_file(
         file.write("GOGC=50\n")
     person.extra["OPENROUTER_API_KEY"] = EXPORTED
     person.extra["NOT_FORWARDED"] = "a"
+    person.extra.update({"TZ": "Pacific/Auckland", "COLORTERM": "truecolor"})
     seen: list[str] = []
 
     def look(_: Terminal) -> None:
         (container,) = sessions_in(sample.root)
         seen.extend(docker("exec", container, "env").splitlines())
+        seen.append(docker("exec", container, "date", "--date=2026-07-01T00:00Z", "+%Z %H:%M").strip())
 
     person.carries_out(PLAN_ID, look)
 
     assert f"OPENROUTER_API_KEY={EXPORTED}" in seen
     assert f"OPENROUTER_BASE_URL={model.base_url}" in seen
     assert "GOGC=50" in seen
+    assert {"TZ=Pacific/Auckland", "COLORTERM=truecolor", "NZST 12:00"} <= set(seen)
     assert not [line for line in seen if line.startswith("NOT_FORWARDED")]
     assert {request.authorization for request in model.requests} == {f"Bearer {EXPORTED}"}
     files = [path for path in sample.root.glob(".lw_coder/runs/**/*") if path.is_file()]

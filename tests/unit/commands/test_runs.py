@@ -16,7 +16,7 @@ from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.private_git import PrivateGit, create_private_git
 from lw_coder.repository.worktrees import Worktree, ensure_worktree
 from lw_coder.runs.run_folders import open_run, seal_run, write_record
-from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
+from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository
 
 RECORD = {
     "schema": 1,
@@ -85,6 +85,25 @@ def test_a_repository_without_runs_says_so(tmp_path: Path) -> None:
 def test_a_run_is_shown_by_its_name_and_by_its_plan(made: Made, *, short: bool) -> None:
     shown = made.types("show", PLAN_ID if short else made.run)
     assert f"docker compose -f .lw_coder/runs/{made.run}/compose.yml run --rm droid" in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["list", "export"])
+def test_an_unknown_plan_is_told(made: Made, command: str) -> None:
+    result = made.types(command, "sample-plam")
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: sample-plam: there is no plan and no run with this id; ")
+    assert f"did you mean {PLAN_ID}?" in line
+    assert made.types(command, PLAN_ID).stdout
+
+
+def test_a_plan_without_runs_is_known(made: Made) -> None:
+    text = (made.sample.root / PLAN).read_text(encoding="utf-8").replace(PLAN_ID, "another-plan")
+    (made.sample.root / ".lw_coder/tasks/another.md").write_text(text, encoding="utf-8")
+    listed, as_json = made.types("list", "another-plan"), made.types("list", "another-plan", "--json")
+    assert (listed.returncode, listed.stdout) == (0, "")
+    assert listed.stderr == "There are no runs of another-plan yet.\n"
+    assert (as_json.returncode, json.loads(as_json.stdout)) == (0, [])
 
 
 def test_an_unknown_run_is_one_line(made: Made) -> None:

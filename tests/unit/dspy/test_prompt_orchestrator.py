@@ -149,8 +149,28 @@ def test_progress_says_what_is_waited_for(tmp_path: Path) -> None:
     seen: list[str] = []
     with ScriptedModel(in_turn(Reply(""), GOOD)) as model:
         generate_prompts(PLAN, access(model), tmp_path, on_progress=seen.append)
-    assert seen[0] == "asking scripted/model for the prompts"
-    assert "the answer was empty" in seen
+    assert seen == [
+        "asking scripted/model for the prompts",
+        "the answer was empty",
+        "asking scripted/model for the prompts again",
+    ]
+
+
+def test_nobody_is_asked_for_what_is_in_the_cache(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with ScriptedModel(in_turn(Reply(""), GOOD)) as model:
+        generate_prompts(PLAN, access(model), tmp_path)
+        generate_prompts(PLAN, access(model), tmp_path, on_progress=seen.append)
+        assert len(model.requests) == 2
+    assert seen == []
+
+
+def test_a_request_that_is_sent_again_is_announced_once(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with ScriptedModel(in_turn(Reply(failure=HttpFailure(503)), GOOD)) as model:
+        generate_prompts(PLAN, access(model), tmp_path, on_progress=seen.append)
+        assert len(model.requests) == 2
+    assert [line.partition(" ")[0] for line in seen] == ["asking", "the"]
 
 
 # The cache

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lw_coder.foundation.errors import EnvironmentFileError
-from lw_coder.sessions.login import Login, choose_login
+from lw_coder.sessions.login import Login, choose_login, require_reachable_model
+from lw_coder.settings.docker_flags import parse_run_flags
 from lw_coder.settings.environment import SessionEnvironment, load_environment
 
 SECRET = "sk-or-v1-never-shown"
@@ -187,6 +188,29 @@ def test_a_key_that_droid_would_miss(tmp_path: Path) -> None:
     assert choose_login({**KEY, "FACTORY_AIRGAP_ENABLED": "True"}, tmp_path) is Login.NONE
 
 
+def test_the_time_zone_and_the_colours_get_in_whatever_is_forwarded(tmp_path: Path) -> None:
+    process = {**KEY, "TZ": "Pacific/Auckland", "COLORTERM": "truecolor", "TERM": "dumb", "LANG": "C"}
+    assert loaded(tmp_path, forward=(), process=process).names == ("COLORTERM", "TZ")
+
+
 def test_the_agents_own_variables_and_the_proxies_get_in_whatever_is_forwarded(tmp_path: Path) -> None:
     process = {**KEY, "FACTORY_API_KEY": "fk", "HTTPS_PROXY": "http://proxy.example:3128", "OTHER": "x"}
     assert loaded(tmp_path, process=process).names == ("FACTORY_API_KEY", "HTTPS_PROXY", "OPENROUTER_API_KEY")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1.2.3", "[::1]"])
+def test_a_model_on_the_loopback_is_out_of_a_sessions_reach(tmp_path: Path, host: str) -> None:
+    model = loaded(tmp_path, process={**KEY, "OPENROUTER_BASE_URL": f"http://{host}:11434/v1"}).model
+    with pytest.raises(EnvironmentFileError) as caught:
+        require_reachable_model(Login.NONE, model, parse_run_flags([]))
+    assert f"cannot reach {host.strip('[]')} of this machine" in caught.value.message
+    require_reachable_model(Login.API_KEY, model, parse_run_flags([]))
+    require_reachable_model(Login.NONE, model, parse_run_flags(["--network", "host"]))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://172.17.0.1:11434/v1", "https://openrouter.ai/api/v1", "http://model.localhost.example/v1"]
+)
+def test_other_addresses_can_be_reached(tmp_path: Path, url: str) -> None:
+    model = loaded(tmp_path, process={**KEY, "OPENROUTER_BASE_URL": url}).model
+    require_reachable_model(Login.NONE, model, parse_run_flags([]))
