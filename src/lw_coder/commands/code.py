@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lw_coder.commands.image_notice import report_image_source
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
@@ -173,6 +174,7 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
             sha = inputs.plan.metadata.git_sha
+            report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
             for line in session_notices(repository, worktree.place, sha, worktree.path):
                 warn(line)
             prompts = write_prompts(inputs, setup, building)
