@@ -145,14 +145,20 @@ def _missing(present: Iterable[str], hints: Hints) -> Iterator[Problem]:
         yield Problem("is missing", remedy.replace("write git_sha", "add the line git_sha"), field=name)
 
 
-def _word(value: Value) -> str | None:
-    """Return a value that consists of one word; a comment after it is harmless."""
-    return value.text if value.kind == "text" and (not value.fault or value.has_comment) else None
+def _word(value: Value) -> str:
+    """Return a value that must consist of one word; nothing if it is no text."""
+    return value.text if value.kind == "text" else ""
+
+
+def _misread(name: str, value: Value) -> Iterator[Problem]:
+    """Report a valid word that YAML would read only by chance; a comment after it is harmless."""
+    if value.fault and not value.has_comment:
+        yield Problem(value.fault, f"write {name}: {value.text}", value.line, name)
 
 
 def _id_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
     word = _word(value)
-    if word is None or not _PLAN_ID.fullmatch(word) or ".." in word:
+    if not _PLAN_ID.fullmatch(word) or ".." in word:
         example = f"write {name}: {_as_id(value.source.strip(chr(34)) or hints.stem)}"
         rule = "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row"
         yield Problem(f"{_shown(value)} is not a valid id", f"{rule}: {example}", value.line, name)
@@ -160,19 +166,25 @@ def _id_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
         rule = "choose one that neither begins nor ends with a dot, and does not end in .lock"
         problem = f"{shown(word)} is not valid in a branch name"
         yield Problem(problem, f"{rule}: write {name}: {_as_id(word)}", value.line, name)
+    else:
+        yield from _misread(name, value)
 
 
 def _sha_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
     word = _word(value)
-    if word is None or not _GIT_SHA.fullmatch(word):
-        written = word or value.source
-        yield Problem(f"{_shown(value)} is not a full commit id", hints.git_sha(written), value.line, name)
+    if _GIT_SHA.fullmatch(word):
+        yield from _misread(name, value)
+    else:
+        remedy = hints.git_sha(word or value.source)
+        yield Problem(f"{_shown(value)} is not a full commit id", remedy, value.line, name)
 
 
 def _status_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]:
     word = _word(value)
-    if word not in STATUSES:
-        like = get_close_matches((word or "").strip().lower()[:_LONGEST_KEY], STATUSES, n=1)
+    if word in STATUSES:
+        yield from _misread(name, value)
+    else:
+        like = get_close_matches(word.strip().lower()[:_LONGEST_KEY], STATUSES, n=1)
         example = f": write {name}: {like[0]}" if like else ""
         problem = f"{_shown(value)} is unknown"
         yield Problem(problem, f"use one of {', '.join(STATUSES)}{example}", value.line, name)
