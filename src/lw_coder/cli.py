@@ -50,6 +50,7 @@ def _help_width() -> int:
 
 
 _KINDS = ("uv", "poetry", "pip", "pnpm", "npm", "go", "cargo", "maven", "make", "plain")
+_MOST_SHOWN = 20  # errors of one file
 CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width()}
 
 
@@ -77,14 +78,15 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
 @click.option(
     "--yes",
     is_flag=True,
-    help=f"Start even if an earlier session left a merge or rebase unfinished, and {_DELETIONS}.",
+    help="Start even if the plan is done or abandoned, or if an earlier session left a merge or rebase "
+    f"unfinished, and {_DELETIONS}.",
 )
 def code(plan: str, *, yes: bool) -> int:
     """Carry out PLAN, a plan file or a plan id.
 
-    A plan id is looked up in .lw_coder/tasks. Generates the prompts, builds the images, and runs
-    droid in the plan's own worktree, in your terminal. Press Ctrl+C twice to leave; the commits are
-    then on lw/task/<plan_id>.
+    A plan id, or the name of a plan's file, is looked up in .lw_coder/tasks. Generates the prompts,
+    builds the images, and runs droid in the plan's own worktree, in your terminal. Press Ctrl+C twice
+    to leave; the commits are then on lw/task/<plan_id>.
     """
     with _probe(asks_compose=False) as probe:
         from lw_coder.commands.code import run_code_command
@@ -265,6 +267,25 @@ def export(plan_id: str | None) -> int:
     return export_command(_here(), plan_id)
 
 
+@cli.group()
+def plans() -> None:
+    """Check the plans of this repository."""
+
+
+@plans.command()
+@click.argument("names", metavar="[PLAN]...", nargs=-1, shell_complete=_complete_plan)
+@AS_JSON
+def check(names: tuple[str, ...], *, as_json: bool) -> int:
+    """Show all problems of each PLAN, or of all plans.
+
+    PLAN is a plan file, a plan id or the name of a plan's file in .lw_coder/tasks. Needs neither a
+    terminal nor Docker. The exit code is 1 if there is a problem.
+    """
+    from lw_coder.commands.plans import check_command
+
+    return check_command(_here(), names, as_json=as_json)
+
+
 def main() -> None:
     """Run the command line and exit with its ExitCode, or with 128 + n after signal n."""
     gc.set_threshold(200_000)  # a start creates many objects that live on, and few that could be freed
@@ -298,9 +319,7 @@ def _report(error: BaseException) -> int:
             error.show()
             return ExitCode.USAGE
         case LwCoderError():
-            for part in error.parts:
-                line = printable(f"{part.message}; {part.remedy}")  # names can contain control characters
-                click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+            _show(error)
             return ExitCode.ERROR
         case KeyboardInterrupt() | click.Abort():
             say("interrupted")  # over the ^C that the terminal shows
@@ -309,6 +328,14 @@ def _report(error: BaseException) -> int:
             return _report_bug(error)  # anything else is a bug
         case _:
             raise error
+
+
+def _show(error: LwCoderError) -> None:
+    for part in error.parts[:_MOST_SHOWN]:
+        line = printable(f"{part.message}; {part.remedy}")  # names can contain control characters
+        click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+    if more := len(error.parts[_MOST_SHOWN:]):
+        say(f"... and {more} more problems")
 
 
 def _report_bug(error: Exception) -> int:

@@ -17,7 +17,8 @@ from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG
 from lw_coder.containers.images import base_fingerprint
 from lw_coder.foundation.state import prompt_cache_folder
 from lw_coder.plans.plan_file import read_plan
-from lw_coder.repository.git import find_repository, require_commit
+from lw_coder.repository.commit_ids import require_commit
+from lw_coder.repository.git import find_repository
 from lw_coder.repository.worktrees import Worktree, create_temp_worktree, ensure_worktree
 from lw_coder.settings.environment import DEFAULT_MODEL
 from tests.integration.conftest import LW_CODER, SUMMARY, Execute, Person

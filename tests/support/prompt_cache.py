@@ -83,7 +83,8 @@ def _require_version(shipped: set[str]) -> None:
 
 def _fill(sample: SampleRepository, cache: Path) -> None:
     from lw_coder.dspy.prompt_orchestrator import generate_prompts
-    from lw_coder.plans.plan_file import find_plan, read_plan
+    from lw_coder.plans.find_plan import find_plan
+    from lw_coder.plans.plan_file import read_plan
     from lw_coder.settings.environment import DEFAULT_MODEL
     from lw_coder.settings.model_access import ModelAccess
 

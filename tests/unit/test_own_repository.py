@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lw_coder.containers.images import read_build_files
-from lw_coder.plans.plan_file import TASKS_FOLDER, read_plan, require_unique_id
-from lw_coder.repository.git import find_repository, require_commit
+from lw_coder.plans.plan_checks import check_plans
+from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.repository.git import find_repository
 from lw_coder.settings.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +22,8 @@ def test_there_is_a_plan() -> None:
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_a_plan_is_valid_and_starts_from_a_commit_of_ours(path: Path) -> None:
-    plan = read_plan(path)
-    require_unique_id(ROOT, plan)
-    require_commit(find_repository(ROOT), plan.metadata.git_sha)
+    (plan,) = check_plans(find_repository(ROOT), [path])
+    assert plan.problems == ()
 
 
 def test_the_config_is_valid_and_names_the_env_file() -> None:

@@ -16,7 +16,8 @@ from lw_coder.commands.runs import export_command, list_command
 from lw_coder.containers.proxy import refused_hosts, render_filter
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
 from lw_coder.foundation.errors import LwCoderError
-from lw_coder.plans.plan_file import plan_ids, plans_with_id, read_plan
+from lw_coder.plans.find_plan import plan_ids, plans_with_id
+from lw_coder.plans.plan_file import read_plan
 from lw_coder.prompts.prompt_memo import recall
 from lw_coder.repository.importing.refs import read_new_refs
 from lw_coder.repository.private_git import PrivateGit, open_private_git

@@ -9,15 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lw_coder.commands.image_notice import report_image_source
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
+from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import say, waiting, warn
-from lw_coder.plans.plan_file import PlanFile, load_plan
+from lw_coder.plans.finished import is_wanted
+from lw_coder.plans.plan_checks import load_plan
+from lw_coder.plans.plan_file import PlanFile
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
 from lw_coder.repository import git
@@ -49,7 +53,6 @@ if TYPE_CHECKING:
     from lw_coder.containers.docker_command import EngineProbe, LocalImage
     from lw_coder.containers.images import Built
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
-    from lw_coder.foundation.errors import ExitCode
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import SessionResult
 
@@ -89,11 +92,11 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
     """Carry out a plan in an interactive session.
 
     Args:
-        name: path of a plan file, or the id of a plan in the repository's tasks folder.
+        name: path of a plan file, or the id or file name of a plan in the repository's tasks folder.
         start: a folder in the repository.
         probe: what docker was asked at the start.
-        yes: start even if an earlier session left a merge or rebase unfinished, and move the branch even to
-            commits that delete files which the session did not have.
+        yes: start even if the plan is done or abandoned, or an earlier session left a merge or rebase
+            unfinished, and move the branch even to commits that delete files which the session did not have.
 
     Raises:
         LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
@@ -102,6 +105,8 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = 
     """
     require_terminal()
     inputs = load_inputs(name, start, probe, yes=yes)
+    if not is_wanted(inputs.plan, yes=yes):
+        return ExitCode.ERROR
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
         result, imported, uncommitted = carry_out(setup, yes=yes)
@@ -121,8 +126,7 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> Cod
 
 
 def _checked(name: str, repository: git.Repository, probe: EngineProbe, *, yes: bool) -> CodeInputs:
-    plan = load_plan(repository.root, name)
-    git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
+    plan = load_plan(repository, name)
     context = load_context(repository, load_config(repository.root))
     build_files = images.read_build_files(
         repository.root, context.environment.env_file, context.config.build_options
@@ -170,6 +174,7 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
             sha = inputs.plan.metadata.git_sha
+            report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
             for line in session_notices(repository, worktree.place, sha, worktree.path):
                 warn(line)
             prompts = write_prompts(inputs, setup, building)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
-from lw_coder.plans.plan_file import TASKS_FOLDER, plan_ids
+from lw_coder.plans.find_plan import plan_ids
+from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.runs.run_folders import RUNS_FOLDER
 
 if TYPE_CHECKING:

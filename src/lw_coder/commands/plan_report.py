@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lw_coder.commands.session_report import report_session, shell_path
-from lw_coder.foundation.errors import GitError, PlanError
 from lw_coder.foundation.report import printable, say, warn
-from lw_coder.plans.plan_file import TASKS_FOLDER, read_plan, require_unique_id
+from lw_coder.plans.plan_checks import check_plans
+from lw_coder.plans.plan_file import TASKS_FOLDER, ReadPlan
 from lw_coder.plans.stray_plans import KEPT, StrayPlans
 from lw_coder.plans.tasks_snapshot import ORIGINALS, Changes
 from lw_coder.repository import git
@@ -32,12 +32,12 @@ class Written:
     Attributes:
         path: its file.
         name: what to type after `lw_coder code`, or None if the plan is invalid.
-        problem: what is wrong with it and the remedy, in one line, or None.
+        problems: everything that is wrong with it, each with its remedy in one line.
     """
 
     path: Path
     name: str | None = None
-    problem: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 def validate_plans(repository: git.Repository, changes: Changes) -> list[Written]:
@@ -46,22 +46,18 @@ def validate_plans(repository: git.Repository, changes: Changes) -> list[Written
     names = [name for name in touched if name.endswith(".md")]
     if len(names) > MOST_SHOWN:
         warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and were not validated")
-    return [_validate(repository, repository.root / TASKS_FOLDER / name) for name in names[:MOST_SHOWN]]
+    paths = [repository.root / TASKS_FOLDER / name for name in names[:MOST_SHOWN]]
+    return [_validated(repository, plan) for plan in check_plans(repository, paths)]
 
 
-def _validate(repository: git.Repository, path: Path) -> Written:
-    try:
-        plan = read_plan(path)
-        require_unique_id(repository.root, plan)
-        git.require_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
-        git.require_no_sessions_commit(repository, plan.metadata.git_sha, f"{path}: git_sha")
-    except (PlanError, GitError) as error:
-        where = str(path.relative_to(repository.root))
-        message = error.message.replace(str(path), where)
-        problem = message if message.startswith(where) else f"{where}: {message}"
-        return Written(path, problem=f"{problem}; {error.remedy}")
-    in_top = path.parent == repository.root / TASKS_FOLDER
-    return Written(path, plan.metadata.plan_id if in_top else shell_path(repository.root, path))
+def _validated(repository: git.Repository, plan: ReadPlan) -> Written:
+    where = str(plan.path.relative_to(repository.root))
+    if plan.plan is None or plan.problems:
+        lines = (f"{problem.described(where)}; {problem.remedy}" for problem in plan.problems)
+        return Written(plan.path, problems=tuple(lines))
+    in_top = plan.path.parent == repository.root / TASKS_FOLDER
+    name = plan.plan.metadata.plan_id if in_top else shell_path(repository.root, plan.path)
+    return Written(plan.path, name)
 
 
 def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResult) -> None:
@@ -120,8 +116,9 @@ def _report_touched(setup: SessionSetup, name: str, what: str) -> None:
 
 
 def _report_plan(setup: SessionSetup, plan: Written) -> None:
-    if plan.problem:
-        warn(printable(plan.problem))
+    for problem in plan.problems:
+        warn(printable(problem))
+    if plan.problems:
         return
     say(f"Plan:     {printable(shell_path(setup.context.repository.root, plan.path))}")
     say(f"Next:     lw_coder code {printable(str(plan.name))}")

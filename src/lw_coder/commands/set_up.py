@@ -11,7 +11,7 @@ from typing import TypeVar
 from lw_coder.containers import engine, images
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.foundation.errors import LwCoderError, SetUpError
-from lw_coder.plans.plan_file import load_plan
+from lw_coder.plans.plan_checks import load_plan
 from lw_coder.repository import git
 from lw_coder.sessions.login import choose_login
 from lw_coder.settings.config import CONFIG_FILE, CodeConfig, load_config
@@ -63,7 +63,7 @@ def find_problems(repository: git.Repository, probe: EngineProbe, plan: str | No
         try:
             return check()
         except LwCoderError as error:
-            problems.append(error)
+            problems.extend(error.parts)
             return None
 
     attempt(lambda: git.head_commit(repository))
@@ -81,8 +81,7 @@ def find_problems(repository: git.Repository, probe: EngineProbe, plan: str | No
 
 
 def _check_plan(repository: git.Repository, name: str) -> None:
-    plan = load_plan(repository.root, name)
-    git.require_commit(repository, plan.metadata.git_sha, f"{plan.path}: git_sha")
+    load_plan(repository, name)
 
 
 def _config(root: Path, *, is_needed: bool) -> CodeConfig | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -40,6 +41,23 @@ class LwCoderError(Exception):
 
 class PlanError(LwCoderError):
     """A plan file that is missing or invalid."""
+
+
+class InvalidPlanError(PlanError):
+    """Everything that is wrong with a plan file. It has the message and remedy of the first error."""
+
+    def __init__(self, errors: Sequence[PlanError]) -> None:
+        super().__init__(errors[0].message, errors[0].remedy)
+        self._parts = tuple(errors)
+
+    def __reduce__(self) -> tuple[type[InvalidPlanError], tuple[tuple[LwCoderError, ...]]]:  # type: ignore[override]
+        """Make the error picklable."""
+        return type(self), (self._parts,)
+
+    @property
+    def parts(self) -> tuple[LwCoderError, ...]:
+        """The errors to show, one line each."""
+        return self._parts
 
 
 class IdeaError(LwCoderError):

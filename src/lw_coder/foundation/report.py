@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 
 import click
 
+from lw_coder.foundation.signals import interruptible
+
 _OVER_LINE = "\r\x1b[2K"
 
 
@@ -25,6 +27,12 @@ def _print(line: str) -> None:
     # Overwrite a spinner, of this process or of the one that forked it.
     with suppress(OSError):  # the terminal was closed; continue with the work
         click.echo((_OVER_LINE if sys.stderr.isatty() else "") + line, err=True)
+
+
+def ask(question: str) -> bool:
+    """Ask a question at the terminal; Enter alone means no."""
+    with interruptible():
+        return click.confirm(printable(question), err=True)
 
 
 def printable(text: str) -> str:

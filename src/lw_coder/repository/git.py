@@ -250,71 +250,6 @@ def require_fit_path(folder: Path) -> None:
         raise _unfit_path(folder, "contains a % that Docker Compose reads as the start of an escape sequence")
 
 
-def require_commit(repository: Repository, sha: str, where: str = "git_sha") -> None:
-    """Raise an error if a plan's git_sha is not a commit of this repository.
-
-    Args:
-        repository: the repository to search.
-        sha: hex digits.
-        where: the file and field that it comes from, for the message.
-
-    Raises:
-        GitError: the id has the wrong length, is unknown, or is a tree, a blob or an annotated tag.
-    """
-    if len(sha) != repository.sha_length:
-        raise GitError(
-            f"{where}: {sha} has {len(sha)} digits; commit ids here have {repository.sha_length}",
-            "write the full id that `git rev-parse HEAD` prints",
-        )
-    kind = run_git("cat-file", "-t", sha, place=repository.place, check=False)
-    if kind.code != 0:
-        raise GitError(f"{where}: {sha} is not in this repository", _unknown_commit_remedy(repository))
-    if kind.stdout == "tag":
-        raise GitError(
-            f"{where}: {sha} is an annotated tag, not a commit",
-            f"write the commit that the tag names: `git rev-parse {sha}^{{commit}}`",
-        )
-    if kind.stdout != "commit":
-        raise GitError(
-            f"{where}: {sha} is a {kind.stdout}, not a commit", "write what `git rev-parse HEAD` prints"
-        )
-
-
-def require_no_sessions_commit(repository: Repository, sha: str, where: str) -> None:
-    """Raise an error if a commit is from a session, and on none of the user's branches and tags.
-
-    A plan that starts from it would include changes that nobody has reviewed.
-
-    Args:
-        repository: the repository to search.
-        sha: an existing commit.
-        where: the file and field that it comes from, for the message.
-
-    Raises:
-        GitError: only refs below refs/lw_coder reach it.
-    """
-    if _is_own(repository, sha):
-        return
-    only = ("for-each-ref", "--count=1", "--format=%(refname)", f"--contains={sha}", "refs/lw_coder")
-    session = run_git(*only, place=repository.place).stdout
-    if session:
-        raise GitError(
-            f"{where}: {sha} is on none of your branches, only in a session's refs ({printable(session)})",
-            f"review it (git log -p {sha}); to start from it, type: git branch <name> {sha}",
-        )
-
-
-def _is_own(repository: Repository, sha: str) -> bool:
-    """Return whether a commit is reachable from HEAD, a branch or a tag."""
-    # Not `place`: if root is a linked worktree, its HEAD is not the shared git folder's.
-    place, rest = Place(repository.root), ("--branches", "--tags", "--remotes", "--")
-    asked = ("rev-list", "--max-count=1", sha, "--not")
-    found = run_git(*asked, "HEAD", *rest, place=place, check=False)
-    if found.code != 0:  # HEAD has no commit yet
-        found = run_git(*asked, *rest, place=place)
-    return not found.stdout
-
-
 def committed_files(repository: Repository, sha: str) -> dict[str, str]:
     """Map the path of every file of a commit, with `/` as separator, to its blob id."""
     listed = run_git("ls-tree", "-r", "-z", "--full-tree", sha, place=repository.place).stdout
@@ -371,6 +306,28 @@ def has_changes(repository: Repository, *, besides: Path) -> bool:
         check=False,
     )
     return bool(asked.stdout)
+
+
+def changed_since(
+    repository: Repository, commit: str, patterns: Sequence[str], *, added: bool = True
+) -> list[str]:
+    """List the files of the user's working tree that are not as in a commit, untracked ones included.
+
+    Args:
+        repository: the user's.
+        commit: an existing commit.
+        patterns: pathspecs, relative to the root.
+        added: whether to list files that the commit does not have.
+    """
+    place = Place(repository.root)
+    # Submodules are left out: git would run in each, with its own configuration.
+    kinds = f"--diff-filter={'' if added else 'a'}"
+    diff = ("diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", kinds)
+    listed = run_git(*diff, commit, "--", *patterns, place=place, check=False).stdout
+    if added:
+        others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *patterns)
+        listed += "\0" + run_git(*others, place=place, check=False).stdout
+    return sorted({name for name in listed.split("\0") if name})
 
 
 def is_ignored(repository: Repository, path: Path) -> bool:
@@ -562,9 +519,3 @@ def _no_working_tree(folder: Path, *, is_bare: bool) -> GitError:
             f"{folder}: is a bare repository, without files to work on", "clone it, and work in the clone"
         )
     return GitError(f"{folder}: is inside a .git folder", "change to the repository's top folder")
-
-
-def _unknown_commit_remedy(repository: Repository) -> str:
-    if (repository.common_dir / "shallow").exists():
-        return "type: git fetch --unshallow (this clone is shallow), or correct the plan"
-    return "type: git fetch, or correct the plan"

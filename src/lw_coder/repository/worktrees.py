@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import exclusive, writers_lock
 from lw_coder.foundation.report import printable
+from lw_coder.repository.commit_ids import require_commit, require_no_sessions_commit
 from lw_coder.repository.git import (
     Place,
     Repository,
@@ -23,8 +24,6 @@ from lw_coder.repository.git import (
     is_ref_name,
     list_refs,
     ref_value,
-    require_commit,
-    require_no_sessions_commit,
     run_git,
     text_lines,
 )

@@ -171,22 +171,29 @@ PLANS = (
     Case("not a plan", ("README.md: has no front matter",), "begin the file with ---", plan="README.md"),
     Case(
         "broken YAML",
-        (f"{PLAN}, line 5: the front matter is not valid YAML",),
-        "correct that line",
+        (f"{PLAN}, line 4: status: '[ready' is unknown",),
+        "use one of draft",
         plan_with("status: ready", "status: [ready"),
         plan=str(PLAN),
     ),
     Case(
         "broken YAML, by id",
-        (f"{PLAN_ID}: no such file, and no plan with that id",),
-        "name a plan",
-        plan_with("status: ready", "status: [ready"),
+        (f"{PLAN}, line 6: evaluation_notes, item 1: YAML reads",),
+        'put it between quotes: - "[ ] Both tests in test_greeting.py pass."',
+        plan_with("- Both", "- [ ] Both"),
+    ),
+    Case(
+        "a text that YAML cuts, by the file's name",
+        (f"{PLAN}, line 6: evaluation_notes, item 1: YAML reads '#1 pass.' as a comment",),
+        'put it between quotes: - "Both tests of #1 pass."',
+        plan_with("tests in test_greeting.py", "tests of #1"),
+        plan=PLAN.name,
     ),
     Case(
         "unknown key",
-        (f"{PLAN}: stauts: unknown key",),
+        (f"{PLAN}, line 4: priority: unknown key",),
         "known keys",
-        plan_with("status:", "stauts:"),
+        plan_with("status:", "priority: high\nstatus:"),
         plan=str(PLAN),
     ),
     Case(
@@ -218,15 +225,15 @@ PLANS = (
     ),
     Case(
         "unknown sha",
-        ("sample-plan.md: git_sha", UNKNOWN_SHA),
-        "git fetch",
+        ("sample-plan.md, line 3: git_sha", UNKNOWN_SHA),
+        "(that is HEAD)",
         lambda sample: plan_with(sample.sha, UNKNOWN_SHA)(sample),
     ),
-    Case("sha of a tree", ("sample-plan.md: git_sha", "is a tree"), "git rev-parse HEAD", plan_from_a_tree),
+    Case("sha of a tree", ("line 3: git_sha", "is a tree"), "(that is HEAD)", plan_from_a_tree),
     Case(
         "short sha",
         ("git_sha", "not a full commit id"),
-        "40",
+        "write git_sha: ",
         lambda sample: plan_with(sample.sha, sample.sha[:12])(sample),
         plan=str(PLAN),
     ),
@@ -541,6 +548,33 @@ def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
     assert status == 1
     assert changes(before, snapshot(tmp_path)) == []
     assert KEY not in terminal.text
+
+
+def test_all_problems_of_a_plan_are_shown_each_in_one_line(sample: SampleRepository, person: Person) -> None:
+    plan_with("status:", "stauts:")(sample)
+    plan_with(sample.sha, "HEAD")(sample)
+    line, before = f"git_sha: {sample.git('rev-parse', 'HEAD')} (that is HEAD)", snapshot(sample.root)
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        assert terminal.wait() == 1
+    assert shown_lines(terminal) == [
+        f"error: {PLAN}, line 3: git_sha: 'HEAD' is not a full commit id; write {line}",
+        f"error: {PLAN}, line 4: stauts: unknown key; write status instead, or remove it",
+        f"error: {PLAN}: status: is missing; add the line status: draft",
+    ]
+    assert changes(before, snapshot(sample.root)) == []
+
+
+@pytest.mark.parametrize(("typed", "code"), [("\r", 1), ("n\r", 1), ("\x03", 130)])
+def test_a_plan_that_is_done_is_not_started_without_a_yes(
+    sample: SampleRepository, person: Person, typed: str, code: int
+) -> None:
+    plan_with("status: ready", "status: done")(sample)
+    before = snapshot(sample.root)
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        terminal.wait_for(f"The status of {PLAN_ID} is done. Carry it out all the same? [y/N]:")
+        terminal.type(typed)
+        assert terminal.wait() == code
+    assert changes(before, snapshot(sample.root)) == []
 
 
 def test_there_is_no_repository(person: Person, tmp_path: Path) -> None:

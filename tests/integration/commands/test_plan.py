@@ -216,7 +216,7 @@ def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up_and_tells_of_
     (sample.root / ".lw_coder/runs/@plan/.partial-20250101T000000Z").mkdir()
     (killed,) = sample.root.glob(".lw_coder/runs/@plan/2*")
     text = plans(person, "--text", BROKEN)
-    assert f"warning: {WRITTEN}: git_sha: is missing; add git_sha to the front matter" in text
+    assert f"warning: {WRITTEN}: git_sha: is missing; add the line git_sha: " in text
     assert "Next:" not in text
     assert (sample.root / WRITTEN).is_file()
     assert (killed / "left/PLAN.md").read_text() == "# A plan beside the others\n"

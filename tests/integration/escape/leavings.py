@@ -11,7 +11,8 @@ import pytest
 from lw_coder.foundation.errors import GitError
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.plans.tasks_snapshot import MOST_ENTRIES
-from lw_coder.repository.git import find_repository, require_commit, require_no_sessions_commit
+from lw_coder.repository.commit_ids import require_commit, require_no_sessions_commit
+from lw_coder.repository.git import find_repository
 from lw_coder.repository.importing.nested_repositories import find_nested_repositories
 from lw_coder.runs.run_folders import remove_tree
 from lw_coder.sessions.transcript_watch import LIMITS

@@ -34,7 +34,7 @@ def made(tmp_path: Path) -> GitRepository:
 def checked(made: GitRepository, name: str, text: str) -> str:
     made.write(f"{TASKS_FOLDER}/{name}", text)
     (found,) = validate_plans(find_repository(made.path), Changes(new=(name,)))
-    return found.problem or f"fine: {found.name}"
+    return "; ".join(found.problems) or f"fine: {found.name}"
 
 
 def test_an_idea_comes_from_a_file_or_from_the_text(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_a_plan_below_the_folder_is_known_by_its_path(made: GitRepository) -> No
     ("text", "said"),
     [
         ("no front matter", "has no front matter between two lines of ---; begin the file"),
-        (plan_text(""), "git_sha: is missing; add git_sha"),
-        (plan_text(SHA), f"git_sha: {SHA} is not in this repository; type: git fetch"),
-        ("---\na: [\n---\n", ", line 3: the front matter is not valid YAML"),
+        (plan_text(""), "git_sha: is missing; add the line git_sha: "),
+        (plan_text(SHA), f"git_sha: {SHA} is not in this repository; write git_sha: "),
+        ("---\na: [\n---\n", ", line 2: a: unknown key"),
         ("x" * (MAX_PLAN_BYTES + 1), "is too large for a plan; keep it below a megabyte"),
     ],
 )

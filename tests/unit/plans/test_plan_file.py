@@ -1,29 +1,14 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
 from lw_coder.foundation.errors import PlanError
-from lw_coder.plans.plan_file import STATUSES, find_plan, plans_with_id, read_plan, require_unique_id
+from lw_coder.plans.plan_file import STATUSES, read_plan
 from tests.support.patience import within_cpu_time
-
-SHA = "0123456789abcdef0123456789abcdef01234567"
-KEYS = {"plan_id": "a-plan", "git_sha": SHA, "status": "ready", "evaluation_notes": "[]"}
-TASKS = ".lw_coder/tasks"
-
-
-def text(body: str = "# Do it\n", /, **changed: str | None) -> str:
-    """A plan's text; a key that is None is left out."""
-    keys = {name: value for name, value in {**KEYS, **changed}.items() if value is not None}
-    return "---\n" + "".join(f"{name}: {value}\n" for name, value in keys.items()) + f"---\n{body}"
-
-
-def written(folder: Path, content: str | bytes, name: str = "plan.md") -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
+from tests.support.plan_files import KEYS, SHA, text, written
 
 
 def refused(path: Path) -> PlanError:
@@ -62,8 +47,13 @@ def test_each_status(tmp_path: Path, status: str) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xef\xbb\xbf" + text().encode(), text().replace("\n", "\r\n").encode(), text().encode()[:-1]],
-    ids=["bom", "crlf", "no last line feed"],
+    [
+        b"\xef\xbb\xbf" + text().encode(),
+        text().replace("\n", "\r\n").encode(),
+        text().replace("\n", "\r").encode(),
+        text().encode()[:-1],
+    ],
+    ids=["bom", "crlf", "cr", "no last line feed"],
 )
 def test_odd_line_ends_and_bom(tmp_path: Path, content: bytes) -> None:
     assert read_plan(written(tmp_path, content)).metadata.body == "# Do it"
@@ -79,32 +69,45 @@ def test_full_shas(tmp_path: Path, sha: str) -> None:
     [
         ("# Just Markdown\n", "has no front matter"),
         ("", "has no front matter"),
-        ("\n" + text(), "has no front matter"),
-        ("---\nplan_id: a-plan\n", "has no front matter"),
-        ("---\n---\nbody\n", "is not a mapping"),
-        ("---\n- a\n- b\n---\nbody\n", "is not a mapping"),
+        ("\n" + text(), "its first line is empty"),
+        ("---\nplan_id: a-plan\n", "no line of --- ends it"),
+        ("plan_id: a-plan\n---\n", "no line of --- begins it"),
+        ("---\n---\nbody\n", "plan_id: is missing"),
+        ("---\n- a\n- b\n---\nbody\n", "'- a' is neither a key with a colon nor an item of a list"),
+        ("---\njust text\n---\nbody\n", "'just text' is neither a key with a colon nor an item of a list"),
         (text(plan_id="a-plan\nplan_id: b-plan"), "plan_id: appears twice"),
         (text(priority="high"), "priority: unknown key"),
         (text(**{'"a\\nb"': "x"}), "a\\nb: unknown key"),
         (text("\n \n"), "there is no plan below"),
         (text(notes="[a]"), "notes: is not a string"),
         (text(status="finished"), "status: 'finished' is unknown"),
-        (text(status="[draft]"), "status: a list is unknown"),
+        (text(status="[draft]"), "status: '[draft]' is unknown"),
         (text(evaluation_notes="good"), "evaluation_notes: is not a list of strings"),
-        (text(evaluation_notes="[[a]]"), "evaluation_notes: is not a list of strings"),
+        (
+            text(evaluation_notes="[[a]]"),
+            'evaluation_notes, item 1: YAML reads the "[" as the start of a list',
+        ),
         (text(evaluation_notes=""), "evaluation_notes: is not a list of strings"),
-        (text(notes="a\x00b"), "is not valid YAML"),
+        (text(notes="a\x00b"), "contains '\\x00', which YAML does not allow"),
     ],
 )
 def test_what_breaks_a_rule(tmp_path: Path, content: str, problem: str) -> None:
     assert problem in refused(written(tmp_path, content)).message
 
 
+MISSING = {
+    "plan_id": "add the line plan_id: my-plan",
+    "git_sha": "write the 40 lower-case hex digits that `git rev-parse HEAD` prints",
+    "status": "add the line status: draft",
+    "evaluation_notes": "add the line evaluation_notes: []",
+}
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_each_required_key(tmp_path: Path, key: str) -> None:
-    error = refused(written(tmp_path, text(**{key: None})))
+    error = refused(written(tmp_path, text(**{key: None}), "my plan.md"))
     assert f"{key}: is missing" in error.message
-    assert error.remedy == f"add {key} to the front matter"
+    assert error.remedy.startswith(MISSING[key])
 
 
 @pytest.mark.parametrize("plan_id", ["ab", "a..b", "a b", "a/b", "'../x'", "x" * 101, "[a]", "caf\u00e9"])
@@ -120,7 +123,7 @@ def test_bad_ids(tmp_path: Path, plan_id: str) -> None:
 def test_ids_that_git_takes_for_no_branch(tmp_path: Path, plan_id: str) -> None:
     path = written(tmp_path, text(plan_id=plan_id))
     error = refused(path)
-    assert error.message == f"{path}: plan_id: {plan_id!r} is not valid in a branch name"
+    assert error.message == f"{path}, line 2: plan_id: {plan_id!r} is not valid in a branch name"
     assert "neither begins nor ends with a dot" in error.remedy
 
 
@@ -135,13 +138,41 @@ def test_bad_shas(tmp_path: Path, sha: str) -> None:
 def test_the_line_of_a_yaml_error(tmp_path: Path, lines: int) -> None:
     content = "---\n" + "# a comment\n" * lines + "status: [draft\nplan_id: x\n---\nbody\n"
     with_tab = "---\n" + "# a comment\n" * lines + "\tplan_id: x\n---\nbody\n"
-    assert (
-        f"line {lines + 3}: the front matter is not valid YAML" in refused(written(tmp_path, content)).message
-    )
-    assert (
-        f"line {lines + 2}: the front matter is not valid YAML"
-        in refused(written(tmp_path, with_tab)).message
-    )
+    assert any(f", line {lines + 2}: status: '[draft' is" in line for line in all_of(tmp_path, content))
+    assert any(f", line {lines + 2}: is indented with a tab" in line for line in all_of(tmp_path, with_tab))
+
+
+def all_of(folder: Path, content: str) -> list[str]:
+    """Return each problem of a plan as it would be shown."""
+    return [f"{part.message}; {part.remedy}" for part in refused(written(folder, content)).parts]
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    lines = all_of(tmp_path, "---\npriority: high\ngitsha: x\nstatus: finished\n---\n")
+    known = ", ".join((*KEYS, "linear_issue_id", "created_by", "created_at", "notes"))
+    assert [line.removeprefix(f"{tmp_path}/plan.md") for line in lines] == [
+        f", line 2: priority: unknown key; remove it; known keys: {known}",
+        ", line 3: gitsha: unknown key; write git_sha instead, or remove it",
+        f", line 4: status: 'finished' is unknown; use one of {', '.join(STATUSES)}",
+        ": plan_id: is missing; add the line plan_id: plan",
+        f": git_sha: is missing; {MISSING['git_sha']} (64 in a sha256 repository)",
+        ": evaluation_notes: is missing; add the line evaluation_notes: []",
+        ": there is no plan below the front matter; write what to do, in Markdown",
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", ["evaluation-notes", "evaluationNotes", "Evaluation Notes", "evaluation_note"]
+)
+def test_a_key_that_resembles_one_of_ours(tmp_path: Path, key: str) -> None:
+    lines = all_of(tmp_path, text(**{key: "[]"}))
+    assert f"line 6: {key}: unknown key; write evaluation_notes instead" in "".join(lines)
+
+
+def test_errors_of_a_plan_are_picklable(tmp_path: Path) -> None:
+    error = refused(written(tmp_path, "---\n---\n"))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - it was made here
+    assert [part.message for part in again.parts] == [part.message for part in error.parts]
 
 
 def bomb(key: str) -> str:
@@ -187,51 +218,3 @@ def test_unreadable(tmp_path: Path) -> None:
     assert "cannot be read: Too many levels" in refused(loop).message
     assert "is not a file" in refused(tmp_path).message
     assert "cannot be read: No such file" in refused(tmp_path / "none.md").message
-
-
-def test_found_by_path_and_by_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path / TASKS, b"\xef\xbb\xbf" + text().encode(), "some-name.md")
-    monkeypatch.chdir(tmp_path)
-    assert find_plan(tmp_path, f"{TASKS}/some-name.md") == path
-    assert find_plan(tmp_path, "a-plan") == path
-
-
-def not_found(root: Path, name: str) -> PlanError:
-    with pytest.raises(PlanError) as caught:
-        find_plan(root, name)
-    assert "\n" not in caught.value.message + caught.value.remedy
-    return caught.value
-
-
-def test_names_that_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path / TASKS, "not a plan", "broken.md")
-    monkeypatch.chdir(tmp_path)
-    assert "no plan with that id" in not_found(tmp_path, "a-plan").message
-    assert "no plan with that id" in not_found(tmp_path, "two\nlines").message
-    assert "is a folder" in not_found(tmp_path, TASKS).message
-    assert "cannot be read" in not_found(tmp_path, "x" * 5000).message
-
-
-def test_a_plan_beside_a_folder_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path / TASKS, text(plan_id="docs"), "some-name.md")
-    (tmp_path / "docs").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert find_plan(tmp_path, "docs") == path
-
-
-def test_ids_that_two_plans_have(tmp_path: Path) -> None:
-    first = written(tmp_path / TASKS, text(), "first.md")
-    second = written(tmp_path / TASKS, text().replace("\n", "\r\n"), "second.md")
-    assert plans_with_id(tmp_path, "a-plan") == [first, second]
-    message = not_found(tmp_path, "a-plan").message
-    assert f"{TASKS}/first.md, {TASKS}/second.md" in message
-    with pytest.raises(PlanError, match=r"more than one plan: .*first\.md, .*second\.md"):
-        require_unique_id(tmp_path, read_plan(first))
-
-
-def test_a_plan_outside_the_tasks_folder(tmp_path: Path) -> None:
-    plan = read_plan(written(tmp_path, text()))
-    require_unique_id(tmp_path, plan)
-    written(tmp_path / TASKS, text(), "same.md")
-    with pytest.raises(PlanError, match="more than one plan"):
-        require_unique_id(tmp_path, plan)

@@ -18,9 +18,7 @@ from lw_coder.repository.git import (
     list_refs,
     missing_objects,
     ref_value,
-    require_commit,
     require_identity,
-    require_no_sessions_commit,
     require_recent,
     root_commit,
     run_git,
@@ -164,34 +162,6 @@ def test_a_failure_is_one_escaped_line_without_credentials(tmp_path: Path) -> No
     assert "\n" not in caught.value.message
 
 
-def test_require_commit_tells_what_an_id_is(made: GitRepository) -> None:
-    repository = find_repository(made.path)
-    made.run("tag", "-a", "-m", "a tag", "v1")
-    require_commit(repository, made.head())
-    for name, kind in (("v1", "annotated tag"), ("HEAD^{tree}", "tree"), ("HEAD:README.md", "blob")):
-        with pytest.raises(GitError, match=rf"git_sha: .* is an? {kind}"):
-            require_commit(repository, made.sha(name))
-    with pytest.raises(GitError, match=r"git_sha: 0{40} is not in this repository"):
-        require_commit(repository, "0" * 40)
-
-
-def test_require_commit_names_the_shallow_clone(made: GitRepository, tmp_path: Path) -> None:
-    first = made.head()
-    made.commit("second")
-    made.run("clone", "--quiet", "--depth=1", made.path.as_uri(), str(tmp_path / "shallow"))
-    with pytest.raises(GitError) as caught:
-        require_commit(find_repository(tmp_path / "shallow"), first)
-    assert "unshallow" in caught.value.remedy
-
-
-def test_a_sha1_id_is_no_prefix_of_a_sha256_one(tmp_path: Path) -> None:
-    made = make_repository(tmp_path / "repo", "--object-format=sha256")
-    repository = find_repository(made.path)
-    require_commit(repository, made.head())
-    with pytest.raises(GitError, match="has 40 digits; commit ids here have 64"):
-        require_commit(repository, made.head()[:40])
-
-
 def test_root_commit_survives_a_merge_of_another_history(made: GitRepository) -> None:
     first = made.head()
     made.run("checkout", "--quiet", "--orphan", "other")
@@ -303,25 +273,6 @@ def test_a_repository_below_such_a_folder_is_told_why(tmp_path: Path) -> None:
 def test_a_repository_that_was_planted_among_our_files_is_none(made: GitRepository, folder: str) -> None:
     planted = make_repository(made.path / ".lw_coder" / folder)
     assert find_repository(planted.path).root == made.path
-
-
-def test_what_was_committed_in_a_session_alone_is_no_start(made: GitRepository) -> None:
-    repository, first = find_repository(made.path), made.head()
-    sessions = made.run("commit-tree", "-p", "HEAD", "-m", "hidden", "HEAD^{tree}")
-    made.run("update-ref", "refs/lw_coder/@plan/20250101T000000Z/heads/x", sessions)
-    with pytest.raises(GitError, match=r"^p\.md: git_sha: \w{40} is on none of your branches") as caught:
-        require_no_sessions_commit(repository, sessions, "p.md: git_sha")
-    assert "refs/lw_coder/@plan/20250101T000000Z/heads/x" in caught.value.message
-    assert f"git branch <name> {sessions}" in caught.value.remedy
-    require_no_sessions_commit(repository, first, "p.md: git_sha")
-    made.run("worktree", "add", "--quiet", "--detach", "../linked", sessions)
-    require_no_sessions_commit(find_repository(made.path.parent / "linked"), sessions, "p.md: git_sha")
-    amended = made.run("commit-tree", "-m", "dangling", "HEAD^{tree}")
-    require_no_sessions_commit(repository, amended, "p.md: git_sha")
-    made.run("branch", "taken", sessions)
-    require_no_sessions_commit(repository, sessions, "p.md: git_sha")
-    made.run("symbolic-ref", "HEAD", "refs/heads/unborn")
-    require_no_sessions_commit(repository, first, "p.md: git_sha")
 
 
 def test_ancestors_refs_and_missing_objects(made: GitRepository) -> None:

@@ -1,0 +1,75 @@
+"""Which files of the build context a Dockerfile reads, as far as its text says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+_COMMENT = re.compile(r"[ \t]*#")
+_INSTRUCTION = re.compile(r"[ \t]*(COPY|ADD|RUN)[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
+_FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?[ \t]*")
+_HEREDOC = re.compile(r"<<-?[\"']?([A-Za-z_]\w*)[\"']?")
+_REMOTE = re.compile(r"\w+://|git@")
+
+
+def context_sources(dockerfile: str) -> list[str]:
+    """Return the files, folders and patterns that COPY, ADD and RUN --mount read from the build context.
+
+    Each is relative to the context's root; "." stands for all of it. Sources that contain a variable, and
+    those that come from another image, stage or address, are left out.
+    """
+    found: dict[str, None] = {}
+    for instruction, rest in _instructions(dockerfile):
+        flags, arguments = _flags(rest)
+        sources = _mounted(flags) if instruction == "RUN" else _copied(flags, arguments)
+        found |= dict.fromkeys(filter(None, map(_relative, sources)))
+    return list(found)
+
+
+def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
+    """Yield COPY, ADD and RUN, each with the rest of its line and of the lines that continue it."""
+    lines = iter(dockerfile.split("\n"))
+    for line in lines:
+        if _COMMENT.match(line):
+            continue
+        while line.rstrip().endswith("\\"):
+            following = next((text for text in lines if not _COMMENT.match(text)), "")
+            line = f"{line.rstrip()[:-1]} {following}"  # noqa: PLW2901
+        if found := _INSTRUCTION.match(line):
+            for word in _HEREDOC.findall(found[2]):
+                next((text for text in lines if text.strip() == word), None)
+            yield found[1].upper(), found[2].strip()
+
+
+def _flags(rest: str) -> tuple[list[tuple[str, str]], str]:
+    flags = []
+    while found := _FLAG.match(rest):
+        flags.append((found[1], found[2] or ""))
+        rest = rest[found.end() :]
+    return flags, rest
+
+
+def _copied(flags: list[tuple[str, str]], arguments: str) -> list[str]:
+    if any(name == "from" for name, _ in flags):
+        return []
+    words = arguments.split()
+    if arguments.startswith("["):
+        try:
+            words = [str(word) for word in json.loads(arguments)]
+        except ValueError:
+            return []
+    return words[:-1]
+
+
+def _mounted(flags: list[tuple[str, str]]) -> Iterator[str]:
+    for name, value in flags:
+        options = dict(part.partition("=")[::2] for part in value.split(","))
+        if name == "mount" and options.get("type", "bind") == "bind" and "from" not in options:
+            yield options.get("source") or options.get("src") or "."
+
+
+def _relative(source: str) -> str:
+    if "$" in source or source.startswith("<<") or _REMOTE.match(source):
+        return ""
+    return source.strip('"').lstrip("/").removeprefix("./").rstrip("/") or "."

@@ -1,0 +1,118 @@
+"""Everything that can be wrong with a plan in its repository, found at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from lw_coder.plans.find_plan import find_plan, plan_id_of, plan_names, shared_id, shared_id_problem, usual_id
+from lw_coder.plans.plan_file import TASKS_FOLDER, PlanFile, ReadPlan, examine_plan, require_valid
+from lw_coder.plans.plan_rules import Hints, in_order
+from lw_coder.plans.problems import Problem
+from lw_coder.repository.commit_ids import (
+    CommitFault,
+    commit_fault,
+    object_kinds,
+    sessions_fault,
+    suggested_line,
+)
+from lw_coder.repository.git import Repository, list_refs
+from lw_coder.repository.worktrees import BRANCH_PREFIX
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the checks of several plans have in common.
+
+    Attributes:
+        kinds: the kind of each git_sha that is an object of the repository.
+        branches: the full names of the plans' branches.
+        has_sessions: whether there are commits of sessions.
+        ids: the files in the tasks folder by their plan_id.
+    """
+
+    kinds: Mapping[str, str]
+    branches: Mapping[str, str]
+    has_sessions: bool
+    ids: Mapping[str, Sequence[Path]]
+
+
+def load_plan(repository: Repository, name: str) -> PlanFile:
+    """Find and read the plan called `name`, and check that no other has its id and that its commit exists.
+
+    Raises:
+        PlanError: as `find_plan`; or the plan breaks rules, and the error shows each on a line of its own.
+    """
+    read = _examine(repository, find_plan(repository.root, name))
+    plan_id, sha = read.value("plan_id"), read.value("git_sha")
+    problems = list(read.problems)
+    if plan_id and plan_id != name:  # otherwise it was found by its id, which is unique
+        found = shared_id(repository.root, read.path, plan_id)
+        problems += [replace(found, line=read.line("plan_id"))] if found else []
+    if sha and not _has_problem(read, "git_sha"):
+        problems += _at_sha(read, commit_fault(repository, sha, object_kinds(repository, [sha])))
+    return require_valid(replace(read, problems=tuple(problems)))
+
+
+def check_plans(repository: Repository, paths: Sequence[Path]) -> list[ReadPlan]:
+    """Read plan files, and find everything that is wrong with them in the repository."""
+    plans = [_examine(repository, path) for path in paths]
+    shared = _Shared(
+        object_kinds(repository, [sha for plan in plans if (sha := plan.value("git_sha"))]),
+        list_refs(repository, f"refs/heads/{BRANCH_PREFIX.rstrip('/')}"),
+        bool(list_refs(repository, "refs/lw_coder")),
+        _ids(repository.root / TASKS_FOLDER),
+    )
+    return [_checked(repository, plan, shared) for plan in plans]
+
+
+def _examine(repository: Repository, path: Path) -> ReadPlan:
+    @cache
+    def git_sha(written: str) -> str:
+        return suggested_line(repository, written)
+
+    return examine_plan(path, Hints(path.stem, git_sha))
+
+
+def _ids(folder: Path) -> dict[str, list[Path]]:
+    ids: dict[str, list[Path]] = defaultdict(list)
+    for name in plan_names(folder):
+        path = folder / name
+        if plan_id := usual_id(path) or plan_id_of(path):
+            ids[plan_id].append(path)
+    return ids
+
+
+def _checked(repository: Repository, plan: ReadPlan, shared: _Shared) -> ReadPlan:
+    more = [*_id_problems(repository, plan, shared), *_sha_problems(repository, plan, shared)]
+    return replace(plan, problems=tuple(in_order([*plan.problems, *more])))
+
+
+def _id_problems(repository: Repository, plan: ReadPlan, shared: _Shared) -> list[Problem]:
+    plan_id, own = plan.value("plan_id"), plan.path.resolve()
+    others = [path for path in shared.ids.get(plan_id or "", ()) if path.resolve() != own]
+    if not plan_id or not others:
+        return []
+    return [replace(shared_id_problem(repository.root, plan_id, others), line=plan.line("plan_id"))]
+
+
+def _sha_problems(repository: Repository, plan: ReadPlan, shared: _Shared) -> list[Problem]:
+    sha = plan.value("git_sha")
+    if not sha or _has_problem(plan, "git_sha"):
+        return []
+    fault = commit_fault(repository, sha, shared.kinds)
+    has_branch = f"refs/heads/{BRANCH_PREFIX}{plan.value('plan_id')}" in shared.branches
+    if fault is None and shared.has_sessions and not has_branch:
+        fault = sessions_fault(repository, sha)
+    return _at_sha(plan, fault)
+
+
+def _has_problem(plan: ReadPlan, name: str) -> bool:
+    return any(problem.field == name for problem in plan.problems)
+
+
+def _at_sha(plan: ReadPlan, fault: CommitFault | None) -> list[Problem]:
+    return [Problem(*fault, plan.line("git_sha"), "git_sha")] if fault else []

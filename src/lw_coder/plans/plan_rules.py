@@ -1,0 +1,254 @@
+"""The keys of a plan's front matter, and the rules for their values. To add a key, add a line to KEYS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from lw_coder.foundation.report import printable
+from lw_coder.plans.problems import Problem, put_between_quotes, quoted, shortened, shown
+
+if TYPE_CHECKING:
+    from lw_coder.plans.front_matter import Entry, FrontMatter
+    from lw_coder.plans.yaml_values import Value
+
+STATUSES = ("draft", "ready", "coding", "review", "done", "abandoned")
+FINISHED = ("done", "abandoned")
+
+_MOST_UNKNOWN = 20  # keys that are named one by one
+_LONGEST_KEY = 60  # characters; a longer one resembles none of ours
+_PLAN_ID = re.compile(r"[A-Za-z0-9._-]{3,100}")
+_GIT_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9._-]+|\.(?=\.)")
+_NULL = ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What remedies need to know about a plan's place.
+
+    Attributes:
+        stem: the name of the plan's file, without its suffix.
+        git_sha: returns what to write as git_sha instead of a text, or of nothing.
+    """
+
+    stem: str
+    git_sha: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of the front matter.
+
+    Attributes:
+        problems: checks a value, as written below the key's name.
+        value: turns a value without problems into PlanMetadata's.
+        is_required: whether each plan must have it.
+    """
+
+    problems: Callable[[str, Value, Hints], Iterator[Problem]]
+    value: Callable[[Value], Any]
+    is_required: bool = False
+
+
+def any_commit(written: str) -> str:
+    """Return what to write as git_sha where the repository is not known."""
+    del written
+    return "write the 40 lower-case hex digits that `git rev-parse HEAD` prints (64 in a sha256 repository)"
+
+
+def all_problems(front: FrontMatter, hints: Hints) -> list[Problem]:
+    """Return everything that is wrong with a plan's text, in the order of its lines; the last have none."""
+    if front.is_absent:
+        return [_absent(hints)]
+    problems = list(front.problems)
+    if front.entries is not None:
+        problems += _key_problems(front.entries, hints)
+    if not front.body and not front.problems:
+        problems.append(Problem("there is no plan below the front matter", "write what to do, in Markdown"))
+    return in_order(problems)
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Sort problems by their line; those without one come last."""
+    return sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0))
+
+
+def metadata_values(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Return the values of front matter without problems, by the names of PlanMetadata."""
+    return {entry.key.text: KEYS[entry.key.text].value(entry.value) for entry in entries}
+
+
+def _absent(hints: Hints) -> Problem:
+    lines = ", ".join(f"{name}: {example}" for name, example in _examples(hints).items())
+    return Problem("has no front matter between two lines of ---", f"begin the file with ---, {lines}, ---")
+
+
+def _examples(hints: Hints) -> dict[str, str]:
+    sha = re.search(r"git_sha: (\w+)", hints.git_sha(""))
+    return {
+        "plan_id": _as_id(hints.stem),
+        "git_sha": sha[1] if sha else "the output of `git rev-parse HEAD`",
+        "status": "draft",
+        "evaluation_notes": "[]",
+    }
+
+
+def _as_id(text: str) -> str:
+    found = _NOT_IN_ID.sub("-", text).strip("-.")[:100].removesuffix(".lock")
+    return found if _PLAN_ID.fullmatch(found) else "my-plan"
+
+
+def _key_problems(entries: tuple[Entry, ...], hints: Hints) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    unknown = 0
+    for entry in entries:
+        name = entry.key.text
+        if name in first:
+            yield _repeated(entry, first[name])
+        elif entry.key.kind != "text" or entry.key.fault or name not in KEYS:
+            unknown += 1
+            if unknown <= _MOST_UNKNOWN:
+                yield _unknown(entry.key)
+        else:
+            yield from KEYS[name].problems(name, entry.value, hints)
+        first.setdefault(name, entry.key.line)
+    if unknown > _MOST_UNKNOWN:
+        yield Problem(f"{unknown - _MOST_UNKNOWN} more unknown keys", "remove them")
+    yield from _missing(first, hints)
+
+
+def _repeated(entry: Entry, first: int) -> Problem:
+    problem = f"appears twice in the front matter (first in line {first})"
+    return Problem(problem, "keep one of the two", entry.key.line, _shown_key(entry.key))
+
+
+def _unknown(key: Value) -> Problem:
+    name = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key.text[:_LONGEST_KEY])).lower()
+    like = get_close_matches(name, KEYS, n=1) if len(key.text) <= _LONGEST_KEY else []
+    known = f"known keys: {', '.join(KEYS)}"
+    remedy = f"write {like[0]} instead, or remove it" if like else f"remove it; {known}"
+    return Problem("unknown key", remedy, key.line, _shown_key(key))
+
+
+def _shown_key(key: Value) -> str:
+    return shortened(printable(key.source if key.kind != "text" or key.fault else key.text))
+
+
+def _missing(present: Iterable[str], hints: Hints) -> Iterator[Problem]:
+    missing = [name for name, key in KEYS.items() if key.is_required and name not in present]
+    for name in missing:
+        remedy = hints.git_sha("") if name == "git_sha" else f"add the line {name}: {_examples(hints)[name]}"
+        yield Problem("is missing", remedy.replace("write git_sha", "add the line git_sha"), field=name)
+
+
+def _word(value: Value) -> str:
+    """Return a value that must consist of one word; nothing if it is no text."""
+    return value.text if value.kind == "text" else ""
+
+
+def _misread(name: str, value: Value) -> Iterator[Problem]:
+    """Report a valid word that YAML would read only by chance; a comment after it is harmless."""
+    if value.fault and not value.has_comment:
+        yield Problem(value.fault, f"write {name}: {value.text}", value.line, name)
+
+
+def _id_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
+    word = _word(value)
+    if not _PLAN_ID.fullmatch(word) or ".." in word:
+        example = f"write {name}: {_as_id(value.source.strip(chr(34)) or hints.stem)}"
+        rule = "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row"
+        yield Problem(f"{_shown(value)} is not a valid id", f"{rule}: {example}", value.line, name)
+    elif word.startswith(".") or word.endswith((".", ".lock")):
+        rule = "choose one that neither begins nor ends with a dot, and does not end in .lock"
+        problem = f"{shown(word)} is not valid in a branch name"
+        yield Problem(problem, f"{rule}: write {name}: {_as_id(word)}", value.line, name)
+    else:
+        yield from _misread(name, value)
+
+
+def _sha_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
+    word = _word(value)
+    if _GIT_SHA.fullmatch(word):
+        yield from _misread(name, value)
+    else:
+        remedy = hints.git_sha(word or value.source)
+        yield Problem(f"{_shown(value)} is not a full commit id", remedy, value.line, name)
+
+
+def _status_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]:
+    word = _word(value)
+    if word in STATUSES:
+        yield from _misread(name, value)
+    else:
+        like = get_close_matches(word.strip().lower()[:_LONGEST_KEY], STATUSES, n=1)
+        example = f": write {name}: {like[0]}" if like else ""
+        problem = f"{_shown(value)} is unknown"
+        yield Problem(problem, f"use one of {', '.join(STATUSES)}{example}", value.line, name)
+
+
+def _notes_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]:
+    if value.kind != "list" or value.fault:
+        yield _no_list(name, value)
+    for number, item in enumerate(value.items, 1):
+        if item.fault:
+            remedy = item.advice or put_between_quotes("-", item.source)
+            yield Problem(item.fault, remedy, item.line, name, number)
+        elif not item.text.strip():
+            remedy = "write the text behind the dash on the same line, or remove the item"
+            yield Problem("is empty", remedy, item.line, name, number)
+
+
+def _no_list(name: str, value: Value) -> Problem:
+    if value.kind == "text" and not value.source.strip("~\"'"):
+        remedy = f"write {name}: [] for none, or below it a list, each item on a line that begins with a dash"
+    elif value.kind == "text" and value.source.startswith("-"):
+        remedy = "put a space after each dash: - text"
+    elif value.kind == "text":
+        remedy = f"write a list, or [] for none: {name}: [{quoted(value.source)}]"
+    else:
+        remedy = "write a list, or [] for none; put texts with a colon or other signs between quotes"
+    return Problem("is not a list of strings", remedy, value.line, name)
+
+
+def _text_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]:
+    if value.kind != "text":
+        remedy = f"write {name} as one line, or remove it"
+        if value.source.isprintable():
+            remedy = f"{put_between_quotes(f'{name}:', value.source)}, or remove it"
+        yield Problem("is not a string", remedy, value.line, name)
+    elif value.fault:
+        remedy = value.advice or put_between_quotes(f"{name}:", value.source)
+        yield Problem(value.fault, remedy, value.line, name)
+
+
+def _shown(value: Value) -> str:
+    # Show only text: YAML's aliases can turn a few lines into a list of billions.
+    return shown(value.text) if value.kind == "text" and not value.fault else shown(value.source)
+
+
+def _text(value: Value) -> str:
+    return value.text
+
+
+def _text_or_none(value: Value) -> str | None:
+    return None if value.source in _NULL or not value.text.strip() else value.text
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    return tuple(item.text for item in value.items)
+
+
+KEYS = {
+    "plan_id": Key(_id_problems, _text, is_required=True),
+    "git_sha": Key(_sha_problems, _text, is_required=True),
+    "status": Key(_status_problems, _text, is_required=True),
+    "evaluation_notes": Key(_notes_problems, _texts, is_required=True),
+    "linear_issue_id": Key(_text_problems, _text_or_none),
+    "created_by": Key(_text_problems, _text_or_none),
+    "created_at": Key(_text_problems, _text_or_none),
+    "notes": Key(_text_problems, _text_or_none),
+}
