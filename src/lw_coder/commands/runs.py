@@ -16,7 +16,8 @@ from lw_coder.containers.labels import PLAN_RUNS, owner_of
 from lw_coder.foundation.errors import EngineError, ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, warn
-from lw_coder.plans.plan_file import TASKS_FOLDER, plan_ids, plans_with_id
+from lw_coder.plans.find_plan import plan_ids, plans_with_id
+from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.repository.git import Repository, find_repository, root_commit
 from lw_coder.repository.importing.commits import import_commits, pending
 from lw_coder.repository.private_git import PrivateGit, open_private_git
