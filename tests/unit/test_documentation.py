@@ -167,9 +167,12 @@ def test_a_page_says_when_it_speaks_of_files_that_are_not_installed(page: Page) 
         return
     if name.startswith("0"):
         assert not NOT_INSTALLED.search(text)
+        assert not re.search(r"\btest_\w+", text)
         for path in FILE.findall(text):
             places = (SOURCE, ROOT, DOCS)  # in a wheel: the package, and its folder `shipped`
             assert any((place / path).exists() for place in places) or path in _OF_A_RUN, path
+        for module in re.findall(r"\w+\.py\b", text):
+            assert list(SOURCE.rglob(module)), module
     elif NOT_INSTALLED.search(text):
         assert "checkout" in text
 
