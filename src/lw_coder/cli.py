@@ -55,7 +55,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width(
 
 
 @click.group(
-    context_settings=CONTEXT, epilog="Begin with `lw_coder docs first-plan`; `lw_coder docs` lists all pages."
+    context_settings=CONTEXT,
+    epilog="Begin with `lw_coder init`. `lw_coder docs` lists the pages of the documentation.",
 )
 @click.version_option(__version__)
 @click.option(
