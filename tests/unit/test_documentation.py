@@ -34,7 +34,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 LINK = re.compile(r"\[[^]]+\]\(([^)\s]+)\)")
 GAP = "\0"  # what an f-string fills in
-NAMED_PAGE = re.compile(r"lw_coder docs (?!PAGE|NAME|--)([\w/.#-]+)")
+NAMED_PAGE = re.compile(r"lw_coder\s+docs[ \n](?!PAGE|NAME|--)([\w/.#-]+)")
 TYPED = re.compile(r"(?:`|\$ |type: )lw_coder ([a-z_]+)(?: ([a-z_]+))?")
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 TYPED_IN_SHELL = re.compile(r"^lw_coder ([a-z_]+)(?: ([a-z_]+))?", re.MULTILINE)
