@@ -17,15 +17,17 @@ from lw_coder.plans.yaml_values import folded
 
 _FIRST_LINE = 2  # of the front matter, in its file
 _ITEM = re.compile(r"(?P<indent> *)-(?:[ \t]+(?P<text>.*)|(?P<attached>[^\s-].*))?$")
-_KEY = re.compile(r"(?P<key>[^\s#:-][^:]*?)[ \t]*:(?:[ \t]+(?P<text>.*))?$")
+_KEY = re.compile(r"(?P<key>[^\s#:-][^:]*):(?:[ \t]+(?P<text>.*))?$")
 _ATTACHED_KEY = re.compile(r"(?P<key>[A-Za-z_][\w-]*):(?P<attached>\S.*)$")
 _PLAIN_KEY = re.compile(r"[a-z][a-z_]*:(?:\s|$)")
 _NO_SPACE = "there is no space after the {}"
+_LINE_BREAK = re.compile("[\x85\u2028\u2029]")
+_INDENTED_KEY = re.compile(r"\s+((?:[a-z]+_[a-z_]+|status|notes):(?:\s.*)?)$")
+_MISWRITTEN_KEY = re.compile(r"(?:-\s+)?([a-z_]+)\s*[:=]\s*(.*)")
 _FAULTS = {  # by the beginning of PyYAML's own words
     "found unexpected end of stream": "the quote at its start has no partner",
     "found unexpected document": "the quote at its start has no partner",
     "mapping values are not allowed": "YAML reads the text before the colon as a key",
-    "could not find expected": "YAML reads the text before the colon as a key",
 }
 _STARTS = {
     "[": 'the "[" at its start as the start of a list',
@@ -114,6 +116,7 @@ class _Stray(NamedTuple):
 def repair(front: str) -> Repaired:
     """Quote each text that is not valid YAML on its own; leave out lines that are neither key nor item."""
     lines, problems = _without_tabs(front.split("\n"))
+    problems += _dedent_keys(lines)
     slots, strays = _slots(lines)
     broken = []
     for slot in slots:
@@ -122,7 +125,7 @@ def repair(front: str) -> Repaired:
             _quote(lines, slot)
     for stray in strays:
         problems.append(_stray_problem(stray))
-        lines[stray.number] = ""
+        lines[stray.number] = _as_key(stray.line)
     if strays and strays[-1].is_end:
         del lines[strays[-1].number :]
     return Repaired("\n".join(lines), tuple(broken), tuple(problems))
@@ -141,6 +144,20 @@ def _without_tabs(lines: list[str]) -> tuple[list[str], list[Problem]]:
     return lines, [Problem(problem, f"write: {lines[found[0]].rstrip()}", found[0] + _FIRST_LINE)]
 
 
+def _dedent_keys(lines: list[str]) -> list[Problem]:
+    """Move keys that are indented, below a text that is not valid because of them, to the first column."""
+    problems = []
+    for slot in _slots(lines)[0]:
+        if slot.item is not None or not _fault(slot, lines):
+            continue
+        for number in range(slot.start + 1, slot.end):
+            if found := _INDENTED_KEY.match(lines[number]):
+                lines[number] = found[1]
+                problem = f"the key {shown(found[1].partition(':')[0])} is indented"
+                problems.append(Problem(problem, f"write: {found[1]}", number + _FIRST_LINE))
+    return problems
+
+
 def _slots(lines: list[str]) -> tuple[list[_Slot], list[_Stray]]:
     """Return the texts in the lines, and the lines that are neither a key nor an item."""
     slots: list[_Slot] = []
@@ -157,7 +174,7 @@ def _slots(lines: list[str]) -> tuple[list[_Slot], list[_Stray]]:
             dash, number = item["indent"], number + 1
             slot = _slot(lines, index, field, number, item)
         elif key:
-            field, number, dash = key["key"].strip("\"'"), 0, None
+            field, number, dash = key["key"].strip("\"' \t"), 0, None
             slot = _slot(lines, index, field, None, key)
         else:
             strays.append(_Stray(index, lines[index], dash, is_end=index > last_key))
@@ -229,6 +246,8 @@ def _described(source: str, problem: str) -> str:
             if is_tab
             else f"YAML allows no text that begins with {shown(source[:1])}"
         )
+    if broken := _LINE_BREAK.search(source):
+        return f"YAML reads {shown(broken[0])} as the end of a line"
     known = next((fault for beginning, fault in _FAULTS.items() if problem.startswith(beginning)), "")
     starts = f"YAML reads {_STARTS[source[:1]]}" if source[:1] in _STARTS else ""
     comment = "YAML reads the text after the # as a comment" if " #" in source else ""
@@ -247,6 +266,14 @@ def _stray_problem(stray: _Stray) -> Problem:
     if stray.dash is not None and text.startswith("-"):
         remedy = f"put the dashes of the list in the same column: {stray.dash}{text}"
         return Problem(f"{shown(text)} has its dash in another column than the items above", remedy, line)
-    end = "; if the plan itself begins here, put a line with --- above it" if stray.is_end else ""
     problem = f"{shown(text)} is neither a key with a colon nor an item of a list"
-    return Problem(problem, f"correct the line{end}", line)
+    if key := _as_key(text):
+        return Problem(problem, f"write: {key}", line)
+    more = ", or put a line with --- above it if the plan itself begins here" if stray.is_end else ""
+    return Problem(problem, f"indent the line if it belongs to the text above{more}", line)
+
+
+def _as_key(line: str) -> str:
+    """Return a line such as `- key: text` or `key = text` as a key; empty if it is none."""
+    found = _MISWRITTEN_KEY.fullmatch(line.strip())
+    return f"{found[1]}: {found[2]}" if found else ""

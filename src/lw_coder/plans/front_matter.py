@@ -22,6 +22,8 @@ _FIRST_LINE = 2  # of the front matter, in its file
 _FENCE = re.compile(r"\A---[ \t]*\n(?P<front>.*?)^---[ \t]*(?:\n|\Z)(?P<body>.*)\Z", re.DOTALL | re.MULTILINE)
 _FENCE_LINE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _LAST_KEY = re.compile(r"^(?:[A-Za-z_]+:.*|[ \t]*- .*)$", re.MULTILINE)
+_LIKE_A_FENCE = re.compile(r"\s*[-\u2013\u2014]{1,9}\s*")
+_NOTHING_ABOVE = re.compile(r"(?:\s|<!--[^>]*-->)*")
 _KEY_LINE = re.compile(r"^[A-Za-z_]+:")
 _NOT_IN_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_TABLE = Problem("the front matter does not consist of keys and values", "write each key as key: value", 2)
@@ -59,7 +61,7 @@ def parse(text: str) -> FrontMatter:
         problem = _half_a_fence(text)
         return FrontMatter(None, "", (problem,) if problem else (), is_absent=problem is None)
     front, body = match["front"], match["body"].strip()
-    if problem := _refusal(front):
+    if problem := _refusal(front, body):
         return FrontMatter(None, body, (problem,))
     entries, problems = _read(front)
     return FrontMatter(entries, body, tuple(problems))
@@ -68,16 +70,15 @@ def parse(text: str) -> FrontMatter:
 def _half_a_fence(text: str) -> Problem | None:
     """Return what is wrong with a line of ---; None if the file has no front matter at all."""
     lines = text.split("\n")
-    fence = _FENCE_LINE.search(text)
     if lines[0].rstrip() == "---":
         # A ruler in the Markdown would have ended it: there is no such line at all.
-        return Problem(
-            "has no front matter: no line of --- ends it",
-            f"write a line with --- below line {_last_line(text)}",
-            1,
-        )
-    if fence and not text[: fence.start()].strip():
-        return Problem("has no front matter: its first line is empty", "remove the lines above ---", 1)
+        remedy = f"write a line with --- below line {_last_line(text)}"
+        return Problem("has no front matter: no line of --- ends it", remedy, 1)
+    if _LIKE_A_FENCE.fullmatch(lines[0]):
+        return Problem(f"has no front matter: {shown(lines[0])} is not ---", "write: ---", 1)
+    fence = _FENCE_LINE.search(text)
+    if fence and _NOTHING_ABOVE.fullmatch(text, 0, fence.start()):
+        return Problem("has no front matter: it must begin in line 1", "remove the lines above ---", 1)
     if _KEY_LINE.match(text):
         return Problem(
             "has no front matter: no line of --- begins it", "write a line with --- above line 1", 1
@@ -92,7 +93,9 @@ def _last_line(text: str) -> int:
     return text.count("\n", 0, ends[-1]) + 1 if ends else 1
 
 
-def _refusal(front: str) -> Problem | None:
+def _refusal(front: str, body: str) -> Problem | None:
+    if not front.strip() and _KEY_LINE.match(body):
+        return Problem("the front matter ends above its keys", f"remove line {_FIRST_LINE}", _FIRST_LINE)
     if len(front) > _LONGEST_FRONT:  # libyaml would be faster, but deep nesting overflows its stack
         return Problem("the front matter is too long", "put the plan itself below it")
     if bracket_depth(front) > DEEPEST:  # PyYAML would take a second, and much of the stack

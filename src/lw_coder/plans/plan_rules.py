@@ -23,6 +23,8 @@ _LONGEST_KEY = 60  # characters; a longer one resembles none of ours
 _PLAN_ID = re.compile(r"[A-Za-z0-9._-]{3,100}")
 _GIT_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9._-]+|\.(?=\.)")
+_BULLET = re.compile(r"(?:[-*+\u2022\u2013\u2014]|[0-9]+[.)])\s")
+_NOTHING = ("null", "none", "n/a", "nil")
 _NULL = ("", "~", "null", "Null", "NULL")
 
 
@@ -135,7 +137,7 @@ def _unknown(key: Value) -> Problem:
 
 
 def _shown_key(key: Value) -> str:
-    return shortened(printable(key.source if key.kind != "text" or key.fault else key.text))
+    return shortened(printable(key.source if key.kind != "text" or key.fault else key.text)) or "?"
 
 
 def _missing(present: Iterable[str], hints: Hints) -> Iterator[Problem]:
@@ -184,7 +186,7 @@ def _status_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem
     if word in STATUSES:
         yield from _misread(name, value)
     else:
-        like = get_close_matches(word.strip().lower()[:_LONGEST_KEY], STATUSES, n=1)
+        like = get_close_matches((word or value.source).strip().lower()[:_LONGEST_KEY], STATUSES, n=1)
         example = f": write {name}: {like[0]}" if like else ""
         problem = f"{_shown(value)} is unknown"
         yield Problem(problem, f"use one of {', '.join(STATUSES)}{example}", value.line, name)
@@ -195,7 +197,8 @@ def _notes_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]
         yield _no_list(name, value)
     for number, item in enumerate(value.items, 1):
         if item.fault:
-            remedy = item.advice or put_between_quotes("-", item.source)
+            marker = "" if item.in_brackets else "-"
+            remedy = item.advice or put_between_quotes(marker, item.source)
             yield Problem(item.fault, remedy, item.line, name, number)
         elif not item.text.strip():
             remedy = "write the text behind the dash on the same line, or remove the item"
@@ -203,14 +206,21 @@ def _notes_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]
 
 
 def _no_list(name: str, value: Value) -> Problem:
-    if value.kind == "text" and not value.source.strip("~\"'"):
+    """Return the problem of a value that is no list, with what its author seems to have meant."""
+    source, is_text = value.source, value.kind == "text"
+    if not source.strip("~\"'{} ") or source.lower() in _NOTHING:
         remedy = f"write {name}: [] for none, or below it a list, each item on a line that begins with a dash"
-    elif value.kind == "text" and value.source.startswith("-"):
+    elif is_text and source.startswith("["):
+        parts = (part.strip().strip("\"'") for part in source.strip("[]").split(","))
+        remedy = f"put each item between quotes: {name}: [{', '.join(quoted(part) for part in parts)}]"
+    elif is_text and _BULLET.match(value.text):
+        remedy = "begin each item on a line of its own below the key, with a dash and a space: - text"
+    elif is_text and source.startswith("-"):
         remedy = "put a space after each dash: - text"
-    elif value.kind == "text":
-        remedy = f"write a list, or [] for none: {name}: [{quoted(value.source)}]"
+    elif is_text:
+        remedy = f"write a list, or [] for none: {name}: [{quoted(source)}]"
     else:
-        remedy = "write a list, or [] for none; put texts with a colon or other signs between quotes"
+        remedy = "begin each item with a dash, or write [] for none; put texts with a colon between quotes"
     return Problem("is not a list of strings", remedy, value.line, name)
 
 

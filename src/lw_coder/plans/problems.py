@@ -76,12 +76,13 @@ def put_between_quotes(marker: str, source: str) -> str:
     """Return the remedy for a text that YAML misreads.
 
     Args:
-        marker: what is before the text in its line: a dash, or the key and its colon.
+        marker: what is before the text in its line: a dash, the key and its colon, or nothing.
         source: the text as it was typed, in one line.
     """
     if len(source) > _LONGEST_QUOTED:
         return "put it between quotes, or write it as a block below a line that ends with |"
-    return f"put it between quotes: {marker} {quoted(_without_quotes(source))}"
+    typed = " ".join(filter(None, (marker, quoted(_without_quotes(source)))))
+    return f"put it between quotes: {typed}"
 
 
 def _without_quotes(source: str) -> str:

@@ -37,6 +37,7 @@ class Value:
         fault: how YAML misreads the source; empty if it does not.
         advice: what to do about the fault, where quotes alone do not help.
         has_comment: whether the only fault is that a comment follows.
+        in_brackets: whether it is within brackets or braces, not on a line of its own.
         items: the values of a list; those of an inner list are left out.
     """
 
@@ -47,12 +48,14 @@ class Value:
     fault: str = ""
     advice: str = ""
     has_comment: bool = False
+    in_brackets: bool = False
     items: tuple[Value, ...] = ()
 
 
-class _Node(NamedTuple):
+@dataclass
+class _Node:
     event: Any  # a yaml event: PyYAML's types do not tell which attributes each kind has
-    next_start: int
+    next_start: int  # of what follows the whole node
     children: list[_Node]
 
 
@@ -83,18 +86,17 @@ def read_values(front: str) -> list[tuple[Value, Value]] | None:
 
 
 def _nodes(front: str) -> list[_Node]:
-    roots: list[_Node] = []
-    stack = [roots]
+    top = _Node(None, len(front), [])
+    stack = [top]
     for event, following in pairwise(yaml.parse(front, yaml.BaseLoader)):
-        node = _Node(event, following.start_mark.index if following.start_mark else len(front), [])
-        if isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent)):
-            stack[-1].append(node)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            stack[-1].append(node)
-            stack.append(node.children)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            stack.pop()
-    return roots
+        next_start = following.start_mark.index if following.start_mark else len(front)
+        if isinstance(event, yaml.CollectionEndEvent):
+            stack.pop().next_start = next_start
+        elif isinstance(event, (yaml.ScalarEvent, yaml.AliasEvent, yaml.CollectionStartEvent)):
+            stack[-1].children.append(_Node(event, next_start, []))
+        if isinstance(event, yaml.CollectionStartEvent):
+            stack.append(stack[-1].children[-1])
+    return top.children
 
 
 def line_at(front: str, index: int) -> int:
@@ -144,15 +146,15 @@ def _item(front: str, node: _Node, parent: Any) -> Value:
 
 def _inner_value(front: str, node: _Node, slot: _Slot) -> Value:
     event, written = node.event, _written(front, node, slot)
-    source, line = folded(written), line_at(front, slot.start)
+    value = Value("text", line_at(front, slot.start), source=folded(written), in_brackets=slot.in_flow)
     if isinstance(event, yaml.AliasEvent):
-        return Value("alias", line, source=source, fault=f"YAML reads *{event.anchor} as an alias")
+        return replace(value, kind="alias", fault=f"YAML reads *{event.anchor} as an alias")
     if isinstance(event, yaml.SequenceStartEvent):
         sign = "[" if event.flow_style else "-"
-        return Value("list", line, source=source, fault=f'YAML reads the "{sign}" as the start of a list')
+        return replace(value, kind="list", fault=f'YAML reads the "{sign}" as the start of a list')
     if isinstance(event, yaml.MappingStartEvent):
-        return Value("table", line, source=source, fault=f"YAML reads {_SIGNS.get(source[:1], _COLON)}")
-    text = Value("text", line, event.value, source)
+        return replace(value, kind="table", fault=f"YAML reads {_SIGNS.get(value.source[:1], _COLON)}")
+    text = replace(value, text=event.value)
     if event.style in {"'", '"'}:
         return _checked_quotes(front, text, written, event, slot)
     return _checked_text(text, written, event)
@@ -197,6 +199,8 @@ def _label(event: Any) -> str:
 
 
 def _written(front: str, node: _Node, slot: _Slot) -> str:
+    if slot.in_flow and isinstance(node.event, yaml.CollectionStartEvent):
+        return front[slot.start : node.next_start].rstrip(" \t\n,")
     if slot.in_flow:
         end = node.event.end_mark.index
         return front[slot.start : end] + front[end : node.next_start].partition(",")[0]

@@ -190,6 +190,14 @@ def test_empty_notes(tmp_path: Path, lines: str) -> None:
         ('  - "a \\d b"', "does not know the escape sequence"),
         ("  - x\n  no dash", "neither a key with a colon nor an item|put it between quotes"),
         ("  text: x", "is not a list of strings"),
+        ("  1. first\n  2. second", "with a dash and a space: - text"),
+        ("  * first", "with a dash and a space: - text"),
+        ("  \u2022 first", "with a dash and a space: - text"),
+        ("  |\n    - a\n    - b", "with a dash and a space: - text"),
+        ("  none", r"write evaluation_notes: \[\] for none"),
+        ("  {}", r"write evaluation_notes: \[\] for none"),
+        ("  - a:\n    - b", KEY),
+        ("  - x\u2028y", r"end of a line|YAML reads it as"),
         ("  just text", r'write a list, or \[\] for none: evaluation_notes: \["just text"\]'),
         ("  &all\n  - x", "&all as an anchor|is not a list"),
         ("  !!set\n  - x", "is not a list"),
@@ -257,7 +265,7 @@ def test_a_body_that_was_taken_for_front_matter(tmp_path: Path) -> None:
         read_plan(written(tmp_path, content))
     (said,) = caught.value.parts
     assert "line 9: 'Some text.' is neither a key with a colon nor an item of a list" in said.message
-    assert "if the plan itself begins here, put a line with --- above it" in said.remedy
+    assert "put a line with --- above it if the plan itself begins here" in said.remedy
 
 
 def test_a_missing_end_is_placed_below_the_last_key(tmp_path: Path) -> None:

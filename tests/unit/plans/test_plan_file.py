@@ -69,7 +69,7 @@ def test_full_shas(tmp_path: Path, sha: str) -> None:
     [
         ("# Just Markdown\n", "has no front matter"),
         ("", "has no front matter"),
-        ("\n" + text(), "its first line is empty"),
+        ("\n" + text(), "has no front matter: it must begin in line 1"),
         ("---\nplan_id: a-plan\n", "no line of --- ends it"),
         ("plan_id: a-plan\n---\n", "no line of --- begins it"),
         ("---\n---\nbody\n", "plan_id: is missing"),
@@ -198,8 +198,18 @@ def inline_bomb(key: str) -> str:
         text(evaluation_notes="&loop [*loop]"),
         text(notes="x\n" + "".join(f"key{number}: x\n" for number in range(8_000))),
         text(notes="x" * 900_000),
+        text(evaluation_notes="\n- [" * 15_000),
+        text(status="[", notes="\nx" * 40_000),
+        text(status="[", notes=f"\na{' ' * 99_000}"),
+        text(status="[", notes="\n" + "\t\n\tx" * 20_000),
+        text(evaluation_notes="\n- &a" * 15_000),
+        "<!---->" * 100_000 + "x\n---\n" + text(),
+        "-" * 500_000,
     ],
-    ids=["bomb", *KEYS, "notes", "deep", "loop", "loop in a list", "many keys", "long"],
+    ids=[
+        *("bomb", *KEYS, "notes", "deep", "loop", "loop in a list", "many keys", "long", "many broken items"),
+        *("many stray lines", "many spaces", "many tabs", "many anchors", "many comments", "many dashes"),
+    ],
 )
 def test_bombs_end_at_once(tmp_path: Path, content: str) -> None:
     path = written(tmp_path, content)

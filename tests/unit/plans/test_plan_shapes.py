@@ -178,6 +178,16 @@ WRONG = {
     "a blank line first": "\n" + front(),
     "no space after the colon": front().replace("status: ", "status:"),
     "no space after the dash": front("\n  - a\n  -b"),
+    "an indented key": front().replace("\nstatus", "\n  status"),
+    "an equals sign": front().replace("plan_id: ", "plan_id = "),
+    "a key as an item": front().replace("plan_id: ", "- plan_id: "),
+    "two beginnings": "---\n" + front(),
+    "four dashes": "-" + front(),
+    "an indented beginning": "  " + front(),
+    "a comment above": "<!-- a plan -->\n" + front(),
+    "odd notes in brackets": front(' [a, "b", @c]'),
+    "a line separator": front(" []", "notes: a\u2028b"),
+    "a control character": front(" []", "notes: a\x00b"),
 }
 
 
@@ -213,8 +223,14 @@ def _end(lines: list[str], _at: int, found: re.Match[str]) -> None:
     lines.insert(int(found[2]) - (found[1] == "above"), "---")
 
 
-def _without_tabs(lines: list[str], _at: int, _found: re.Match[str]) -> None:
-    lines[:] = [line.replace("\t", "  ") for line in lines]
+def _write(lines: list[str], at: int, found: re.Match[str]) -> None:
+    had_tab = "\t" in lines[at]
+    lines[at] = found[1]
+    lines[:] = [line.replace("\t", "  ") if had_tab else line for line in lines]
+
+
+def _without_nul(lines: list[str], at: int, _found: re.Match[str]) -> None:
+    lines[at] = lines[at].replace("\0", "")
 
 
 def _rename(lines: list[str], at: int, found: re.Match[str]) -> None:
@@ -242,7 +258,10 @@ STEPS: dict[str, Callable[[list[str], int, re.Match[str]], object]] = {
     r"write (\w+) instead, or remove it": _rename,
     rf"(?:write|none:) ((?:{KEYS}): \S.*?)(?: \(that| for none|$)": _replace,
     r"use one of (\w+)": _first_status,
-    r"write: ": _without_tabs,
+    r"put each item between quotes: (.*)": _replace,
+    r"write: (.*)": _write,
+    r"remove the character": _without_nul,
+    r"remove the lines above|remove line": lambda lines, *_: lines.pop(0),
     r"remove|keep one": lambda lines, at, _: lines.pop(at),
 }
 
