@@ -134,11 +134,6 @@ def load_program(state: Path | None) -> CodePromptProgram:
     raise problem
 
 
-def prompt_adapter() -> dspy.Adapter:
-    """Make the adapter that turns the program's inputs into the text that is sent."""
-    return AnswerAdapter()
-
-
 def language_model(access: ModelAccess) -> dspy.LM:
     """Make the model as it is called for the prompts of a run; the key is in no request's cache key."""
     # engine and api_base together avoid LiteLLM and send the key only to the configured address.
@@ -263,7 +258,7 @@ def _ask(question: _Question) -> _Answer:
     """Ask once. What the model wrote never becomes part of an exception."""
     asked_before = len(question.lm.history)
     try:
-        with dspy.context(lm=question.lm, adapter=prompt_adapter()):
+        with dspy.context(lm=question.lm, adapter=AnswerAdapter()):
             prediction = question.program(plan=question.plan, config=question.config)
     except AdapterParseError:
         return _Answer({}, _wire_fault(question.lm, asked_before) or "is not the JSON that was asked for")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 from pydantic_core import to_jsonable_python
 
+from lw_coder.dspy.answer_adapter import AnswerAdapter
 from lw_coder.dspy.answer_checks import fault_of_outputs
 from lw_coder.dspy.code_prompt_signature import CodePromptSignature
-from lw_coder.dspy.prompt_orchestrator import ATTEMPTS, RETRY_TEMPERATURE, own_words, prompt_adapter
+from lw_coder.dspy.prompt_orchestrator import ATTEMPTS, RETRY_TEMPERATURE, own_words
 from lw_coder.foundation.errors import PromptError
 from lw_coder.plans.plan_file import PlanMetadata
 
@@ -57,6 +59,7 @@ def sample_metric(judge: dspy.LM) -> Metric:
         A function that takes GEPA's five arguments and returns a `dspy.Prediction` of `score`, from 0 to 1,
         and `feedback`. It raises a PromptError if the judge gives no usable answer.
     """
+    adapter = AnswerAdapter()  # one for all: it remembers what the server refuses
 
     def metric(
         gold: dspy.Example,
@@ -68,7 +71,13 @@ def sample_metric(judge: dspy.LM) -> Metric:
         written = _prompts(pred)
         if fault := fault_of_outputs(written, own_words(gold.plan)):
             return _judged(gold, 0.0, f"The answer {fault}: lw_coder refuses it.")
-        answer = _judgement(judge, gold, written)
+        with dspy.context(lm=judge, adapter=adapter):
+            answer = _judgement(gold, written)
+        if answer is None:
+            raise PromptError(
+                f"the language model {judge.model} gave no usable judgement in {ATTEMPTS} answers",
+                "let another model judge",
+            )
         return _judged(gold, answer.score, answer.critique)
 
     return metric
@@ -79,28 +88,21 @@ def _prompts(texts: dspy.Example | dspy.Prediction) -> dict[str, Any]:
     return {name: to_jsonable_python(texts[name]) for name in names if name in texts}
 
 
-def _judgement(judge: dspy.LM, gold: dspy.Example, written: dict[str, Any]) -> dspy.Prediction:
-    """Ask the judge, again after an unusable answer: each one is cached."""
+def _judgement(gold: dspy.Example, written: dict[str, Any]) -> dspy.Prediction | None:
+    """Ask the judge, and again after an unusable answer: each one is cached."""
     for attempt in range(ATTEMPTS):
-        again = {"rollout_id": attempt, "temperature": RETRY_TEMPERATURE} if attempt else {}
-        try:
-            with dspy.context(lm=judge, adapter=prompt_adapter()):
-                answer = dspy.Predict(JudgePrompts)(
-                    plan=gold.plan,
-                    new_prompts=written,
-                    earlier_prompts=_prompts(gold),
-                    earlier_score=gold.get("score"),
-                    earlier_feedback=gold.get("feedback"),
-                    config=again,
-                )
-        except AdapterParseError:
-            continue
-        if isinstance(answer.score, float) and 0 <= answer.score <= 1:
-            return answer
-    raise PromptError(
-        f"the language model {judge.model} gave no usable judgement in {ATTEMPTS} answers",
-        "let another model judge",
-    )
+        with suppress(AdapterParseError):
+            answer = dspy.Predict(JudgePrompts)(
+                plan=gold.plan,
+                new_prompts=written,
+                earlier_prompts=_prompts(gold),
+                earlier_score=gold.get("score"),
+                earlier_feedback=gold.get("feedback"),
+                config={"rollout_id": attempt, "temperature": RETRY_TEMPERATURE} if attempt else {},
+            )
+            if isinstance(answer.score, float) and 0 <= answer.score <= 1:
+                return answer
+    return None
 
 
 def _judged(gold: dspy.Example, score: float, critique: str) -> dspy.Prediction:

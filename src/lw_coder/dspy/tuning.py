@@ -2,7 +2,7 @@
 
 Everything here is what `lw_coder code` uses itself: the program, the adapter, the parameters of the model and
 the types of the inputs. So the text that a program is tuned on is the text that is sent later.
-docs/how-to/improve-the-prompts.md has an example.
+`lw_coder docs improve-the-prompts` has an example.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 import dspy
 from pydantic import TypeAdapter, ValidationError
 
+from lw_coder.dspy.answer_adapter import AnswerAdapter
 from lw_coder.dspy.answer_cache import open_cache
 from lw_coder.dspy.code_prompt_signature import CodePromptProgram, CodePromptSignature
 from lw_coder.dspy.prompt_orchestrator import language_model as _language_model
-from lw_coder.dspy.prompt_orchestrator import load_program, prompt_adapter
+from lw_coder.dspy.prompt_orchestrator import load_program
 from lw_coder.dspy.sample_metric import sample_metric
 from lw_coder.foundation.errors import PromptError, RunError
 from lw_coder.foundation.report import warn
@@ -91,7 +92,7 @@ def program(repository: str | Path = ".") -> CodePromptProgram:
 
 def adapter() -> dspy.Adapter:
     """Return the adapter that `lw_coder code` uses. With any other one, another text is sent."""
-    return prompt_adapter()
+    return AnswerAdapter()
 
 
 def language_model(repository: str | Path = ".", model: str | None = None, **parameters: Any) -> dspy.LM:
@@ -109,7 +110,9 @@ def language_model(repository: str | Path = ".", model: str | None = None, **par
         LwCoderError: there is no repository, its configuration is invalid, or the key is missing.
     """
     root = find_repository(Path(repository)).root
-    access = load_environment(root, load_config_or_defaults(root).env_file, (), os.environ).model
+    config = load_config_or_defaults(root)
+    environment = load_environment(root, config.env_file, (), os.environ)
+    access = environment.with_deadline(config.model_timeout).model
     open_cache(prompt_cache_folder())
     return _language_model(replace(access, model=model or access.model)).copy(
         num_retries=RETRIES, **parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,35 +28,14 @@ from lw_coder.settings.environment import load_environment
 from lw_coder.settings.model_access import ModelAccess
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import Conversation, Json, Reply, ScriptedModel
+from tests.support.tuning_script import BETTER, FEEDBACK, OUTPUTS, TUNED, blocks_of_page, scripted_tuning
 
-PAGE = Path(__file__).parents[3] / "docs/how-to/improve-the-prompts.md"
 PLANS = (PLAN_ID, "second-plan", "third-plan", "fourth-plan")
-FEEDBACK = "It works, but no test covers the empty name."
-TUNED = "Write the prompts. Have each edge case of the plan tested."
-BETTER = "Test each edge case first, then carry out the plan step by step."
-SECTION = {"heading": "Review", "findings": "All.", "actions_taken": "Each.", "left_open": "Why."}
-OUTPUTS = {
-    "main_prompt": "Read the source first, then carry out the plan step by step.",
-    "code_review_prompt": "Look for branches that no test covers.",
-    "plan_alignment_prompt": "Check that each requirement is met.",
-    "feedback_summary": {"title": "T", "code_review": SECTION, "plan_alignment": SECTION, "closing": "C"},
-}
-
-
-def scripted(conversation: Conversation) -> Reply:
-    """Write prompts, which are better with the tuned instructions; judge them; propose those instructions."""
-    if "new_instruction" in conversation.system:
-        return Reply(json.dumps({"new_instruction": TUNED}))
-    if "critique" in conversation.system:
-        is_better = BETTER in conversation.messages[-1].text.partition("earlier_prompts")[0]
-        judged = {"critique": "Name the edge cases.", "score": 0.9 if is_better else 0.4}
-        return Reply(json.dumps(judged))
-    return Reply(json.dumps({**OUTPUTS, "main_prompt": BETTER} if TUNED in conversation.system else OUTPUTS))
 
 
 @pytest.fixture
 def model() -> Iterator[ScriptedModel]:
-    with ScriptedModel(scripted, require_key=KEY) as served:
+    with ScriptedModel(scripted_tuning, require_key=KEY) as served:
         yield served
 
 
@@ -89,10 +67,6 @@ def access(sample: SampleRepository) -> ModelAccess:
     return load_environment(sample.root, None, (), {}).model
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-
-
 def typed_in(root: Path, *command: str) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = {**os.environ, "PATH": path}
@@ -117,9 +91,9 @@ def test_the_pages_code_tunes_on_the_text_that_is_sent(
     sample: SampleRepository, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sent_before = asked_for_prompts(model)
-    for block in blocks("sh"):
+    for block in blocks_of_page("sh"):
         typed_in(sample.root, "sh", "-ec", block)
-    typed_in(sample.root, sys.executable, "-c", blocks("python")[0])
+    typed_in(sample.root, sys.executable, "-c", blocks_of_page("python")[0])
     tuned_on = asked_for_prompts(model)[len(sent_before) :]
     said = [request.conversation.text for request in model.requests]
     assert any(FEEDBACK in text for text in said if "new_instruction" in text)
@@ -129,7 +103,7 @@ def test_the_pages_code_tunes_on_the_text_that_is_sent(
     assert TUNED in saved
     assert not [word for word in (KEY, model.base_url, str(sample.root)) if word in saved]
 
-    (setting,) = blocks("toml")
+    (setting,) = blocks_of_page("toml")
     (sample.root / ".lw_coder/config.toml").write_text(setting, encoding="utf-8")
     before = len(model.requests)
     for plan in plans(sample):  # the cache of the tuning knows what is asked now
@@ -148,7 +122,7 @@ def test_the_pages_code_tunes_on_the_text_that_is_sent(
 
 def test_the_pages_own_metric_can_be_called() -> None:
     names: dict[str, Any] = {}
-    exec(blocks("python")[1], names)  # noqa: S102 - the page's
+    exec(blocks_of_page("python")[1], names)  # noqa: S102 - the page's
     result = names["metric"](None, dspy.Prediction(main_prompt="Do it."))
     assert result == dspy.Prediction(score=1.0, feedback="main_prompt has 2 words.")
 
