@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Figure, in_turns
+from benchmarks.processes import COUNTED, processor_time, started
 from benchmarks.sessions import all_at_once, beside, carried_out
 from benchmarks.workplace import PYTHON, Workplace, seconds, workplace
 
@@ -41,6 +42,7 @@ def measure(named: str, times: int) -> Iterator[Figure]:
         _require_one_base_image(mine, theirs)
         warm = in_turns(times * 5, partial(mine.code, plans[0][0]), partial(theirs.code, plans[1][0]))
         yield from beside("warm code against the other", warm[0], warm[1], named)
+        yield from _processes(mine, theirs, times, named)
         takes = partial(all_at_once, mine, plans[0]), partial(all_at_once, theirs, plans[1])
         ours, others = in_turns(times * 3, *takes)
         yield Figure(f"{AT_ONCE} at once against the other", "ratio", ours, others, named)
@@ -48,6 +50,20 @@ def measure(named: str, times: int) -> Iterator[Figure]:
 
 def _help(place: Workplace) -> float:
     return seconds((place.lw_coder, "--help"), place.root, place.env)
+
+
+def _processes(mine: Workplace, theirs: Workplace, times: int, named: str) -> Iterator[Figure]:
+    """Compare what a busy machine changes less than it changes time."""
+    plan = "plan-0"
+    ours, others = in_turns(
+        times * 5, partial(processor_time, mine, plan), partial(processor_time, theirs, plan)
+    )
+    yield Figure("processor time of a warm start against the other", "ratio", ours, others, named)
+    counts = [started(place, plan) for place in (mine, theirs)]
+    for name in COUNTED:
+        own, other = ([count[name]] for count in counts)
+        what = f"{name} processes of a warm start against the other"
+        yield Figure(what, "difference", own, other, named, "processes")
 
 
 def _require_one_base_image(mine: Workplace, theirs: Workplace) -> None:

@@ -61,21 +61,21 @@ class Workplace:
         own = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp"), "TERM": "xterm-256color"}
         return {**kept, **own, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
 
-    def starts(self, command: Sequence[str]) -> pexpect.spawn[bytes]:
-        """Start a command at a terminal of its own."""
+    def starts(self, command: Sequence[str], **variables: str) -> pexpect.spawn[bytes]:
+        """Start a command at a terminal of its own, with more variables."""
         return pexpect.spawn(
             command[0],
             list(command[1:]),
             cwd=str(self.root),
-            env=dict(self.env),
+            env={**self.env, **variables},
             timeout=300,
             dimensions=(50, 160),
         )
 
-    def times(self, *command: str) -> Timed:
+    def times(self, *command: str, **variables: str) -> Timed:
         """Run a command that starts the stub, to its end."""
         began = time.time()
-        child = self.starts(command)
+        child = self.starts(command, **variables)
         child.expect(rb"FIRST:\d+\.\d+")
         first = float((child.after if isinstance(child.after, bytes) else b"").removeprefix(b"FIRST:"))
         child.expect(pexpect.EOF)

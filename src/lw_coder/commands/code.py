@@ -25,6 +25,7 @@ from lw_coder.plans.plan_file import PlanFile
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
 from lw_coder.repository import git
+from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.importing.commits import REFS_PREFIX, ImportResult, import_commits
 from lw_coder.repository.importing.uncommitted import Uncommitted, find_uncommitted
 from lw_coder.repository.notices import session_notices
@@ -158,7 +159,8 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
-        identity = git.require_identity(worktree.place)
+        configured = read_configuration(worktree.place)
+        identity = git.require_identity(worktree.place, configured)
         write_build_spec(inputs, run)
         # Everything else is done while the images are built: neither needs the other.
         with Background(
@@ -168,15 +170,14 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             engine.load_client()
             has_proxies = context.config.allow_hosts is not None
             stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
-            private_git = create_private_git(repository, worktree, run.folder, identity)
+            private_git = create_private_git(repository, worktree, run.folder, identity, configured)
             for note in private_git.notes:
                 warn(note)
             setup = SessionSetup(context, run, worktree, private_git)
             write_settings(setup)
             sha = inputs.plan.metadata.git_sha
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
-            for line in session_notices(repository, worktree.place, sha, worktree.path):
-                warn(line)
+            report_notices(inputs, setup, configured)
             prompts = write_prompts(inputs, setup, building)
             built = built_images(building, repo_tag(context.identity))
         seal(inputs, setup, prompts, built)
@@ -184,6 +185,16 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         for line in prune(repository, keep=run):
             say(line)
     return setup.as_sealed()
+
+
+def report_notices(inputs: CodeInputs, setup: SessionSetup, configured: Mapping[str, str]) -> None:
+    """Warn of what does not work in the session."""
+    repository, sha = setup.context.repository, inputs.plan.metadata.git_sha
+    may_have = setup.git.has_submodules
+    for line in session_notices(
+        repository, configured, sha, setup.worktree.path, may_have_submodules=may_have
+    ):
+        warn(line)
 
 
 def built_images(building: Background[Built], tag: str) -> Built:

@@ -24,6 +24,7 @@ from lw_coder.foundation.report import printable
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
+from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.importing.nested_repositories import (
     find_nested_repositories,
     find_repositories_in,
@@ -190,7 +191,7 @@ def _check_git(checks: Checks, repository: git.Repository) -> None:
     checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
     checks.run(
         "git set-up",
-        lambda: session_notices(repository, place, git.head_commit(repository), worktree),
+        lambda: session_notices(repository, read_configuration(place), git.head_commit(repository), worktree),
         lambda notices: "; ".join(notices) or "nothing is missing in sessions",
     )
 

@@ -34,6 +34,7 @@ from lw_coder.plans.stray_plans import keep_stray_plans
 from lw_coder.plans.tasks_snapshot import ORIGINALS, TasksSnapshot, find_changes, take_snapshot
 from lw_coder.prompts import prompt_files
 from lw_coder.repository import git
+from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.importing.commits import import_commits
 from lw_coder.repository.private_git import create_private_git, open_private_git
 from lw_coder.repository.worktrees import (
@@ -198,7 +199,9 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         _tasks_folder(repository.root),
         run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
     ):
-        private_git = create_private_git(repository, worktree, run.folder, git.identity(worktree.place))
+        configured = read_configuration(worktree.place)
+        identity = git.identity(worktree.place, configured)
+        private_git = create_private_git(repository, worktree, run.folder, identity, configured)
         for note in private_git.notes:
             warn(note)
         setup = SessionSetup(inputs.context, run, worktree, private_git)

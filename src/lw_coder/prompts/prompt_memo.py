@@ -92,8 +92,9 @@ def _content(program: Path) -> bytes:
 
 def _own_text() -> bytes:
     """The source of this package, which words and checks the questions."""
-    folder = Path(lw_coder.__file__).parent
-    return b"\0".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    # Path.rglob takes longer than reading what it finds.
+    files = (f"{top}/{name}" for top, _, names in os.walk(Path(lw_coder.__file__).parent) for name in names)
+    return b"\0".join(Path(file).read_bytes() for file in sorted(files) if file.endswith(".py"))
 
 
 def _libraries() -> bytes:

@@ -338,22 +338,35 @@ def is_ignored(repository: Repository, path: Path) -> bool:
     return asked.code == 0
 
 
-def identity(place: Place) -> Identity | None:
-    """Return the identity that git uses in a place, or None if git knows none."""
+def identity(place: Place, settings: Mapping[str, str] | None = None) -> Identity | None:
+    """Return the identity that git uses in a place, or None if git knows none; see `require_identity`."""
     try:
-        return require_identity(place)
+        return require_identity(place, settings)
     except GitError:
         return None
 
 
-def require_identity(place: Place) -> Identity:
+def require_identity(place: Place, settings: Mapping[str, str] | None = None) -> Identity:
     """Return the identity that git uses in a place, from its variables and its configuration with includes.
+
+    Args:
+        place: where git would commit.
+        settings: git's settings there, if they are known: git need then not be asked twice.
 
     Raises:
         GitError: git knows no identity, and could not commit there.
     """
-    author, committer = (_ident(kind, place) for kind in ("AUTHOR", "COMMITTER"))
+    author = _ident("AUTHOR", place)
+    if settings is not None and not _names_two(settings):
+        return Identity(*author)
+    committer = _ident("COMMITTER", place)
     return Identity(*author, None if author == committer else committer)
+
+
+def _names_two(settings: Mapping[str, str]) -> bool:
+    """Return whether author and committer can differ: a setting or a variable is about one of them alone."""
+    in_settings = any(name.startswith(("author.", "committer.")) for name in settings)
+    return in_settings or any(name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_")) for name in os.environ)
 
 
 def _ident(kind: str, place: Place) -> tuple[str, str]:
@@ -409,16 +422,20 @@ def missing_objects(repository: Repository, shas: list[str]) -> list[str]:
 
 
 def init_bare(folder: Path, object_format: str) -> None:
-    """Create a bare repository without templates, in the files ref format, whatever the user configured.
+    """Create an empty bare repository in the files ref format: gitrepository-layout(5) says what that is.
+
+    Unlike `git init`, this takes no process, and nothing that the user configured changes the result.
 
     Raises:
-        GitError: git failed.
+        OSError: the folder cannot be written.
     """
-    run_git(
-        *("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(folder)),
-        place=Place(folder.parent),
-        config=("init.defaultRefFormat=files",),
-    )
+    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    extended = {} if object_format == "sha1" else {"extensions.objectformat": object_format}
+    version = {"core.repositoryformatversion": "1" if extended else "0"}
+    settings = {**version, "core.filemode": "true", "core.bare": "true", **extended}
+    (folder / "config").write_text(config_text(settings), encoding="ascii")
+    (folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
 
 
 def config_text(settings: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.repository.git import run_git
+from lw_coder.repository.git import Place, run_git
 
 if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
@@ -52,6 +52,7 @@ _OTHERS = (
 )
 _INERT = frozenset((*(f"core.{name}" for name in _CORE), *_OTHERS))
 _SYSTEM_ATTRIBUTES = Path("/etc/gitattributes")
+_OWN = frozenset((("command", "core.hookspath", "/dev/null"), ("command", "core.fsmonitor", "false")))
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,40 @@ class GitSettings:
     ignored: bytes
 
 
-def read_settings(worktree: Worktree, common_dir: Path) -> GitSettings:
+def read_settings(
+    worktree: Worktree, common_dir: Path, configured: Mapping[str, str] | None = None
+) -> GitSettings:
     """Read the settings that the user's git would use in a worktree.
+
+    Args:
+        worktree: the worktree.
+        common_dir: the repository's git folder.
+        configured: the result of `read_configuration` in the worktree, if it is known.
 
     Raises:
         GitError: git cannot read its configuration.
     """
-    found = _all_settings(worktree)
+    found = read_configuration(worktree.place) if configured is None else configured
     inert = {name: value for name, value in found.items() if name in _INERT}
     attributes = _joined(_SYSTEM_ATTRIBUTES, _own_file(inert, "core.attributesfile", "attributes"))
     own_ignored = _own_file(inert, "core.excludesfile", "ignore")
     return GitSettings(inert, found, attributes, _joined(own_ignored, common_dir / "info/exclude"))
 
 
-def _all_settings(worktree: Worktree) -> dict[str, str]:
-    listed = run_git("config", "--null", "--list", place=worktree.place).stdout
-    entries = (entry.partition("\n") for entry in listed.split("\0") if entry)
+def read_configuration(place: Place) -> dict[str, str]:
+    """Read git's settings, the last value of each, without those that lw_coder's own calls set.
+
+    Raises:
+        GitError: git cannot read its configuration.
+    """
+    parts = iter(run_git("config", "--null", "--show-scope", "--list", place=place).stdout.split("\0"))
+    entries = ((scope, *entry.partition("\n")) for scope, entry in zip(parts, parts, strict=False))
     # A name without a value means true; its entry contains no line break.
-    return {name: value if separator else "true" for name, separator, value in entries}
+    return {
+        name: value if separator else "true"
+        for scope, name, separator, value in entries
+        if (scope, name, value) not in _OWN
+    }
 
 
 def _own_file(settings: dict[str, str], name: str, default: str) -> Path | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lw_coder.foundation.report import printable
-from lw_coder.repository.git import Place, Repository, run_git
+from lw_coder.repository.git import Repository, run_git
 
 # The hooks that git runs for a commit, or for a command that creates several.
 COMMIT_HOOKS = (
@@ -18,36 +18,34 @@ COMMIT_HOOKS = (
 )
 # Undo each commit and make it again from the index, so that the hooks see its changes.
 _RECOMMIT = "git reset --quiet --soft HEAD~1 && git commit --quiet -C ORIG_HEAD"
-_OWN = frozenset((("command", "core.hookspath", "/dev/null"), ("command", "core.fsmonitor", "false")))
-_TRUE = ("", "true", "yes", "on", "1")
+_TRUE = ("true", "yes", "on", "1")
 _MOST_SHOWN = 5
 
 
-def session_notices(repository: Repository, place: Place, sha: str, worktree: Path) -> list[str]:
+def session_notices(
+    repository: Repository,
+    settings: Mapping[str, str],
+    sha: str,
+    worktree: Path,
+    *,
+    may_have_submodules: bool = True,
+) -> list[str]:
     """List what is missing in a session that starts from a commit.
 
     Args:
         repository: the user's.
-        place: where to read the configuration: the worktree's git folder, or the user's checkout.
+        settings: git's, in the worktree or in the user's checkout.
         sha: the commit that the session starts from.
         worktree: the session's worktree, which may not exist yet.
+        may_have_submodules: false if it is known that there are none.
     """
-    settings = read_configuration(place)
     typed = shlex.quote(printable(str(_from_root(repository, worktree))))
     return [
-        *_submodules(repository, settings, sha, worktree, typed),
+        *(_submodules(repository, settings, sha, worktree, typed) if may_have_submodules else ()),
         *_partial_clone(settings),
         *_signing(settings, sha, typed),
         *_hooks(repository, settings, sha, typed),
     ]
-
-
-def read_configuration(place: Place) -> dict[str, str]:
-    """Read git's settings, the last value of each, without those that lw_coder's own calls set."""
-    output = run_git("config", "--null", "--show-scope", "--list", place=place, check=False).stdout
-    parts = iter(output.split("\0"))
-    entries = ((scope, entry.partition("\n")) for scope, entry in zip(parts, parts, strict=False))
-    return {name: value for scope, (name, _, value) in entries if (scope, name, value) not in _OWN}
 
 
 def _from_root(repository: Repository, path: Path) -> Path:

@@ -81,6 +81,7 @@ class PrivateGit:
             the worktree.
         lfs_objects: the folder of the repository's Git LFS objects, if it exists.
         notes: lines to show to the user before the session, escaped.
+        has_submodules: whether the worktree's index has submodules; false after `open_private_git`.
     """
 
     run_folder: Path
@@ -92,6 +93,7 @@ class PrivateGit:
     submodules: Mapping[str, str] = field(default_factory=dict, repr=False)
     lfs_objects: Path | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
+    has_submodules: bool = field(default=False, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -138,7 +140,11 @@ class PrivateGit:
 
 
 def create_private_git(
-    repository: Repository, worktree: Worktree, run_folder: Path, identity: Identity | None
+    repository: Repository,
+    worktree: Worktree,
+    run_folder: Path,
+    identity: Identity | None,
+    configured: Mapping[str, str] | None = None,
 ) -> PrivateGit:
     """Make `git/`, `pointer`, `alternates`, `no-alternates` and `git-refs.json` in a run's folder.
 
@@ -147,6 +153,7 @@ def create_private_git(
         worktree: the session's worktree.
         run_folder: an existing folder; it may be renamed afterwards, see `open_private_git`.
         identity: the committer in the container; if it is None, git in the container refuses to commit.
+        configured: the result of `read_configuration` in the worktree, if it is known.
 
     Raises:
         GitError: git failed, the repository borrows objects in a way that cannot be mounted, or an earlier
@@ -160,7 +167,7 @@ def create_private_git(
         object_dirs(repository.common_dir / "objects"),
         list_refs(repository, *_COPIED_REFS),
     )
-    settings = read_settings(worktree, repository.common_dir)
+    settings = read_settings(worktree, repository.common_dir, configured)
     if has_base(worktree) or any(name.startswith("filter.") for name in settings.all):
         _refuse_pipes(worktree)
     _initialise(repository, session, identity, settings)
@@ -170,6 +177,7 @@ def create_private_git(
     session = replace(
         session,
         submodules=populated(worktree.path, repository.common_dir, state.gitlinks),
+        has_submodules=state.has_submodules,
         **_with_filters(repository, worktree, session, settings),
     )
     _write_absent(session, state.absent)
@@ -296,6 +304,7 @@ def _write_worktree(repository: Repository, worktree: Worktree, session: Private
 class _State(NamedTuple):
     absent: list[str]
     gitlinks: list[str]
+    has_submodules: bool
 
 
 def _read_state(session: PrivateGit, worktree: Worktree) -> _State:
@@ -306,17 +315,18 @@ def _read_state(session: PrivateGit, worktree: Worktree) -> _State:
     """
     asked = ("ls-files", "-z", "--stage", "-t", "--cached", "--deleted")
     listed = run_git(*asked, place=_own_place(session, worktree)).stdout
-    state = _State([], [])
+    absent, gitlinks, has_submodules = [], [], False
     for line in listed.split("\0")[:-1]:
         described, path = line.split("\t", 1)
         tag, mode, _, stage = described.split(" ")
         if stage != "0":
             raise _conflict(worktree, path)
+        has_submodules = has_submodules or mode == _GITLINK
         if tag in {"S", "R"}:
-            state.absent.append(path)
+            absent.append(path)
         elif mode == _GITLINK:
-            state.gitlinks.append(path)
-    return state
+            gitlinks.append(path)
+    return _State(absent, gitlinks, has_submodules)
 
 
 def _conflict(worktree: Worktree, path: str) -> GitError:

@@ -11,7 +11,7 @@ import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import exclusive, writers_lock
@@ -100,12 +100,20 @@ class Worktree:
 
 @dataclass(frozen=True)
 class _Record:
-    """One entry of `git worktree list`; branch is a full ref name."""
+    """One entry of `git worktree list`; branch is a full ref name, head the id of its commit."""
 
     path: Path
     branch: str | None
+    head: str | None
     is_locked: bool
     is_gone: bool
+
+
+class _Found(NamedTuple):
+    """The tip of a plan's branch, if there is one, and all worktrees; None if git cannot list them yet."""
+
+    tip: str | None
+    records: list[_Record] | None
 
 
 def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
@@ -119,18 +127,29 @@ def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
             has been changed.
     """
     require_commit(repository, plan.git_sha)
-    return _ensured(repository, plan, _tip(repository, plan.plan_id), "git_sha")
+    return _ensured(repository, plan, _find(repository, plan.plan_id), "git_sha")
 
 
-def _tip(repository: Repository, plan_id: str) -> str | None:
-    return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
+def _path(repository: Repository, plan_id: str) -> Path:
+    return (repository.root / WORKTREES_FOLDER).resolve() / plan_id
+
+
+def _find(repository: Repository, plan_id: str) -> _Found:
+    """Look for a plan's branch: in git's list of worktrees, which is needed anyway, then among the refs."""
+    incomplete = is_incomplete(repository, _path(repository, plan_id))
+    records = None if incomplete else _records(repository)
+    branch = f"refs/heads/{BRANCH_PREFIX}{plan_id}"
+    heads = (record.head for record in records or () if record.branch == branch)
+    # Where the branch has no commit, git lists zeros.
+    known = next((head for head in heads if head and head.strip("0")), None)
+    return _Found(known or ref_value(repository, branch), records)
 
 
 def _ensured(
-    repository: Repository, plan: PlanBase, tip: str | None, where: str, *, yes: bool = False
+    repository: Repository, plan: PlanBase, found: _Found, where: str, *, yes: bool = False
 ) -> Worktree:
-    branch = BRANCH_PREFIX + plan.plan_id
-    path = (repository.root / WORKTREES_FOLDER).resolve() / plan.plan_id
+    branch, tip = BRANCH_PREFIX + plan.plan_id, found.tip
+    path = _path(repository, plan.plan_id)
     _require_branch_name(plan.plan_id, branch)
     if tip is None:
         require_no_sessions_commit(repository, plan.git_sha, where)
@@ -140,7 +159,8 @@ def _ensured(
     if incomplete:
         repair_record(repository, path)
         incomplete = is_incomplete(repository, path)
-    record = _record_at(repository, path, branch, is_incomplete=incomplete)
+    records = _records(repository) if found.records is None else found.records
+    record = _record_at(records, path, branch, is_incomplete=incomplete)
     if os.path.lexists(path) and not incomplete:
         _require_own_worktree(repository, path, branch, record, yes=yes)
         return _worktree_at(repository, path, branch, tip)
@@ -192,14 +212,14 @@ def ensured_worktree(
     path = parent.resolve() / plan.plan_id
     had_parent = os.path.lexists(parent)
     had_folder = os.path.lexists(path) and not is_incomplete(repository, path)
-    tip = _tip(repository, plan.plan_id)
+    found = _find(repository, plan.plan_id)
     try:
-        worktree = _ensured(repository, plan, tip, where, yes=yes)
+        worktree = _ensured(repository, plan, found, where, yes=yes)
         try:
             yield worktree
         except BaseException:
             if not had_folder:
-                _undo_plan_worktree(repository, worktree, with_branch=tip is None)
+                _undo_plan_worktree(repository, worktree, with_branch=found.tip is None)
             raise
     except BaseException:
         if not had_parent:
@@ -336,17 +356,17 @@ def _require_room_for_branch(repository: Repository, branch: str, tip: str | Non
 
 
 def _require_descent(repository: Repository, branch: str, tip: str | None, sha: str) -> None:
-    if tip is not None and not is_ancestor(repository, sha, tip):
+    if tip is not None and tip != sha and not is_ancestor(repository, sha, tip):
         raise GitError(
             f"branch {branch} does not descend from the plan's git_sha {sha}",
             f"correct git_sha, or rename the branch: git branch -m {branch} {branch}-old",
         )
 
 
-def _record_at(repository: Repository, path: Path, branch: str, *, is_incomplete: bool) -> _Record | None:
+def _record_at(records: list[_Record], path: Path, branch: str, *, is_incomplete: bool) -> _Record | None:
     """Find git's record of the path; refuse a locked one, and a branch that is checked out elsewhere."""
     here = None
-    for record in _records(repository):
+    for record in records:
         if record.path == path:
             here = record
         elif record.branch == f"refs/heads/{branch}":
@@ -378,7 +398,7 @@ def _records(repository: Repository) -> list[_Record]:
 def _parse_record(lines: list[str]) -> _Record:
     values = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
     path = Path(values["worktree"])
-    return _Record(path, values.get("branch"), "locked" in values, not path.is_dir())
+    return _Record(path, values.get("branch"), values.get("HEAD"), "locked" in values, not path.is_dir())
 
 
 def _require_own_worktree(

@@ -28,7 +28,7 @@ class Rule:
     """A rule for some variables.
 
     Attributes:
-        names: names of variables, or shell patterns.
+        names: names of variables, or beginnings of names that end with a star.
         use: whether docker gets them.
         reason: the reason for that.
     """
@@ -39,7 +39,7 @@ class Rule:
 
     def covers(self, name: str) -> bool:
         """Return whether the rule applies to this variable."""
-        return any(fnmatchcase(name, pattern) for pattern in self.names)
+        return any(name == each or (each[-1] == "*" and name.startswith(each[:-1])) for each in self.names)
 
 
 # The first rule that covers a variable applies. The last rule is for variables that are not known today.

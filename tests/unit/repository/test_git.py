@@ -13,6 +13,7 @@ from lw_coder.repository.git import (
     config_text,
     find_repository,
     identity,
+    init_bare,
     is_ancestor,
     is_ref_name,
     list_refs,
@@ -24,6 +25,7 @@ from lw_coder.repository.git import (
     run_git,
 )
 from lw_coder.repository.git_environment import DROPPED, KEPT, kept_variables
+from lw_coder.repository.git_settings import read_configuration
 from tests.support.git_repository import GitRepository, make_repository
 
 if TYPE_CHECKING:
@@ -193,8 +195,31 @@ def test_identity_is_what_is_configured(made: GitRepository) -> None:
     made.run("config", "user.name", "Jo \u00d8")
     made.run("config", "user.email", "jo@example.invalid")
     assert identity(place) == Identity("Jo \u00d8", "jo@example.invalid")
+    assert identity(place, read_configuration(place)) == identity(place)
     made.run("config", "committer.name", "A Bot")
     assert require_identity(place).committer == ("A Bot", "jo@example.invalid")
+    assert require_identity(place, read_configuration(place)) == require_identity(place)
+
+
+def test_a_committer_in_the_shell_alone(made: GitRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = find_repository(made.path).place
+    made.run("config", "user.name", "Jo")
+    made.run("config", "user.email", "jo@example.invalid")
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "bot@example.invalid")
+    found = identity(place, read_configuration(place))
+    assert found == Identity("Jo", "jo@example.invalid", ("Jo", "bot@example.invalid"))
+
+
+@pytest.mark.parametrize("object_format", ["sha1", "sha256"])
+def test_a_bare_repository_is_one_to_git(tmp_path: Path, object_format: str) -> None:
+    init_bare(tmp_path / "bare", object_format)
+    bare = GitRepository(tmp_path / "bare")
+    asked = ("rev-parse", "--is-bare-repository", "--show-object-format", "--git-dir")
+    assert bare.run(*asked).split("\n") == ["true", object_format, "."]
+    tree = bare.run("write-tree")
+    bare.run("update-ref", "refs/heads/main", bare.run("commit-tree", "-m", "first", tree))
+    assert bare.run("rev-parse", "HEAD^{tree}") == tree
+    assert bare.run("fsck", "--strict") == ""
 
 
 WAYS_TO_SAY_WHO = {
@@ -232,7 +257,9 @@ def test_identity_of_one_branch_alone(made: GitRepository, tmp_path: Path) -> No
     git_dir = made.path / ".git/worktrees/x"
     elsewhere = identity(find_repository(made.path).place)
     assert elsewhere is None or elsewhere.name != WHO["NAME"]
-    found = require_identity(Place(git_dir, git_dir=git_dir))
+    place = Place(git_dir, git_dir=git_dir)
+    found = require_identity(place)
+    assert found == require_identity(place, read_configuration(place))
     assert found == Identity(WHO["NAME"], WHO["EMAIL"], (WHO["NAME"], "other@example.invalid"))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lw_coder.plans.plan_file import PlanMetadata
 from lw_coder.repository.git import find_repository
+from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import ensure_worktree
 from tests.support.git_repository import GitRepository, make_repository
@@ -28,7 +29,7 @@ def made(tmp_path: Path) -> GitRepository:
 def notices(made: GitRepository) -> list[str]:
     repository = find_repository(made.path)
     worktree = ensure_worktree(repository, PlanMetadata("sample-plan", made.head(), "ready", (), "Do it."))
-    return session_notices(repository, worktree.place, made.head(), worktree.path)
+    return session_notices(repository, read_configuration(worktree.place), made.head(), worktree.path)
 
 
 def type_it(made: GitRepository, notice: str) -> None:

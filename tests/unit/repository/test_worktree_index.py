@@ -257,6 +257,17 @@ def test_a_submodule_among_what_is_staged_stays_away(story: Story) -> None:
     assert story.host.run("status", "--porcelain") == "A  new.txt"
 
 
+def test_an_index_that_git_in_the_session_did_not_write_is_left_alone(story: Story) -> None:
+    session = story.start()
+    index = session.worktree.git_dir / "index"
+    before = index.stat()
+    session.agent.write("src/a.txt", "written without git\n")
+    session.agent.write("src/new.txt", "new\n")
+    story.end(session)
+    assert (index.stat().st_ino, index.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert story.host.run("status", "--porcelain").split("\n") == [" M src/a.txt", "?? src/new.txt"]
+
+
 @pytest.mark.parametrize("damage", [b"", b"DIRC", b"garbage" * 100])
 def test_an_index_that_cannot_be_read_says_nothing(story: Story, damage: bytes) -> None:
     session = story.start()

@@ -16,7 +16,6 @@ from lw_coder.repository.git import (
     is_ancestor,
     is_ref_name,
     missing_objects,
-    ref_value,
     run_git,
     stream_git,
 )
@@ -28,6 +27,7 @@ from lw_coder.repository.importing.nested_repositories import (
 from lw_coder.repository.importing.quarantine import import_refs
 from lw_coder.repository.importing.refs import NewRefs, read_new_refs
 from lw_coder.repository.importing.session_state import (
+    has_same_index,
     is_on,
     read_session_index,
     staged_ref,
@@ -37,14 +37,13 @@ from lw_coder.repository.importing.untrusted_files import UntrustedFolder, memor
 from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.lfs_objects import LONGEST_POINTER, copy_objects, is_pointer, lfs_folder, pointers_in
 from lw_coder.repository.submodules import unchanged
-from lw_coder.repository.worktree_index import has_base, note_base, update_index
+from lw_coder.repository.worktree_index import IndexChanges, has_base, note_base, update_index
 from lw_coder.repository.worktrees import note_unfinished, require_nothing_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lw_coder.repository.private_git import PrivateGit
-    from lw_coder.repository.worktree_index import IndexChanges
     from lw_coder.repository.worktrees import Worktree
 
 REFS_PREFIX = "refs/lw_coder"
@@ -194,12 +193,12 @@ def pending(repository: Repository, session: PrivateGit) -> bool:
 
 def _advance(task: _Import, imported: ImportResult, tip: str) -> ImportResult:
     repository, worktree = task.repository, task.worktree
-    old = ref_value(repository, task.branch)
+    old, is_checked_out = _branch(task)
     notes: tuple[str, ...] = ()
     try:
         if old not in {None, tip} and _is_already_merged(repository, task.session.head, tip, str(old)):
             return replace(imported, tip=tip, moved=True)
-        reason = _reason_not_to_move(repository, worktree, old, tip)
+        reason = _reason_not_to_move(task, old, tip, is_checked_out=is_checked_out)
         changes = _changes(task, str(old), tip) if reason is None else Changes((), ())
         reason = reason or _reason_about_submodules(changes) or _reason_about_deletions(task, changes)
         count = run_git("rev-list", "--count", tip, f"^{old or worktree.head}", "--", place=repository.place)
@@ -229,22 +228,27 @@ def _is_already_merged(repository: Repository, start: str, tip: str, old: str) -
     return is_ancestor(repository, tip, old) and is_ancestor(repository, start, tip)
 
 
-def _reason_not_to_move(repository: Repository, worktree: Worktree, old: str | None, tip: str) -> str | None:
+def _reason_not_to_move(task: _Import, old: str | None, tip: str, *, is_checked_out: bool) -> str | None:
     if old is None:
         return "it was deleted during the session"
-    if _checked_out_branch(worktree) != f"refs/heads/{worktree.branch}":
+    if not is_checked_out:
         return "its worktree is on another branch now"
-    if old != tip and (state := _unfinished_operation(worktree)):
-        return state
-    if old != tip and is_ancestor(repository, tip, old):
+    return None if old == tip else _unfinished_operation(task.worktree) or _reason_in_history(task, old, tip)
+
+
+def _reason_in_history(task: _Import, old: str, tip: str) -> str | None:
+    if is_ancestor(task.repository, tip, old):
         return "the session removed commits that the branch has"
-    if not is_ancestor(repository, old, tip):
+    if not is_ancestor(task.repository, old, tip):
         return "it cannot be fast-forwarded to the session's commits (one side rewrote or added commits)"
     return None
 
 
-def _checked_out_branch(worktree: Worktree) -> str:
-    return run_git("symbolic-ref", "--quiet", "HEAD", place=worktree.place, check=False).stdout
+def _branch(task: _Import) -> tuple[str | None, bool]:
+    """Return the value of the worktree's branch, and whether the worktree is still on it."""
+    form = ("for-each-ref", "--format=%(HEAD)%(objectname)", task.branch)
+    found = run_git(*form, place=task.worktree.place).stdout
+    return found[1:] or None, found.startswith("*")
 
 
 def _unfinished_operation(worktree: Worktree) -> str | None:
@@ -351,7 +355,8 @@ def _index_notes(task: _Import, end: str, nested: tuple[str, ...]) -> tuple[str,
     The agent's changes to the index are applied once for each run: the user may work there afterwards.
     """
     worktree = task.worktree
-    if _checked_out_branch(worktree) != task.branch or _unfinished_operation(worktree):
+    head, is_checked_out = _branch(task)
+    if head is None or not is_checked_out or _unfinished_operation(worktree):
         return ()
     done = task.session.run_folder / _INDEX_TAKEN
     if done.exists() and not has_base(worktree):
@@ -362,7 +367,7 @@ def _index_notes(task: _Import, end: str, nested: tuple[str, ...]) -> tuple[str,
             "the index was not updated: git would wait for a pipe; remove it, then start the next session",
         )
     try:
-        left = _update_index(task, end, compares=not nested)
+        left = _update_index(task, head, end, compares=not nested)
         done.touch()
     except GitError as error:
         return (f"the index was not updated: {error.message}; {error.remedy}; the next session updates it",)
@@ -371,9 +376,10 @@ def _index_notes(task: _Import, end: str, nested: tuple[str, ...]) -> tuple[str,
     return _sparse_notes(task, left)
 
 
-def _update_index(task: _Import, end: str, *, compares: bool) -> IndexChanges:
+def _update_index(task: _Import, head: str, end: str, *, compares: bool) -> IndexChanges:
     repository, worktree, session = task.repository, task.worktree, task.session
-    head = str(ref_value(repository, task.branch))
+    if head == session.head and not has_base(worktree) and has_same_index(worktree, session):
+        return IndexChanges()
     with_staged = head == end and is_on(session, worktree.branch)
     left = read_session_index(repository, worktree.path, session, head, with_staged=with_staged)
     update_index(repository, worktree, session.run_folder, left, compares=compares)

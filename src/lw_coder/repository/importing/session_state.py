@@ -19,6 +19,7 @@ from lw_coder.repository.worktrees import UNFINISHED
 
 if TYPE_CHECKING:
     from lw_coder.repository.private_git import PrivateGit
+    from lw_coder.repository.worktrees import Worktree
 
 MAX_INDEX = 256 << 20  # bytes
 MAX_HEAD = 4096  # bytes
@@ -39,6 +40,23 @@ def is_on(session: PrivateGit, branch: str | None) -> bool:
     """Return whether the agent's worktree is on this branch."""
     head = UntrustedFolder(session.folder).read(f"worktrees/{session.worktree_name}/HEAD", MAX_HEAD)
     return branch is not None and os.fsdecode(head or b"").strip() == f"ref: refs/heads/{branch}"
+
+
+def has_same_index(worktree: Worktree, session: PrivateGit) -> bool:
+    """Return whether the session's index is still the worktree's, byte by byte, as it is until git writes it.
+
+    Then there is nothing to take from it, however many files it lists.
+    """
+    try:
+        data = _index_data(session)
+    except GitError:  # far too long
+        return False
+    own = worktree.git_dir / "index"
+    return own.is_file() and own.stat().st_size == len(data or b"") and own.read_bytes() == data
+
+
+def _index_data(session: PrivateGit) -> bytes | None:
+    return UntrustedFolder(session.folder).read(f"worktrees/{session.worktree_name}/index", MAX_INDEX)
 
 
 def read_session_index(
@@ -86,8 +104,7 @@ def _is_below(path: str, folders: set[str]) -> bool:
 
 def _agents_entries(session: PrivateGit, hash_size: int) -> list[IndexEntry]:
     try:
-        name = f"worktrees/{session.worktree_name}/index"
-        data = UntrustedFolder(session.folder).read(name, MAX_INDEX)
+        data = _index_data(session)
         return read_index(data, hash_size) if data else []
     except GitError:
         return []
@@ -146,9 +163,11 @@ def _are_here(repository: Repository, session: PrivateGit, shas: Sequence[str]) 
 
 def _are_contents(repository: Repository, shas: Sequence[str]) -> bool:
     """Tell whether all are contents of files: a tree's id as a file's would make a commit that is damaged."""
+    if not shas:
+        return True
     names = "".join(f"{sha}\n" for sha in dict.fromkeys(shas))
     kinds = run_git("cat-file", "--batch-check=%(objecttype)", place=repository.place, stdin=names).stdout
-    return not kinds or set(kinds.split("\n")) == {"blob"}
+    return set(kinds.split("\n")) == {"blob"}
 
 
 def staged_ref(session: PrivateGit) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, run_git, stream_git
+from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.importing.untrusted_files import memory_limited
-from lw_coder.repository.notices import read_configuration
 
 if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
