@@ -31,6 +31,7 @@ Kind = Literal["dspy", "agent", "other"]
 CHAT_PATH = "/v1/chat/completions"
 MESSAGES_PATH = "/v1/messages"
 MODELS_PATH = "/v1/models"
+GENERATION_PATH = "/v1/generation"
 DSPY_MARKER = "[[ ## "
 SCRIPTS = {"agent": "tests.support.agent_script:scripted_demo"}
 
@@ -144,6 +145,8 @@ class Reply:
     failure: HttpFailure | None = None
     reset: bool = False  # half of the answer, then a TCP reset
     silent: bool = False  # accepted, and never answered
+    usage: Json | None = None  # what is reported instead of an estimate; nothing, if it is empty
+    stalls: float = 0.0  # seconds in the middle of the answer
 
 
 Script = Callable[[Conversation], Reply]
@@ -246,7 +249,8 @@ def _chat_finish(reply: Reply) -> str:
 
 def _chat_usage(conversation: Conversation, reply: Reply) -> Json:
     asked, said = _tokens(conversation.text), _tokens(reply.text)
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    known = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    return known if reply.usage is None else reply.usage
 
 
 def _chat_tool_call(call: ToolCall) -> Json:
@@ -276,7 +280,8 @@ def chat_events(conversation: Conversation, reply: Reply) -> Iterator[str]:
     for delta in _chat_deltas(conversation, reply):
         yield _event({**envelope, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     yield _event({**envelope, "choices": [{"index": 0, "delta": {}, "finish_reason": _chat_finish(reply)}]})
-    yield _event({**envelope, "choices": [], "usage": _chat_usage(conversation, reply)})
+    if usage := _chat_usage(conversation, reply):
+        yield _event({**envelope, "choices": [], "usage": usage})
     yield "data: [DONE]\n\n"
 
 
@@ -366,6 +371,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.script = script
         self.require_key = require_key
+        self.generation: Json = {}  # what OpenRouter would tell of an answer afterwards
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._requests: list[Request] = []
@@ -399,6 +405,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self._path() == MODELS_PATH:
             self._send_json({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+        elif self._path() == GENERATION_PATH and self.server.generation:
+            self._send_json({"data": self.server.generation})
         else:
             self._send_json(_error(f"no such path: {self._path()}"), HTTPStatus.NOT_FOUND)
 
@@ -446,7 +454,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(parts[: len(parts) // 2])
             self._reset()
         else:
-            self._write([*parts, ""])
+            half = len(parts) // 2
+            self._write(parts[:half])
+            self.server.closing.wait(reply.stalls)
+            self._write([*parts[half:], ""])
 
     def _send_json(self, body: Json, status: int = HTTPStatus.OK) -> None:
         self._open(status, "application/json")
@@ -520,6 +531,10 @@ class ScriptedModel:
     def requests(self) -> list[Request]:
         """Give a copy of the record, safe to look at while the server runs."""
         return self._server.recorded()
+
+    def tell_afterwards(self, generation: Json) -> None:
+        """Set what an answer used, for whoever asks after it."""
+        self._server.generation = generation
 
     def count(self, kind: Kind) -> int:
         return sum(request.kind == kind for request in self.requests)
