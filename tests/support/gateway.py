@@ -17,7 +17,7 @@ from typing import Any, Self
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.scripted_model import CHAT_PATH, MESSAGES_PATH, Json
 
-PROGRAM = Path(__file__).parents[2] / "docker" / "droid"
+PROGRAM = Path(__file__).parents[2] / "docker"
 KEY = "sk-or-the-key-of-the-provider"
 TOKEN = "the-token-of-this-run"
 MODEL = "scripted/model"
@@ -74,7 +74,13 @@ class GatewayProcess:
                 str(self.folder),
                 str(self.port),
             ],
-            env={**os.environ, "PYTHONPATH": str(PROGRAM), "OPENROUTER_API_KEY": KEY, "NO_PROXY": "*"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(PROGRAM),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "OPENROUTER_API_KEY": KEY,
+                "NO_PROXY": "*",
+            },
         )
         wait_until(self._listens, "the gateway")
         return self
