@@ -71,6 +71,10 @@ def cli(context: click.Context, *, debug: bool) -> None:
         context.with_resource(trace_shown())
 
 
+_MINUTES = click.FloatRange(min=0, max=525_600, min_open=True)
+_TURNS = click.IntRange(min=1, max=1_000_000)
+
+
 _DELETIONS = "move the branch even if the commits delete files that the session's worktree did not have"
 
 
@@ -82,17 +86,39 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
     help="Start even if the plan is done or abandoned, or if an earlier session left a merge or rebase "
     f"unfinished, and {_DELETIONS}.",
 )
-def code(plan: str, *, yes: bool) -> int:
+@click.option(
+    "--headless",
+    is_flag=True,
+    help="Work without a terminal and without questions, until the agent has finished.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --headless: print one JSON document at the end.")
+@click.option(
+    "--minutes", type=_MINUTES, help="End the session after so long; with --headless, 120 by default."
+)
+@click.option(
+    "--idle-minutes",
+    type=_MINUTES,
+    help="End it after so long without a tool call; with --headless, 20 by default.",
+)
+@click.option("--turns", type=_TURNS, help="End it after so many answers of the model.")
+@click.option("--tokens", type=click.IntRange(min=1), help="End it after so many tokens; needs the gateway.")
+@click.option("--cost-usd", type=_MINUTES, help="End it after so many US dollars; needs the gateway.")
+def code(plan: str, *, yes: bool, headless: bool, as_json: bool, **limits: float | None) -> int:
     """Carry out PLAN, a plan file or a plan id.
 
     A plan id, or the name of a plan's file, is looked up in .lw_coder/tasks. Generates the prompts,
     builds the images, and runs droid in the plan's own worktree, in your terminal. Press Ctrl+C twice
     to leave; the commits are then on lw/task/<plan_id>.
     """
+    if as_json and not headless:
+        raise click.UsageError("--json needs --headless")
     with _probe(asks_compose=False) as probe:
         from lw_coder.commands.code import run_code_command
+        from lw_coder.commands.code_options import CodeOptions
+        from lw_coder.settings.limits import limits_of
 
-        return run_code_command(plan, _here(), probe, yes=yes)
+        options = CodeOptions(yes=yes, headless=headless, as_json=as_json, limits=limits_of(limits))
+        return run_code_command(plan, _here(), probe, options)
 
 
 @cli.command()

@@ -510,6 +510,10 @@ class ScriptedModel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Answer nothing more, as a model that has vanished; a second time it has no effect."""
         self._server.closing.set()
         self._server.shutdown()
         self._server.server_close()

@@ -7,9 +7,13 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import click
+
+from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.image_notice import report_image_source
+from lw_coder.commands.result_document import ResultDocument, printed_on_failure
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
@@ -18,12 +22,13 @@ from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import say, waiting, warn
+from lw_coder.foundation.report import printable, say, waiting, warn
 from lw_coder.plans.finished import is_wanted
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.generation import generate_prompts
+from lw_coder.prompts.unattended import for_nobody
 from lw_coder.repository import git
 from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.importing.commits import REFS_PREFIX, ImportResult, import_commits
@@ -34,7 +39,15 @@ from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
 from lw_coder.sessions.cleanup import stop_abandoned_sessions
-from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
+from lw_coder.sessions.context import (
+    SessionContext,
+    load_context,
+    report_context,
+    require_engine,
+    session_redaction,
+)
+from lw_coder.sessions.headless import run_headless
+from lw_coder.sessions.progress import Progress
 from lw_coder.sessions.session import run_session
 from lw_coder.sessions.setup import (
     SessionSetup,
@@ -48,6 +61,7 @@ from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
 from lw_coder.settings.environment import build_variables
+from lw_coder.settings.limits import Limits, limits_line, require_known
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -55,7 +69,7 @@ if TYPE_CHECKING:
     from lw_coder.containers.images import Built
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
     from lw_coder.runs.run_folders import Run
-    from lw_coder.runs.session_result import SessionResult
+    from lw_coder.runs.session_result import AgentReport, SessionResult
 
 _MOST_SHOWN = 5  # refs
 _BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
@@ -72,7 +86,7 @@ class CodeInputs:
         engine: the Docker engine.
         base: the base image as it was at the start.
         build_variables: variables for the repository's build.
-        yes: as in `run_code_command`.
+        options: what was typed besides the plan.
     """
 
     plan: PlanFile
@@ -81,52 +95,87 @@ class CodeInputs:
     engine: engine.Engine
     base: LocalImage | None
     build_variables: Mapping[str, str] = field(repr=False)
-    yes: bool
+    options: CodeOptions
 
     @property
     def plan_id(self) -> str:
         """The plan's name."""
         return self.plan.metadata.plan_id
 
+    @property
+    def limits(self) -> Limits:
+        """The limits of the session."""
+        return self.options.effective_limits(self.context.config.limits)
 
-def run_code_command(name: str, start: Path, probe: EngineProbe, *, yes: bool = False) -> ExitCode:
-    """Carry out a plan in an interactive session.
+
+@dataclass(frozen=True)
+class CodeEnd:
+    """What there is after a session.
+
+    Attributes:
+        result: how it ended.
+        imported: its commits.
+        uncommitted: the files that it left uncommitted, or None if that is unknown.
+        verdict: what independent checks of its commits gave, or None if there were none.
+    """
+
+    result: SessionResult
+    imported: ImportResult
+    uncommitted: Uncommitted | None
+    verdict: Mapping[str, Any] | None = None
+
+
+def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOptions) -> ExitCode:
+    """Carry out a plan in a session: at the person's terminal, or headless.
 
     Args:
         name: path of a plan file, or the id or file name of a plan in the repository's tasks folder.
         start: a folder in the repository.
         probe: what docker was asked at the start.
-        yes: start even if the plan is done or abandoned, or an earlier session left a merge or rebase
-            unfinished, and move the branch even to commits that delete files which the session did not have.
+        options: what was typed besides the plan.
 
     Raises:
         LwCoderError: an expected failure. Before the session, nothing has been changed; after it, its
             commits could not be imported.
         SystemExit: a signal ended the session; its commits were imported.
     """
-    require_terminal()
-    inputs = load_inputs(name, start, probe, yes=yes)
-    if not is_wanted(inputs.plan, yes=yes):
+    document = ResultDocument() if options.as_json else None
+    with printed_on_failure(document):
+        require_known(options.limits, "--")
+        if not options.headless:
+            require_terminal()
+        code = _begin_and_end(load_inputs(name, start, probe, options), document)
+    if document:
+        document.print(code)
+    return code
+
+
+def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitCode:
+    if document:
+        document.begin(inputs.plan_id, inputs.limits)
+    if not is_wanted(inputs.plan, yes=inputs.options.yes):
         return ExitCode.ERROR
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
-        result, imported, uncommitted = carry_out(setup, yes=yes)
-    report_end(inputs, setup, result, imported)
-    report_uncommitted(setup, uncommitted)
-    return exit_code(setup.run, result, imported)
+        end = carry_out(inputs, setup)
+    if document:
+        document.complete(setup, end.result, end.imported, end.uncommitted, end.verdict)
+    report_end(inputs, setup, end)
+    report_uncommitted(setup, end.uncommitted)
+    return exit_code(setup.run, end.result, end.imported)
 
 
-def load_inputs(name: str, start: Path, probe: EngineProbe, *, yes: bool) -> CodeInputs:
+def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
     """Do all checks that are cheap, and create nothing."""
     repository = git.find_repository(start)
     require_set_up(repository.root)
     with all_named(repository, probe, name):
-        inputs = _checked(name, repository, probe, yes=yes)
+        inputs = _checked(name, repository, probe, options)
     report_context(inputs.context)
     return inputs
 
 
-def _checked(name: str, repository: git.Repository, probe: EngineProbe, *, yes: bool) -> CodeInputs:
+def _checked(name: str, repository: git.Repository, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
     plan = load_plan(repository, name)
     context = load_context(repository, load_config(repository.root))
     build_files = images.read_build_files(
@@ -136,27 +185,39 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, *, yes: 
     base = probe.base_image
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
-    return CodeInputs(plan, build_files, context, found, base, variables, yes)
+    return CodeInputs(plan, build_files, context, found, base, variables, options)
 
 
-def carry_out(setup: SessionSetup, *, yes: bool) -> tuple[SessionResult, ImportResult, Uncommitted | None]:
-    """Run the session in the user's terminal, import its commits, and count its uncommitted files."""
-    result = run_session(setup.run.folder, session_spec(setup, setup.run.plan_id))
-    repository, run = setup.context.repository, setup.run
-    imported = import_commits(repository, setup.worktree, setup.git, run.identity, yes=yes)
+def carry_out(inputs: CodeInputs, setup: SessionSetup) -> CodeEnd:
+    """Run the session, import its commits, and count its uncommitted files."""
+    result = run(inputs, setup)
+    repository, identity = setup.context.repository, setup.run.identity
+    imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
-    run_record.complete(run, result, imported, uncommitted=uncommitted)
-    return result, imported, uncommitted
+    run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    # The place for a verdict on the commits: they are in the repository, and the plan's lock is still held.
+    return CodeEnd(result, imported, uncommitted)
+
+
+def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
+    """Run the session, at the person's terminal or headless."""
+    folder, session = setup.run.folder, session_spec(setup, setup.run.plan_id)
+    if not inputs.options.headless:
+        return run_session(folder, session, inputs.limits or None)
+    redaction = session_redaction(setup.context)
+    progress = Progress(folder, str(setup.worktree.branch), redaction)
+    say(f"Session:  {limits_line(inputs.limits)}; to end it, press Ctrl+C")
+    return run_headless(folder, session, inputs.limits, redaction, progress)
 
 
 def prepare(inputs: CodeInputs) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
-    import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.yes)
+    import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: git_sha"
     with (
-        ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.yes) as worktree,
+        ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.options.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
         configured = read_configuration(worktree.place)
@@ -224,7 +285,8 @@ def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
     prompts = generate_prompts(plan, context.environment.model, program, building)
-    write_prompt_files(setup, prompt_files.run_files(plan, prompts))
+    texts = prompt_files.run_files(plan, prompts)
+    write_prompt_files(setup, for_nobody(texts) if inputs.options.headless else texts)
     return prompts
 
 
@@ -241,11 +303,12 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     run_folders.seal_run(setup.run)
 
 
-def report_end(
-    inputs: CodeInputs, setup: SessionSetup, result: SessionResult, imported: ImportResult
-) -> None:
+def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
     """Report the results and the next commands."""
-    report_session(result, imported, setup.context.config.run_options)
+    imported = end.imported
+    report_session(end.result, imported, setup.context.config.run_options)
+    if end.result.report and not inputs.options.as_json:
+        print_summary(end.result.report)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
         say(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
@@ -256,7 +319,13 @@ def report_end(
         name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
         say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
         say(f"Merge:    git merge {name}")
-    say(f"Replay:   {replay_command(root, run)}")
+    say(f"Replay:   {replay_command(root, run, headless=inputs.options.headless)}")
+
+
+def print_summary(report: AgentReport) -> None:
+    """Print the agent's final message, which is the result of a headless session."""
+    for line in report.final.split("\n"):
+        click.echo(printable(line))
 
 
 def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:

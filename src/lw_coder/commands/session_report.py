@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lw_coder.containers.docker_command import COMPOSE_FILE
+from lw_coder.containers.docker_command import COMPOSE_FILE, HEADLESS_COMMAND
 from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
@@ -31,10 +31,12 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
     """
     for note in imported.notes:
         warn(note)
-    if result.status:
-        warn(f"the session ended with status {result.status}")
-        if result.signalled is None:
-            warn_of_kind(options)
+    if (result.failure and result.report is None) or result.outcome == "failed":
+        warn(str(result.failure))
+    if result.status and result.signalled is None and result.limit is None:
+        warn_of_kind(options)
+    if result.limit:
+        warn(f"a limit ended the session: {result.limit.name} = {result.limit.value:g}")
     if result.refused:
         say(refusal_line(result.refused))
 
@@ -53,16 +55,24 @@ def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCo
         )
     if result.signalled:
         raise SystemExit(result.signalled)
-    return ExitCode.OK if result.status == 0 else ExitCode.SESSION
+    if result.limit:
+        return ExitCode.LIMIT
+    return ExitCode.SESSION if result.failure else ExitCode.OK
 
 
-def replay_command(root: Path, run: Run) -> str:
+def replay_command(root: Path, run: Run, *, headless: bool = False) -> str:
     """Return the command that replays a run from the repository's root, in a shell such as this one.
 
     docker reads this shell's variables itself; the command unsets those that lw_coder does not pass on.
+
+    Args:
+        root: the repository's.
+        run: the run.
+        headless: replay it without a terminal.
     """
     unset = " ".join(f"-u {shlex.quote(name)}" for name in dropped_variables(os.environ))
-    compose = f"docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm droid"
+    service = f"-T droid {' '.join(HEADLESS_COMMAND)}" if headless else "droid"
+    compose = f"docker compose -f {shell_path(root, run.folder / COMPOSE_FILE)} run --rm {service}"
     return f"env {unset} {compose}" if unset else compose
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +27,11 @@ from lw_coder.settings.docker_variables import client_environment
 COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
 BUILD_PROFILE = "build"
+HEADLESS_COMMAND = ("start-session", "--headless")  # instead of the droid service's own
 
 _SHORTEST_SECRET = 4  # a shorter value is no secret, and part of many words
+_CHUNK = 1 << 16
+_PATIENCE = 10.0  # seconds for a client that has closed its output
 # What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
 _REMOVED_MEANWHILE = (
     "failed to get digest sha256:",
@@ -253,6 +258,67 @@ def _build(folder: Path, project: str, service: str, variables: Mapping[str, str
             errors="replace",
             process_group=0,  # with Compose, which is a plugin
         )
+
+
+class PipedClient:
+    """A docker client whose output is read while it runs, in a process group of its own.
+
+    So Ctrl+C is for lw_coder alone, which then ends the session.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path | None = None) -> None:
+        with starting_group():
+            self._process = subprocess.Popen(
+                command,
+                env=environment_for(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                process_group=0,
+            )
+
+    def read(self, seconds: float) -> tuple[bytes, bytes] | None:
+        """Wait for output for so long; return what came on stdout and stderr, or None at the end of both."""
+        both = self._process.stdout, self._process.stderr
+        streams = [stream for stream in both if stream and not stream.closed]
+        if not streams:
+            return None
+        with interruptible():
+            ready, _, _ = select.select(streams, [], [], seconds)
+        chunks = [os.read(stream.fileno(), _CHUNK) if stream and stream in ready else None for stream in both]
+        for stream, chunk in zip(both, chunks, strict=True):
+            if stream and chunk == b"":
+                stream.close()
+        return chunks[0] or b"", chunks[1] or b""
+
+    def end(self) -> int:
+        """Wait for a client whose output has ended, end any other, and return its status."""
+        if all(stream is None or stream.closed for stream in (self._process.stdout, self._process.stderr)):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE)
+        end_group(self._process)
+        return self._process.returncode
+
+
+def start_headless(folder: Path, project: str, labels: Mapping[str, str]) -> PipedClient:
+    """Start the droid service without a terminal.
+
+    Args:
+        folder: contains the compose.yml.
+        project: Compose's project name.
+        labels: additional labels of the container.
+    """
+    compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
+    added = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    # service-ports: `run` leaves a service's ports unpublished otherwise.
+    run = ("run", "--rm", "--no-TTY", "--service-ports", *added, "droid", *HEADLESS_COMMAND)
+    return PipedClient([*compose, *run], folder)
+
+
+def follow_headless(container: str) -> PipedClient:
+    """Follow the output of a session that is running already, from now on."""
+    return PipedClient(["docker", "attach", "--no-stdin", "--sig-proxy=false", container])
 
 
 def disk_error(path: Path, error: OSError) -> EngineError:

@@ -266,7 +266,7 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     """
     status, own = _run_service(folder, project, labels), {_PROJECT_LABEL: project, **labels}
     for _ in range(_MOST_RETURNS):
-        running = _still_running(own)
+        running = still_running(own)
         if not running:
             return status
         warn("the docker client exited, but the session is still running; reconnecting to it")
@@ -288,7 +288,7 @@ def _attach(container: str, labels: Labels) -> int:
     ended = Question("wait", container)
     try:
         status = _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
-        told = "" if _still_running(labels) else ended.answer()
+        told = "" if still_running(labels) else ended.answer()
     finally:
         ended.end()
     return int(told) if told.isdigit() else status
@@ -305,7 +305,8 @@ def _status(call: Callable[[], object]) -> int:
     return 0
 
 
-def _still_running(labels: Labels) -> str | None:
+def still_running(labels: Labels) -> str | None:
+    """Return the id of a running container that has these labels; None also if the engine does not answer."""
     with suppress(EngineError):  # if the engine is gone, so is the session
         return next((one.id for one in containers_with(labels, only_running=True)), None)
     return None
@@ -396,6 +397,17 @@ def remove_containers_with(labels: Mapping[str, str | None]) -> None:
     if found := containers_with(labels):
         short = found[0].id[:12]
         raise EngineError(f"container {short} could not be removed", f"type: docker rm --force {short}")
+
+
+def signal_containers(containers: Sequence[LocalContainer], signal: str) -> None:
+    """Send a signal, such as `SIGTERM`, to containers; ignore those that no longer run."""
+    from python_on_whales.exceptions import DockerException
+
+    for one in containers:
+        try:
+            _client().container.kill(one.id, signal=signal)
+        except DockerException:
+            continue
 
 
 def container_log(container: str) -> str:

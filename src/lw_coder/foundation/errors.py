@@ -13,7 +13,8 @@ class ExitCode(IntEnum):
     ERROR = 1  # expected: one line with a remedy was shown; also if commits could not be imported
     USAGE = 2  # the command line itself is wrong
     BUG = 3  # unexpected: the log's path was shown
-    SESSION = 4  # the agent's session ended with a non-zero status
+    SESSION = 4  # the agent's session ended with a non-zero status, or headless without finishing
+    LIMIT = 5  # a limit ended the session
     INTERRUPTED = 130  # Ctrl+C
 
 

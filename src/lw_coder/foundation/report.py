@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,21 @@ def ask(question: str) -> bool:
     """Ask a question at the terminal; Enter alone means no."""
     with interruptible():
         return click.confirm(printable(question), err=True)
+
+
+def show_live(line: str) -> bool:
+    """Show a line that the next output replaces; return whether there is a terminal that can show it."""
+    if not sys.stderr.isatty():
+        return False
+    with suppress(OSError):
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        click.echo(_OVER_LINE + printable(line)[: width - 1], err=True, nl=False)
+    return True
+
+
+def clear_live() -> None:
+    """Remove the line of `show_live`."""
+    show_live("")
 
 
 def printable(text: str) -> str:

@@ -17,7 +17,7 @@ from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.importing.commits import ImportResult
 from lw_coder.repository.importing.uncommitted import Uncommitted
 from lw_coder.runs.run_folders import Run, read_record, write_record
-from lw_coder.runs.session_result import SessionResult
+from lw_coder.runs.session_result import AgentReport, SessionResult
 
 SCHEMA = 1
 
@@ -108,14 +108,22 @@ def complete(
     If the record cannot be written, this is a warning: the import is done and still has to be reported.
     """
     times = {"started_at": result.started.isoformat(), "ended_at": result.ended.isoformat()}
-    _end(run, {"status": result.status, **times, **_outcome(imported, uncommitted), "plans": list(plans)})
+    how = {"outcome": result.outcome, "limit": asdict(result.limit) if result.limit else None}
+    told = {"status": result.status, **how, **times, **_outcome(imported, uncommitted), "plans": list(plans)}
+    _end(run, {**told, "agent": _reported(result.report)} if result.report else told)
+
+
+def _reported(report: AgentReport) -> dict[str, Any]:
+    """Return what is recorded of an agent's report; its final message has a file of its own."""
+    return {name: value for name, value in asdict(report).items() if name != "final"}
 
 
 def complete_late(run: Run, imported: ImportResult) -> None:
     """Add to a run's record what was imported after its session, whose end nobody may have seen."""
     earlier = _ended(run)
     times = {"started_at": run.started.isoformat(), "ended_at": None}
-    told = {"status": None, **times, "plans": [], **earlier, **_outcome(imported)}
+    unknown = {"status": None, "outcome": None, "limit": None}
+    told = {**unknown, **times, "plans": [], **earlier, **_outcome(imported)}
     how = "imported later" if earlier else "interrupted"
     commits = imported.commits + (earlier.get("commits") or 0 if earlier.get("branch_moved") else 0)
     _end(run, {**told, "commits": commits, "notes": [*earlier.get("notes", []), how, *imported.notes]})

@@ -3,8 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+
+@dataclass(frozen=True)
+class ReachedLimit:
+    """The limit that ended a session: its name in `[code] limits`, and its value."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class AgentReport:
+    """What the agent of a headless session reported. It is the agent's word, without secrets.
+
+    Attributes:
+        is_complete: whether it reported that it has finished.
+        final: its final message; empty if there was none.
+        problem: the last error that droid reported, in one line, or empty.
+        turns: answers of the model, to the agent and its subagents.
+        usage: token counts by droid's names; empty if droid did not report them.
+        conversation: droid's id of the conversation, or empty.
+    """
+
+    is_complete: bool = False
+    final: str = ""
+    problem: str = ""
+    turns: int = 0
+    usage: Mapping[str, int] = field(default_factory=dict)
+    conversation: str = ""
 
 
 @dataclass(frozen=True)
@@ -17,6 +47,8 @@ class SessionResult:
         ended: likewise.
         refused: refused requests by host; empty if any host may be reached.
         signalled: the exit code of lw_coder, if a signal to it ended the session.
+        limit: the limit that ended it, if one did.
+        report: what a headless session's agent reported; None for a session at a terminal.
     """
 
     status: int
@@ -24,3 +56,29 @@ class SessionResult:
     ended: datetime
     refused: Counter[str] = field(default_factory=Counter)
     signalled: int | None = None
+    limit: ReachedLimit | None = None
+    report: AgentReport | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the session did not end well by itself, in one line, or None.
+
+        droid's status alone says little: it is 0 after an empty answer of the model too.
+        """
+        if self.status:
+            why = f": {self.report.problem}" if self.report and self.report.problem else ""
+            return f"the session ended with status {self.status}{why}"
+        if self.report is None:
+            return None
+        if not self.report.is_complete:
+            return "the session ended before the agent had finished"
+        return None if self.report.final.strip() else "the agent ended without a final message"
+
+    @property
+    def outcome(self) -> str:
+        """`signal`, `limit`, `failed` or `completed`."""
+        if self.signalled:
+            return "signal"
+        if self.limit:
+            return "limit"
+        return "failed" if self.failure else "completed"

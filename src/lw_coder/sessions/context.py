@@ -14,6 +14,7 @@ from lw_coder.foundation.errors import EnvironmentFileError
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.sessions.login import Login, choose_login, require_reachable_model
+from lw_coder.sessions.redaction import Redaction
 from lw_coder.settings.config import CodeConfig
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (
@@ -103,3 +104,11 @@ def report_context(context: SessionContext) -> None:
     except EnvironmentFileError as error:  # the image can have a way of its own
         warn(f"{error.message}; {error.remedy}")
     say(f"Agent: {context.login.value}")
+
+
+def session_redaction(context: SessionContext) -> Redaction:
+    """Return what removes the values of the session's variables from copies of what its agent says."""
+    named = context.config.run_options.variables
+    return Redaction(
+        {**{name: os.environ[name] for name in named if name in os.environ}, **context.environment.values}
+    )

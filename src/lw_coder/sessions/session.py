@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,31 +17,51 @@ from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
+from lw_coder.sessions.session_watch import Counts, SessionWatch
 from lw_coder.sessions.terminal import discard_input, restored_terminal
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
+from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
+from lw_coder.settings.limits import Limits
 
 
-def run_session(folder: Path, session: SessionSpec) -> SessionResult:
+def run_session(folder: Path, session: SessionSpec, limits: Limits | None = None) -> SessionResult:
     """Run the container in the person's terminal, and always remove it afterwards.
 
-    A signal only ends the session: its commits can still be imported. The same applies if the engine stops
-    answering.
+    A signal, or a limit, only ends the session: its commits can still be imported. The same applies if the
+    engine stops answering.
+
+    Args:
+        folder: the run's.
+        session: its container.
+        limits: what ends it; None if nothing does.
     """
     started = datetime.now(UTC)
+    watch = SessionWatch(session.labels[PLAN_LABEL], limits or Limits(), _counter(folder))
     try:
-        status, signalled = _watched(folder, session)
+        with watch if limits else nullcontext():
+            status, signalled = _watched(folder, session)
     finally:
         stop_raising()  # what follows is short; a closing terminal can end the session, and then this process
         refused = remove_containers(session)
         discard_input()  # those that arrived late
-    return SessionResult(status, started, datetime.now(UTC), refused, signalled)
+    return SessionResult(status, started, datetime.now(UTC), refused, signalled, limit=watch.reached)
+
+
+def _counter(folder: Path) -> Callable[[], Counts]:
+    transcripts = TranscriptCounts(folder)
+
+    def count() -> Counts:
+        transcripts.update()
+        return Counts(transcripts.turns, transcripts.steps)
+
+    return count
 
 
 def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
     try:
         with (
             restored_terminal(),
-            stopped_if_flooded(folder / "sessions", stop=lambda: remove_containers(session)),
+            stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session)),
             handled_by(lambda: _remove_container(session)),
         ):
             leave_interrupts_to_session()  # one before this moment ends the session

@@ -16,6 +16,7 @@ from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.foundation.report import printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
+from lw_coder.settings.limits import Limits, require_known
 from lw_coder.settings.model_access import DEADLINE, OUTPUT_TOKENS
 
 CONFIG_FILE = Path(".lw_coder/config.toml")
@@ -27,6 +28,7 @@ _SEE_SCHEMA = "`lw_coder docs configuration` has the schema"
 _LONGEST = 100_000  # bytes
 _DAY = 86_400  # seconds
 _FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
+_TOML_TERMS = ((" | null", ""), ("Object contains unknown field", "unknown key"), ("`object`", "`table`"))
 # tomllib's time grows with the square of a dotted key's length, and more.
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
 
@@ -46,6 +48,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         allow_hosts: the only hosts that a session may reach, besides its model and context7; None means any.
         model_timeout: seconds that the model has to write the prompts, including retries.
         max_output_tokens: length of one answer to the session's agent, unless it is signed in with Factory.
+        limits: what ends a session.
     """
 
     env_file: str | None = None
@@ -57,6 +60,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     allow_hosts: tuple[str, ...] | None = None
     model_timeout: float = DEADLINE
     max_output_tokens: int = OUTPUT_TOKENS
+    limits: Limits | None = None
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
@@ -117,6 +121,8 @@ def load_config(root: Path) -> CodeConfig:
             f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with allow_hosts",
             "remove one of the two",
         )
+    if config.limits is not None:
+        require_known(config.limits, f"{CONFIG_FILE}: [code] limits.")
     _require_prompt_program(root, config.prompt_program)
     return config
 
@@ -230,7 +236,8 @@ def _typed(table: dict[str, Any]) -> CodeConfig:
         return msgspec.convert(table, CodeConfig)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$.")
-        problem = problem.replace(" | null", "")  # TOML has no null
+        for msgspecs, tomls in _TOML_TERMS:
+            problem = problem.replace(msgspecs, tomls)
         raise _key_error(place.rstrip("`"), problem[:1].lower() + problem[1:]) from None
 
 

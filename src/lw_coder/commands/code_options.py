@@ -1,0 +1,34 @@
+"""The options of `lw_coder code`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lw_coder.settings.limits import UNATTENDED, Limits
+
+
+@dataclass(frozen=True)
+class CodeOptions:
+    """What was typed besides the plan.
+
+    Attributes:
+        yes: start even if an earlier session left a merge or rebase unfinished, and move the branch even to
+            commits that delete files which the session did not have.
+        headless: without a person: the agent works until it has finished, or a limit is reached.
+        as_json: print one JSON document at the end, on standard output.
+        limits: those given as options; they replace the configured ones.
+        continues: the run to go on with, an empty text for the plan's newest, or None for a new conversation.
+        message: what the agent is told when it goes on, or None for the usual text.
+    """
+
+    yes: bool = False
+    headless: bool = False
+    as_json: bool = False
+    limits: Limits = field(default_factory=Limits)
+    continues: str | None = None
+    message: str | None = None
+
+    def effective_limits(self, configured: Limits | None) -> Limits:
+        """Return the limits of the session: an option's, else the configured one, else the default."""
+        defaults = UNATTENDED if self.headless else Limits()
+        return self.limits.over((configured or Limits()).over(defaults))

@@ -1,0 +1,125 @@
+"""The JSON document of `lw_coder code --headless --json`; docs/reference/result.schema.json describes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lw_coder.foundation.errors import ExitCode, LwCoderError
+from lw_coder.foundation.report import printable
+from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
+
+if TYPE_CHECKING:
+    from lw_coder.repository.importing.commits import ImportResult
+    from lw_coder.repository.importing.uncommitted import Uncommitted
+    from lw_coder.runs.run_folders import Run
+    from lw_coder.runs.session_result import SessionResult
+    from lw_coder.sessions.setup import SessionSetup
+    from lw_coder.settings.limits import Limits
+
+SCHEMA = 1
+_UNKNOWN: Mapping[str, Any] = {
+    **dict.fromkeys(("plan_id", "run", "ended", "commits", "branch", "uncommitted", "verdict", "limits")),
+    **dict.fromkeys(("usage", "paths", "error")),
+}
+
+
+class ResultDocument:
+    """What is known of a command's result; printed once, at its end.
+
+    Attributes:
+        values: by the names of the schema.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {"schema": SCHEMA, "outcome": "error", **_UNKNOWN}
+
+    def begin(self, plan_id: str, limits: Limits) -> None:
+        """Add what is known before the session."""
+        self.values |= {"plan_id": plan_id, "limits": limits.as_dict()}
+
+    def complete(
+        self,
+        setup: SessionSetup,
+        result: SessionResult,
+        imported: ImportResult,
+        left: Uncommitted | None,
+        verdict: Mapping[str, Any] | None,
+    ) -> None:
+        """Add what is known after it."""
+        root, run = setup.context.repository.root, setup.run
+        self.values |= {
+            "run": run.identity,
+            "outcome": result.outcome,
+            "ended": _ended(result),
+            "commits": _commits(imported),
+            "branch": str(setup.worktree.branch),
+            "uncommitted": None if left is None else asdict(left),
+            "verdict": None if verdict is None else dict(verdict),
+            "usage": dict(result.report.usage) if result.report else None,
+            "paths": _paths(root, setup.worktree.path, run),
+        }
+
+    def print(self, code: int, error: LwCoderError | None = None) -> None:
+        """Print it on standard output.
+
+        Args:
+            code: the command's exit code.
+            error: why it is not zero, if that is an error.
+        """
+        told = None if error is None else {"message": error.message, "remedy": error.remedy}
+        click.echo(json.dumps({**self.values, "exit_code": code, "error": told}, indent=2))
+
+
+@contextmanager
+def printed_on_failure(document: ResultDocument | None) -> Iterator[None]:
+    """Print the document if the block fails with an expected error or a signal.
+
+    Args:
+        document: None if none was asked for.
+    """
+    try:
+        yield
+    except LwCoderError as error:
+        if document:
+            document.print(ExitCode.ERROR, error)
+        raise
+    except SystemExit as signalled:
+        if document:
+            document.values["outcome"] = "signal"
+            document.print(int(str(signalled.code)))
+        raise
+
+
+def _ended(result: SessionResult) -> dict[str, Any]:
+    report = result.report
+    return {
+        "status": result.status,
+        "reason": printable(result.failure) if result.failure else None,
+        "limit": asdict(result.limit) if result.limit else None,
+        "turns": report.turns if report else None,
+        "started_at": result.started.isoformat(),
+        "ended_at": result.ended.isoformat(),
+    }
+
+
+def _commits(imported: ImportResult) -> dict[str, Any]:
+    return {
+        "count": imported.commits,
+        "tip": imported.tip,
+        "branch_moved": imported.moved,
+        "refs": list(imported.refs),
+        "notes": list(imported.notes),
+    }
+
+
+def _paths(root: Path, worktree: Path, run: Run) -> dict[str, str | None]:
+    files = {"summary": run.folder / SUMMARY_FILE, "events": run.folder / EVENTS_FILE, "record": run.record}
+    present = {name: str(path) if path.is_file() else None for name, path in files.items()}
+    return {"repository": str(root), "worktree": str(worktree), "run": str(run.folder), **present}

@@ -1,0 +1,196 @@
+"""Run a session without a terminal: read droid's events, keep them, and end it at a limit or a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lw_coder.containers import docker_command, engine
+from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
+from lw_coder.foundation.report import printable, say, warn
+from lw_coder.foundation.signals import Signalled, stop_raising
+from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResult
+from lw_coder.sessions.droid_events import Event, Lines, parse
+from lw_coder.sessions.event_log import EventLog, write_summary
+from lw_coder.sessions.redaction import Redaction
+from lw_coder.sessions.session import remove_containers
+from lw_coder.sessions.session_watch import Counts, SessionWatch
+from lw_coder.sessions.transcript_watch import stopped_if_flooded
+from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
+
+if TYPE_CHECKING:
+    from lw_coder.containers.specs import SessionSpec
+    from lw_coder.sessions.progress import Progress
+    from lw_coder.settings.limits import Limits
+
+_TICK = 1.0  # seconds; how often progress is shown while nothing happens
+_LONGEST_STDERR = 4000  # bytes kept of what docker and droid print beside the events
+_LONGEST_PROBLEM = 300
+_MOST_RETURNS = 5  # a client that cannot stay attached would otherwise be started for ever
+
+
+class Account:
+    """What a session has reported so far.
+
+    Args:
+        folder: the run's.
+        log: receives each event.
+        redaction: is applied to everything.
+        progress: shows it.
+    """
+
+    def __init__(self, folder: Path, log: EventLog, redaction: Redaction, progress: Progress) -> None:
+        self._log, self._redaction, self._progress = log, redaction, progress
+        self._transcripts = TranscriptCounts(folder)
+        self._answers: set[str] = set()
+        self._steps = 0
+        self._completion = Event({})
+        self.conversation = ""
+        self.problem = ""
+
+    def take(self, line: bytes) -> None:
+        """Take a line of the session's output into account."""
+        event = self._safe(parse(line))
+        self._log.write(dict(event.raw))
+        self.conversation = self.conversation or event.session
+        if event.answer:
+            self._answers.add(event.answer)
+        self._steps += event.is_step
+        if event.kind == "completion":
+            self._completion = event
+        if event.kind == "error" and event.message != "Exec failed":  # that follows each other error
+            self.problem = printable(event.message)[:_LONGEST_PROBLEM]
+        self._progress.show(event)
+
+    def take_all(self, lines: Iterable[bytes]) -> None:
+        """Take lines into account, of which there may be none: time has passed anyhow."""
+        for line in lines:
+            self.take(line)
+        self._progress.tick(self._turns)
+
+    def add_problem(self, stderr: bytes) -> None:
+        """Use the last line of stderr as the problem, if no event told one."""
+        lines = [line for line in stderr.decode(errors="replace").split("\n") if line.strip()]
+        if lines and not self.problem:
+            self.problem = printable(self._redaction.text(lines[-1].strip()))[:_LONGEST_PROBLEM]
+
+    def counts(self) -> Counts:
+        """Return what the agent and its subagents have done; for the watching thread."""
+        self._transcripts.update(without=self.conversation)
+        return Counts(self._turns, self._steps + self._transcripts.steps)
+
+    def report(self) -> AgentReport:
+        """Return all of it, after the session."""
+        return AgentReport(
+            is_complete=self._completion.kind == "completion",
+            final=self._completion.message,
+            problem=self.problem,
+            turns=self.counts().turns,
+            usage=self._completion.usage,
+            conversation=self.conversation,
+        )
+
+    @property
+    def _turns(self) -> int:
+        return len(self._answers) + self._transcripts.turns
+
+    def _safe(self, event: Event) -> Event:
+        kept = {name: event.raw[name] for name in ("type", "role", "toolName") if name in event.raw}
+        safe: dict[str, Any] = self._redaction.json(dict(event.raw))
+        return Event({**safe, **kept})
+
+
+def run_headless(
+    folder: Path, session: SessionSpec, limits: Limits, redaction: Redaction, progress: Progress
+) -> SessionResult:
+    """Run the container without a terminal, and always remove it afterwards.
+
+    A signal, or a limit, only ends the session: its commits can still be imported. The same applies if the
+    engine stops answering.
+
+    Args:
+        folder: the run's.
+        session: its container.
+        limits: what ends it.
+        redaction: is applied to everything that is kept or shown of what the agent says.
+        progress: shows what the agent does.
+    """
+    started = datetime.now(UTC)
+    with EventLog(folder) as log:
+        account = Account(folder, log, redaction, progress)
+        watch = SessionWatch(session.labels[PLAN_LABEL], limits, account.counts, _announce)
+        try:
+            status, signalled = _attended(folder, session, account, watch)
+        except Signalled:
+            signalled = status = stop_raising() or 0
+        finally:
+            stop_raising()  # what follows is short
+            progress.end()
+            refused = remove_containers(session)
+    report = account.report()
+    if report.final.strip():
+        write_summary(folder, report.final)
+    return SessionResult(
+        status, started, datetime.now(UTC), refused, signalled, limit=watch.reached, report=report
+    )
+
+
+def _announce(limit: ReachedLimit) -> None:
+    say(f"Limit:    {limit.name} = {limit.value:g} is reached; the session is asked to end")
+
+
+def _attended(
+    folder: Path, session: SessionSpec, account: Account, watch: SessionWatch
+) -> tuple[int, int | None]:
+    """Return the session's status, and lw_coder's if a signal ended the session."""
+    own = {OWN_LABEL: "true"}
+    with stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session)), watch:
+        client = docker_command.start_headless(folder, session.project, own)
+        status, signalled = _follow(client, account, watch)
+        labels = {PLAN_LABEL: session.labels[PLAN_LABEL], **own}
+        for _ in range(_MOST_RETURNS):
+            running = engine.still_running(labels)
+            if not running:
+                break
+            warn("the docker client exited, but the session is still running; reconnecting to it")
+            status, late = _follow_again(running, account, watch)
+            signalled = signalled or late
+    return signalled or status, signalled
+
+
+def _follow_again(container: str, account: Account, watch: SessionWatch) -> tuple[int, int | None]:
+    # attach may not know the status of a container that is removed when it ends.
+    ended = docker_command.Question("wait", container)
+    try:
+        client = docker_command.follow_headless(container)
+        status, signalled = _follow(client, account, watch)
+        told = ended.answer() if status == 0 else ""
+    finally:
+        ended.end()
+    return int(told) if told.isdigit() else status, signalled
+
+
+def _follow(
+    client: docker_command.PipedClient, account: Account, watch: SessionWatch
+) -> tuple[int, int | None]:
+    """Read a client's output to its end; return its status, and lw_coder's if a signal arrived meanwhile."""
+    signalled, lines, stderr = None, Lines(), b""
+    try:
+        while not watch.has_given_up.is_set():
+            try:
+                chunks = client.read(_TICK)
+            except Signalled:
+                signalled = stop_raising()
+                watch.end()
+                continue
+            if chunks is None:
+                break
+            account.take_all(lines.feed(chunks[0]))
+            stderr = (stderr + chunks[1])[-_LONGEST_STDERR:]
+    finally:
+        status = client.end()
+    account.take_all(lines.end())
+    account.add_problem(stderr)
+    return status, signalled

@@ -1,0 +1,111 @@
+"""End a session at one of its limits, or when lw_coder was asked to end: first SIGTERM, then removal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self
+
+from lw_coder.containers import engine
+from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
+from lw_coder.foundation.errors import EngineError
+from lw_coder.runs.session_result import ReachedLimit
+from lw_coder.sessions.cleanup import remove_own_containers
+from lw_coder.settings.limits import Limits
+
+GRACE = 15.0  # seconds between SIGTERM and removal; droid ends its tools in this time, and then itself
+GIVEN_UP = 60.0  # seconds of removing; after these, docker's client is ended
+_INTERVAL = 1.0  # seconds between checks
+_PAUSE = 0.3  # seconds while a session is being ended
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a session has done so far: answers of the model, and steps, which show that it makes progress."""
+
+    turns: int = 0
+    steps: int = 0
+
+
+def reached_limit(limits: Limits, minutes: float, idle_minutes: float, turns: int) -> ReachedLimit | None:
+    """Return the first limit that a session has reached, or None."""
+    now = {"turns": turns, "minutes": minutes, "idle_minutes": idle_minutes}
+    for name, value in now.items():
+        limit = getattr(limits, name)
+        if limit is not None and value >= limit:
+            return ReachedLimit(name, limit)
+    return None
+
+
+class SessionWatch:
+    """Watches a session in a thread, from the start of its container to the end of a `with` block.
+
+    Args:
+        plan: the value of PLAN_LABEL of the session's container.
+        limits: what ends it.
+        count: returns what it has done so far; called in the thread.
+        on_limit: called in the thread when a limit is reached, before the session is asked to end.
+    """
+
+    def __init__(
+        self,
+        plan: str,
+        limits: Limits,
+        count: Callable[[], Counts],
+        on_limit: Callable[[ReachedLimit], object] = lambda _: None,
+    ) -> None:
+        self.reached: ReachedLimit | None = None
+        self.has_given_up = threading.Event()
+        self._plan, self._limits, self._count, self._on_limit = plan, limits, count, on_limit
+        self._asked, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._begun = self._progressed = time.monotonic()
+        self._steps = 0
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._asked.set()
+        self._thread.join()
+
+    def end(self) -> None:
+        """Ask the session to end, and remove it if it does not; this does not wait."""
+        self._asked.set()
+
+    def _watch(self) -> None:
+        while not self._asked.wait(_INTERVAL):
+            self.reached = self._reached()
+            if self.reached:
+                self._on_limit(self.reached)
+                break
+        self._end()
+
+    def _reached(self) -> ReachedLimit | None:
+        now, counts = time.monotonic(), self._count()
+        if counts.steps != self._steps:
+            self._steps, self._progressed = counts.steps, now
+        minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
+        return reached_limit(self._limits, minutes, idle, counts.turns)
+
+    def _end(self) -> None:
+        """Ask each container once; Compose can start one that was not there the first time."""
+        asked: set[str] = set()
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and not self._over.wait(_PAUSE):
+            with suppress(EngineError):
+                running = engine.containers_with(
+                    {PLAN_LABEL: self._plan, OWN_LABEL: "true"}, only_running=True
+                )
+                engine.signal_containers([one for one in running if one.id not in asked], "SIGTERM")
+                asked |= {one.id for one in running}
+        deadline = time.monotonic() + GIVEN_UP
+        while time.monotonic() < deadline and not self._over.wait(_PAUSE):
+            with suppress(EngineError):
+                remove_own_containers(self._plan)
+        self.has_given_up.set()

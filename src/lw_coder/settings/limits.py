@@ -1,0 +1,90 @@
+"""The limits of a session: `[code] limits` in config.toml, and the options of the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from lw_coder.foundation.errors import ConfigError
+
+MOST_MINUTES = 525_600.0  # a year
+MOST_TURNS = 1_000_000
+_NEEDS_GATEWAY = ("tokens", "cost_usd")
+
+Minutes = Annotated[float, msgspec.Meta(gt=0, le=MOST_MINUTES)]
+Count = Annotated[int, msgspec.Meta(gt=0, le=MOST_TURNS)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ends a session; None means no limit.
+
+    Attributes:
+        minutes: from the start of its container.
+        idle_minutes: without a tool call or a tool's result, of the agent or of a subagent.
+        turns: answers of the model, to the agent and to its subagents.
+        tokens: of the model; only a model gateway can count them.
+        cost_usd: US dollars; likewise.
+    """
+
+    minutes: Minutes | None = None
+    idle_minutes: Minutes | None = None
+    turns: Count | None = None
+    tokens: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+    def __bool__(self) -> bool:
+        """Return whether there is any limit."""
+        return any(value is not None for value in self.as_dict().values())
+
+    def over(self, other: Limits) -> Limits:
+        """Return these limits, and those of `other` where there are none."""
+        own = {name: value for name, value in self.as_dict().items() if value is not None}
+        return msgspec.structs.replace(other, **own)
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Return all limits by name."""
+        return msgspec.structs.asdict(self)
+
+
+UNATTENDED = Limits(minutes=120.0, idle_minutes=20.0)
+
+
+def limits_of(options: Mapping[str, float | None]) -> Limits:
+    """Return the limits that were given as options, by their names in config.toml.
+
+    Raises:
+        ConfigError: one is not a number.
+    """
+    try:
+        return msgspec.convert(options, Limits)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$.")
+        name = place.rstrip("`").replace("_", "-")
+        raise ConfigError(f"--{name}: {problem[:1].lower()}{problem[1:]}", "give a number") from None
+
+
+def require_known(limits: Limits, where: str) -> None:
+    """Refuse the limits that nothing here can watch.
+
+    Args:
+        limits: as they were configured.
+        where: what is put before a limit's name in the message; after `--`, it is an option's name.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name in _NEEDS_GATEWAY:
+        if getattr(limits, name) is not None:
+            told = name.replace("_", "-") if where == "--" else name
+            raise ConfigError(
+                f"{where}{told}: only the model gateway can count this, and sessions do not use one",
+                "remove it; minutes, idle_minutes and turns work without the gateway",
+            )
+
+
+def limits_line(limits: Limits) -> str:
+    """Describe limits in a few words."""
+    named = [f"{name} = {value:g}" for name, value in limits.as_dict().items() if value is not None]
+    return f"ends at {', '.join(named)}" if named else "has no limits"

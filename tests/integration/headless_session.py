@@ -1,0 +1,93 @@
+"""`lw_coder code --headless` on the sample repository, as a timer or a script would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.execution import run_folders
+from tests.support.engine import bridge_address
+from tests.support.patience import PATIENCE
+from tests.support.sample_repository import PLAN_ID, SampleRepository
+from tests.support.scripted_model import Script, ScriptedModel
+
+
+@dataclass(frozen=True)
+class Headless:
+    """A headless session that has ended.
+
+    Attributes:
+        status: lw_coder's exit status.
+        stdout: what it printed as a result.
+        stderr: its progress.
+        run: its run's folder.
+        model: what its agent asked.
+    """
+
+    status: int
+    stdout: str
+    stderr: str
+    run: Path
+    model: ScriptedModel
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """run.json."""
+        found: dict[str, Any] = json.loads((self.run / "run.json").read_text())
+        return found
+
+    @property
+    def ended(self) -> dict[str, Any]:
+        """How it ended, as run.json has it."""
+        found: dict[str, Any] = self.record["ended"]
+        return found
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were kept."""
+        return [json.loads(line) for line in (self.run / "events.jsonl").read_text().splitlines()]
+
+
+Meanwhile = Callable[["subprocess.Popen[str]", ScriptedModel], object]
+
+
+def headless(
+    person: Person,
+    sample: SampleRepository,
+    script: Script,
+    *options: str,
+    plan: Sequence[str] = (PLAN_ID,),
+    meanwhile: Meanwhile | None = None,
+) -> Headless:
+    """Run a plan without a terminal to its end; fail if a container is left.
+
+    Args:
+        person: whose environment it is.
+        sample: where; its env file is written anew.
+        script: what the model says.
+        options: of the command.
+        plan: the command's arguments.
+        meanwhile: does something while it runs.
+    """
+    with ScriptedModel(script, host=bridge_address()) as model:
+        sample.write_env(model.base_url)
+        with subprocess.Popen(
+            [LW_CODER, "code", *plan, "--headless", *options],
+            cwd=sample.root,
+            env=person.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            if meanwhile:
+                meanwhile(process, model)
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        assert sessions_in(sample.root) == [], stderr
+        run = run_folders(sample.root, PLAN_ID)[-1]
+        return Headless(process.returncode, stdout, stderr, run, model)

@@ -1,0 +1,210 @@
+"""`lw_coder code --headless`: the real droid, a scripted model, and nobody at a terminal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.headless_session import Headless, headless
+from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, execute, prompt_answer, scripted_demo
+from tests.support.engine import bridge_address, docker
+from tests.support.patience import NEVER, PATIENCE, wait_until
+from tests.support.result_schema import result_of
+from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
+from tests.support.scripted_model import (
+    Conversation,
+    HttpFailure,
+    Reply,
+    Script,
+    ScriptedModel,
+    ToolCall,
+)
+from tests.support.shell_agent import DONE, shell_agent
+
+BRANCH = f"lw/task/{PLAN_ID}"
+COMMIT = "echo done > done.txt && git add done.txt && git commit -q -m 'Do some of it'"
+CUT_OFF = Reply("This answer is", finish_reason="length")
+
+
+def failing(reply: Reply, after: str = COMMIT) -> Script:
+    """Make an agent that commits, and whose model then does only this."""
+
+    def play(conversation: Conversation) -> Reply:
+        if conversation.kind != "agent":
+            return prompt_answer(conversation) if conversation.kind == "dspy" else Reply("A title")
+        if conversation.rounds:
+            return reply
+        return Reply(tool_calls=(execute(conversation, "Begin", after),))
+
+    return play
+
+
+def test_a_plan_is_carried_out_with_both_subagents_and_ends_by_itself(
+    sample: SampleRepository, person: Person
+) -> None:
+    ended = headless(person, sample, scripted_demo)
+    assert ended.status == 0, ended.stderr
+    assert sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}") == COMMIT_MESSAGE
+    summary = (ended.run / "summary.md").read_text()
+    assert all(finding in summary for finding in FINDINGS.values())
+    assert ended.stdout == summary
+    assert "Agent:    subagent code-review-auditor\n" in ended.stderr
+    assert COMMIT_MESSAGE in next(line for line in ended.stderr.splitlines() if "Agent:    commit " in line)
+    assert [event["type"] for event in ended.events][-1] == "completion"
+    assert {(ended.run / name).stat().st_mode & 0o777 for name in ("summary.md", "events.jsonl")} == {0o600}
+    assert ended.ended["outcome"] == "completed"
+    assert "## Nobody is there" in (ended.run / "prompts/main.md").read_text()
+    _replays_without_lw_coder(sample, person, ended)
+
+
+def _replays_without_lw_coder(sample: SampleRepository, person: Person, ended: Headless) -> None:
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Replay:")]
+    with ScriptedModel(shell_agent([]), host=bridge_address()) as model:
+        sample.write_env(model.base_url)
+        replay = subprocess.run(
+            ["sh", "-c", line.removeprefix("Replay:")],
+            cwd=sample.root,
+            env=person.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert replay.returncode == 0, replay.stderr
+    assert f'"finalText":"{DONE}"' in replay.stdout
+
+
+def test_nothing_is_committed(sample: SampleRepository, person: Person) -> None:
+    ended = headless(person, sample, shell_agent(["echo left > left.txt"]), "--json")
+    result = result_of(ended.stdout)
+    assert (ended.status, result["exit_code"], result["outcome"]) == (0, 0, "completed")
+    assert (result["commits"]["count"], result["uncommitted"]["first"]) == (0, ["left.txt"])
+    assert result["run"] == f"{PLAN_ID}/{ended.run.name}"
+    assert Path(result["paths"]["summary"]).read_text() == f"{DONE}\n"
+    assert result["usage"]["input_tokens"] > 0
+    assert result["limits"]["minutes"] == 120
+
+
+# Its last error, as it is told; each after a commit, which has to be there.
+FAILURES = {
+    "unauthorised": (Reply(failure=HttpFailure(401, '{"error": {"message": "no such key"}}')), 1, "401 "),
+    "no-money": (Reply(failure=HttpFailure(402, '{"error": {"message": "no money"}}')), 1, "no money"),
+    "empty-answer": (Reply(""), 0, "without a final message"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_an_agent_that_fails_is_told_and_its_commit_is_kept(
+    sample: SampleRepository, person: Person, name: str
+) -> None:
+    reply, status, told = FAILURES[name]
+    result = _failed(headless(person, sample, failing(reply), "--json"), sample)
+    assert result["ended"]["status"] == status
+    assert told in result["ended"]["reason"]
+
+
+def test_a_model_that_vanishes(sample: SampleRepository, person: Person) -> None:
+    def vanish(_: subprocess.Popen[str], model: ScriptedModel) -> None:
+        wait_until(lambda: model.count("agent") > 1, "the second request")
+        model.stop()
+
+    ended = headless(person, sample, failing(Reply(silent=True)), "--json", meanwhile=vanish)
+    assert "onnection" in _failed(ended, sample)["ended"]["reason"]
+
+
+def test_a_container_that_is_killed(sample: SampleRepository, person: Person) -> None:
+    def kill(_: subprocess.Popen[str], model: ScriptedModel) -> None:
+        wait_until(lambda: model.count("agent") > 1, "the second request")
+        docker("kill", *sessions_in(sample.root))
+
+    ended = headless(person, sample, failing(Reply(silent=True)), "--json", meanwhile=kill)
+    assert _failed(ended, sample)["ended"]["status"] == 137
+
+
+def _failed(ended: Headless, sample: SampleRepository) -> dict[str, Any]:
+    result = result_of(ended.stdout)
+    assert (ended.status, result["exit_code"], result["outcome"]) == (4, 4, "failed"), ended.stderr
+    _has_the_commit(ended, sample)
+    assert str(result["ended"]["reason"]) in ended.stderr
+    return result
+
+
+def _has_the_commit(ended: Headless, sample: SampleRepository) -> None:
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it", ended.stderr
+    assert ended.ended["commits"] == 1
+    assert ended.events
+
+
+# Each with its value, and what the agent does for ever. The times leave a busy machine enough for a commit.
+LIMITS = {
+    "minutes": ("1.5", failing(Reply(silent=True))),
+    "idle_minutes": ("1.5", failing(replace(CUT_OFF, delay=1.0))),
+    "turns": ("25", failing(CUT_OFF)),
+    "hanging-tool": ("0.7", failing(Reply(DONE), after=f"{COMMIT}; trap '' TERM; sleep {NEVER:.0f} & wait")),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_ends_a_session(sample: SampleRepository, person: Person, name: str) -> None:
+    value, script = LIMITS[name]
+    limit = "idle_minutes" if name == "hanging-tool" else name
+    ended = headless(person, sample, script, "--json", f"--{limit.replace('_', '-')}", value)
+    result = result_of(ended.stdout)
+    assert (ended.status, result["exit_code"], result["outcome"]) == (5, 5, "limit"), ended.stderr
+    assert result["ended"]["limit"] == ended.ended["limit"] == {"name": limit, "value": float(value)}
+    assert f"Limit:    {limit} = {value} is reached" in ended.stderr
+    _has_the_commit(ended, sample)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_session_and_its_commit_is_kept(
+    sample: SampleRepository, person: Person, number: signal.Signals
+) -> None:
+    def end(process: subprocess.Popen[str], model: ScriptedModel) -> None:
+        wait_until(lambda: model.count("agent") > 1, "the second request")
+        process.send_signal(number)
+
+    ended = headless(person, sample, failing(Reply(silent=True)), "--json", meanwhile=end)
+    result = result_of(ended.stdout)
+    assert (ended.status, result["exit_code"], result["outcome"]) == (128 + number, 128 + number, "signal")
+    _has_the_commit(ended, sample)
+
+
+def test_an_error_before_the_session_is_a_document_too(sample: SampleRepository, person: Person) -> None:
+    refused = subprocess.run(
+        [LW_CODER, "code", PLAN_ID, "--headless", "--json", "--tokens", "9"],
+        cwd=sample.root,
+        env=person.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    result = result_of(refused.stdout)
+    assert (refused.returncode, result["exit_code"], result["outcome"]) == (1, 1, "error")
+    assert "gateway" in result["error"]["message"]
+
+
+def test_what_an_agent_prints_of_its_variables_is_not_kept(sample: SampleRepository, person: Person) -> None:
+    def shows(conversation: Conversation) -> Reply:
+        found = [step.result for step in conversation.steps]
+        return Reply(f"It is {found[0]}") if found else Reply(tool_calls=(_call(conversation),))
+
+    def play(conversation: Conversation) -> Reply:
+        return shows(conversation) if conversation.kind == "agent" else prompt_answer(conversation)
+
+    ended = headless(person, sample, play)
+    assert KEY in str(ended.model.requests[-1].body)
+    kept = [(ended.run / name).read_text() for name in ("events.jsonl", "summary.md", "run.json")]
+    assert not any(KEY in text for text in (*kept, ended.stdout, ended.stderr))
+    assert "[OPENROUTER_API_KEY]" in ended.stdout
+
+
+def _call(conversation: Conversation) -> ToolCall:
+    return execute(conversation, "Look", "echo $OPENROUTER_API_KEY; echo $OPENROUTER_API_KEY >&2")
