@@ -91,6 +91,7 @@ class Conversation:
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     streaming: bool = False
+    has_schema: bool = False  # whether the answer has to match a JSON schema
     attempt: int = 0  # how often this very request came before: lets a script fail once and stay stateless
 
     @property
@@ -183,6 +184,7 @@ def read_conversation(path: str, body: Json, attempt: int = 0) -> Conversation:
         messages=tuple(message for message in messages if message.role not in {"system", "developer"}),
         tools=tuple(_read_tool(tool, path) for tool in body.get("tools") or []),
         streaming=bool(body.get("stream")),
+        has_schema=(body.get("response_format") or {}).get("type") == "json_schema",
         attempt=attempt,
     )
 

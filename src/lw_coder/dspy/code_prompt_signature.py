@@ -40,10 +40,11 @@ class CodePromptSignature(dspy.Signature):  # type: ignore[misc]  # DSPy ships n
 
     The setting. The agent works in a container, in a Git checkout at /workspace that starts from the
     plan's base commit (git_sha). It can read, search and edit files and run commands. A fixed frame,
-    which you do not write, gives it the plan word for word and four duties: follow the plan, run the
-    subagents code-review-auditor and plan-alignment-checker, show the person a detailed summary of
-    each one's feedback, and commit. Your texts are added to that frame exactly as you write them, and
-    nobody edits them afterwards. So spend your words on what is particular to this plan.
+    which you do not write, gives it the plan word for word, says what to do if tests cannot run, and
+    names four duties: follow the plan, run the subagents code-review-auditor and
+    plan-alignment-checker, show the person a detailed summary of each one's feedback, and commit. Your
+    texts are added to that frame exactly as you write them, and nobody edits them afterwards. So spend
+    your words on what is particular to this plan.
 
     How to work. Reason from the plan alone: you cannot see the repository. Name a file, a command or
     an interface only if the plan names it; otherwise say how to find it. Where the plan is silent or
@@ -61,15 +62,15 @@ class CodePromptSignature(dspy.Signature):  # type: ignore[misc]  # DSPy ships n
     nothing else. It reviews the difference from the base commit (git diff, and untracked files) and
     changes nothing. Say which risks of this plan to look for, concretely, among
     correctness, edge cases, error handling, security, tests that would not fail if the code were
-    wrong, and needless complexity. It reports each finding with severity, file and line, the evidence,
-    and a remedy, and nothing that it has not verified.
+    wrong, and needless complexity.
 
     plan_alignment_prompt speaks to the subagent plan-alignment-checker, which has the checkout, knows
     nothing else, and changes nothing. It finds the plan's full text in /tmp/lw_coder/main_prompt.md.
     List this plan's requirements, constraints and test scenarios one by one as items to check, each in
-    your own words and specific enough to be judged. It reports each as done, partly done, missing or
-    done otherwise, with file and line or test as evidence, and then whatever was done that the plan
-    does not ask for.
+    your own words and specific enough to be judged, and what the plan puts out of scope.
+
+    Both subagents have ground rules and a form for their reports, which you do not write and need not
+    repeat: only what to look at and what to look for is yours to say.
 
     feedback_summary says how the agent lays out the summary of both subagents' feedback: for each, how
     its findings, the actions taken and what is left open are told, so that a person who saw nothing of

@@ -49,6 +49,7 @@ class _Question:
 
     program: CodePromptProgram
     lm: dspy.LM
+    adapter: AnswerAdapter
     plan: PlanMetadata
     access: ModelAccess
     config: dict[str, object]
@@ -96,7 +97,7 @@ def generate_prompts(
     program = load_program(program_state)
     cache = open_cache(cache_folder)
     lm = language_model(model)
-    question = _Question(program, lm, plan, model, {}, on_progress)
+    question = _Question(program, lm, AnswerAdapter(), plan, model, {}, on_progress)
     outputs, attempts = _usable_outputs(question, cache)
     return GeneratedPrompts(
         **outputs,
@@ -258,7 +259,7 @@ def _ask(question: _Question) -> _Answer:
     """Ask once. What the model wrote never becomes part of an exception."""
     asked_before = len(question.lm.history)
     try:
-        with dspy.context(lm=question.lm, adapter=AnswerAdapter()):
+        with dspy.context(lm=question.lm, adapter=question.adapter):
             prediction = question.program(plan=question.plan, config=question.config)
     except AdapterParseError:
         return _Answer({}, _wire_fault(question.lm, asked_before) or "is not the JSON that was asked for")

@@ -94,7 +94,7 @@ def render_main_prompt(plan: PlanMetadata, prompts: GeneratedPrompts) -> str:
     return frame.substitute(
         plan_id=plan.plan_id,
         git_sha=plan.git_sha,
-        notes=_bullets(plan.evaluation_notes),
+        outcome=_outcome(plan.evaluation_notes),
         plan=_enclosed("plan", plan.body),
         guidance=_enclosed("guidance", prompts.main_prompt),
         layout=_layout(prompts.feedback_summary),
@@ -211,8 +211,10 @@ def _enclosed(tag: str, text: str) -> str:
     return f"<{unique}>\n{text.strip()}\n</{unique}>"
 
 
-def _bullets(notes: tuple[str, ...]) -> str:
-    return "\n".join(f"- {' '.join(note.split())}" for note in notes) or "- The plan names none."
+def _outcome(notes: tuple[str, ...]) -> str:
+    """Return the section on the evaluation notes, which is left out if there are none."""
+    lines = (f"- {' '.join(note.split())}\n" for note in notes)
+    return f"## How the outcome is judged\n\n{''.join(lines)}\n" if notes else ""
 
 
 def _layout(summary: dict[str, Any]) -> str:

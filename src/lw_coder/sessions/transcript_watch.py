@@ -1,4 +1,7 @@
-"""Stop a session that writes too much into the folder of its transcripts, which stays on the host."""
+"""Stop a session by what it writes into the folder of its transcripts, which stays on the host.
+
+That is too much of anything, or that its model can never finish an answer.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lw_coder.foundation.report import printable, warn
+from lw_coder.sessions.cut_off_answers import WHY, CutOffAnswers
 
 
 @dataclass(frozen=True)
@@ -32,19 +36,19 @@ LIMITS = Limits()
 
 @contextmanager
 def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits = LIMITS) -> Iterator[None]:
-    """Check a folder regularly during the block; if it is too large, call `stop` and warn the person.
+    """Check a folder regularly during the block; if something is wrong, call `stop` and warn the person.
 
     Args:
         folder: the folder that a running container writes.
         stop: ends that container; it is called from another thread.
         limits: what is too large, and how often to check.
     """
-    ended, flooded = threading.Event(), threading.Event()
+    ended, reasons, answers = threading.Event(), list[str](), CutOffAnswers(folder)
 
     def watch() -> None:
         while not ended.wait(limits.interval):
-            if is_flooded(folder, limits):
-                flooded.set()
+            if reason := _reason_to_stop(folder, limits, answers):
+                reasons.append(reason)
                 stop()
                 return
 
@@ -55,9 +59,14 @@ def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits 
     finally:
         ended.set()
         thread.join()
-    if flooded.is_set():
-        name = printable(str(folder))
-        warn(f"the session was stopped: it wrote too much to {name}; inspect and remove that folder")
+    for reason in reasons:
+        warn(f"the session was stopped: {reason}")
+
+
+def _reason_to_stop(folder: Path, limits: Limits, answers: CutOffAnswers) -> str | None:
+    if is_flooded(folder, limits):
+        return f"it wrote too much to {printable(str(folder))}; inspect and remove that folder"
+    return WHY if answers.are_too_many() else None
 
 
 def is_flooded(folder: Path, limits: Limits = LIMITS) -> bool:

@@ -245,6 +245,67 @@ def test_a_cache_folder_that_cannot_be_made_costs_a_warning_and_no_run(
     assert str(tmp_path / "cache") in caplog.text
 
 
+# The schema
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["llama3.2", "qwen2.5:7b", "openrouter/some/new-model", "SmolLM2-135M", "anthropic/claude-sonnet-4.5"],
+)
+def test_every_model_gets_the_schema(name: str, tmp_path: Path) -> None:
+    with ScriptedModel(always(GOOD)) as model:
+        prompts = generate_prompts(PLAN, replace(access(model), model=name), tmp_path)
+        (request,) = model.requests
+    assert (prompts.outputs, request.body["model"]) == (OUTPUTS, name)
+    schema = request.body["response_format"]["json_schema"]["schema"]
+    assert schema["required"] == list(OUTPUTS)
+    assert set(schema["$defs"]) == {"FeedbackSection", "FeedbackSummary"}
+
+
+REFUSALS = {
+    "OpenAI": HttpFailure(
+        400, '{"error": {"message": "Invalid parameter: \'response_format\'", "code": null}}'
+    ),
+    "DeepSeek": HttpFailure(400, '{"error": {"message": "This response_format type is unavailable now"}}'),
+    "Groq": HttpFailure(400, '{"error": {"message": "Model does not support `json_schema`"}}'),
+    "in words": HttpFailure(400, '{"error": {"message": "Structured outputs are not supported"}}'),
+    "plain text": HttpFailure(400, "unknown field: response format", "text/plain"),
+    "llama.cpp": HttpFailure(500, '{"error": {"message": "failed to parse grammar"}}'),
+    "FastAPI": HttpFailure(422, '{"detail": [{"loc": ["body", "response_format"], "msg": "extra"}]}'),
+    "OpenRouter": HttpFailure(400, '{"error": {"message": "Provider returned error", "code": 400}}'),
+}
+
+
+def refusing_schemas(refusal: HttpFailure, *replies: Reply) -> Callable[[Conversation], Reply]:
+    without = in_turn(*replies)
+    return lambda asked: Reply(failure=refusal) if asked.has_schema else without(asked)
+
+
+@pytest.mark.parametrize("server", REFUSALS)
+def test_a_server_that_refuses_the_schema_is_asked_without_it(server: str, tmp_path: Path) -> None:
+    with ScriptedModel(refusing_schemas(REFUSALS[server], GOOD)) as model:
+        prompts = generate_prompts(PLAN, access(model), tmp_path)
+        asked = [request.conversation.has_schema for request in model.requests]
+        first, second = ({**request.body, "response_format": None} for request in model.requests)
+    assert (prompts.outputs, prompts.attempts, asked) == (OUTPUTS, 1, [True, False])
+    assert first == second
+
+
+def test_a_refused_schema_is_not_sent_again(tmp_path: Path) -> None:
+    with ScriptedModel(refusing_schemas(REFUSALS["OpenAI"], Reply(""), GOOD)) as model:
+        prompts = generate_prompts(PLAN, access(model), tmp_path)
+        asked = [request.conversation.has_schema for request in model.requests]
+    assert (prompts.outputs, prompts.attempts, asked) == (OUTPUTS, 2, [True, False, False])
+
+
+def test_a_server_that_refuses_every_request_is_asked_twice(tmp_path: Path) -> None:
+    with ScriptedModel(always(Reply(failure=REFUSALS["OpenAI"]))) as model:
+        with pytest.raises(PromptError) as caught:
+            generate_prompts(PLAN, access(model), tmp_path)
+        assert len(model.requests) == 2
+    assert_is_one_clean_line(caught.value, "rejected the request (HTTP 400)", "OPENROUTER_MODEL")
+
+
 # Answers that cannot be used
 
 
@@ -312,6 +373,14 @@ WEATHER = {
     "402": (HttpFailure(402), 1, "has no credit left for this key (HTTP 402)", "add credit"),
     "403": (HttpFailure(403), 1, "refused the API key (HTTP 403)", "OPENROUTER_API_KEY"),
     "404": (HttpFailure(404), 1, "does not know the model or the address (HTTP 404)", "OPENROUTER_MODEL"),
+    "400, for its length": (
+        HttpFailure(
+            400, '{"error": {"message": "max_tokens is too large", "type": "invalid_request_error"}}'
+        ),
+        1,
+        "rejected the request (HTTP 400)",
+        "OPENROUTER_MODEL",
+    ),
     "400": (HttpFailure(400), 1, "rejected the request (HTTP 400)", "OPENROUTER_MODEL"),
     "429": (HttpFailure(429), 3, "limits the rate of requests (HTTP 429)", "wait a minute"),
     "429, an hour": (

@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 import yaml
 
+from lw_coder.dspy.code_prompt_signature import CodePromptSignature
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
 from lw_coder.foundation.errors import PromptError
 from lw_coder.plans.plan_file import PlanMetadata
@@ -69,7 +70,9 @@ def test_the_main_prompt_holds_the_plan_the_duties_and_the_layout() -> None:
         "`code-review-auditor`",
         "`plan-alignment-checker`",
         "3. **Show the person a detailed summary**",
-        "Commit the work on the current branch in `/workspace`",
+        "4. **Commit the work on the current branch in `/workspace`**",
+        "## If tests cannot run",
+        "the person in this\nsession and the rules in the repository's `AGENTS.md`",
         PROMPTS.main_prompt,
         "Section on `plan-alignment-checker`: Alignment",
         "- Left open: Say why.",
@@ -91,9 +94,22 @@ def test_text_that_looks_like_markers_is_kept_word_for_word() -> None:
     assert f"<guidance-2>\n{NASTY}\n</guidance-2>" in text
 
 
-def test_a_plan_without_notes_says_so() -> None:
-    text = prompt_files.render_main_prompt(replace(PLAN, evaluation_notes=()), PROMPTS)
-    assert "- The plan names none." in text
+def test_notes_have_a_section_if_there_are_any() -> None:
+    text = prompt_files.render_main_prompt(PLAN, PROMPTS)
+    none = prompt_files.render_main_prompt(replace(PLAN, evaluation_notes=()), PROMPTS)
+    section = "## How the outcome is judged\n\n- It is fast.\n- It is small.\n\n"
+    assert none == text.replace(section, "")
+    assert section in text
+    assert "\n\n\n" not in none
+
+
+def test_the_form_of_each_report_is_given_once() -> None:
+    made = prompt_files.run_files(PLAN, PROMPTS)
+    assert made["prompts/main.md"].count("Left open") == 2  # one for each subagent
+    assert made["prompts/main.md"].count("every finding, what you did about it") == 1
+    for name in ("code-review-auditor", "plan-alignment-checker"):
+        assert made[f"droids/{name}.md"].count("## Your report") == 1
+    assert "It reports" not in CodePromptSignature.instructions
 
 
 @pytest.mark.parametrize("name", ["code-review-auditor", "plan-alignment-checker"])
