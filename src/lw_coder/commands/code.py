@@ -153,7 +153,8 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOp
 def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitCode:
     if document:
         document.begin(inputs.plan_id, inputs.limits)
-    if not is_wanted(inputs.plan, yes=inputs.options.yes):
+    options = inputs.options
+    if not is_wanted(inputs.plan, yes=options.yes, can_ask=not options.headless):
         return ExitCode.ERROR
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)

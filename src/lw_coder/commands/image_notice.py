@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lw_coder.containers.build_context import context_sources
 from lw_coder.containers.images import DOCKERFILE, IGNORE_FILE
 from lw_coder.foundation.report import printable, say, warn
+from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.repository.git import OWN_FOLDER, changed_since
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _LOCK_FILES = (
     *("*.lock", "requirements*.txt", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml"),
     *("go.sum", "bun.lockb", "gradle.lockfile"),
 )
+_OWN_FILES = (str(DOCKERFILE), str(IGNORE_FILE))
 _MOST_SHOWN = 5
 
 
@@ -46,18 +48,18 @@ def report_image_source(repository: Repository, worktree: Worktree, git_sha: str
 
 def differing_files(repository: Repository, commit: str, dockerfile: str) -> list[str]:
     """List the files that the image's build reads and that are not the same in a commit, sorted."""
-    sources = context_sources(dockerfile)
-    changed = changed_since(repository, commit, _pathspecs(sources))
-    # A commit without them cannot contradict them.
-    own = changed_since(repository, commit, [str(DOCKERFILE), str(IGNORE_FILE)], added=False)
-    return sorted({*changed, *own})
+    changed = changed_since(repository, commit, _pathspecs(context_sources(dockerfile)))
+    # A commit without lw_coder's own files cannot contradict them.
+    return sorted(
+        name for name, is_new in changed.items() if not is_new or not name.startswith(f"{OWN_FOLDER}/")
+    )
 
 
 def _pathspecs(sources: list[str]) -> list[str]:
     if "." in sources:
-        return [".", f":(exclude){OWN_FOLDER}"]
+        return [".", f":(exclude,glob){TASKS_FOLDER}/**"]
     below = (pattern for name in sources for pattern in (name, f"{name}/**"))
-    return [f":(glob){pattern}" for pattern in (*_LOCK_FILES, *below)]
+    return [f":(glob){pattern}" for pattern in (*_OWN_FILES, *_LOCK_FILES, *below)]
 
 
 def _remedy(repository: Repository, worktree: Worktree, git_sha: str) -> str:

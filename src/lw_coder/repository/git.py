@@ -308,26 +308,25 @@ def has_changes(repository: Repository, *, besides: Path) -> bool:
     return bool(asked.stdout)
 
 
-def changed_since(
-    repository: Repository, commit: str, patterns: Sequence[str], *, added: bool = True
-) -> list[str]:
-    """List the files of the user's working tree that are not as in a commit, untracked ones included.
+def changed_since(repository: Repository, commit: str, patterns: Sequence[str]) -> dict[str, bool]:
+    """Find the files of the user's working tree that are not as in a commit; files that git ignores are not.
 
     Args:
         repository: the user's.
         commit: an existing commit.
         patterns: pathspecs, relative to the root.
-        added: whether to list files that the commit does not have.
+
+    Returns:
+        The path of each file, and whether it is new: whether the commit does not have it.
     """
     place = Place(repository.root)
     # Submodules are left out: git would run in each, with its own configuration.
-    kinds = f"--diff-filter={'' if added else 'a'}"
-    diff = ("diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", kinds)
-    listed = run_git(*diff, commit, "--", *patterns, place=place, check=False).stdout
-    if added:
-        others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *patterns)
-        listed += "\0" + run_git(*others, place=place, check=False).stdout
-    return sorted({name for name in listed.split("\0") if name})
+    diff = ("diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
+    parts = iter(run_git(*diff, commit, "--", *patterns, place=place, check=False).stdout.split("\0"))
+    changed = {name: kind == "A" for kind, name in zip(parts, parts, strict=False)}
+    others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *patterns)
+    untracked = run_git(*others, place=place, check=False).stdout.split("\0")
+    return {**dict.fromkeys(filter(None, untracked), True), **changed}
 
 
 def is_ignored(repository: Repository, path: Path) -> bool:

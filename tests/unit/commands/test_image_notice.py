@@ -116,6 +116,7 @@ def test_all_files_are_read_by_a_dockerfile_that_copies_all(made: GitRepository)
     sha, repository = made.head(), find_repository(made.path)
     made.write("other.py", "changed\n")
     made.write(".lw_coder/tasks/a-plan.md", "a plan\n")
+    made.write(".lw_coder/config.toml", "[code]\n")
     made.write(".gitignore", "*.log\n")
     made.write("x.log", "x\n")
     assert differing_files(repository, sha, "COPY . /x\n") == [".gitignore", "other.py"]

@@ -87,3 +87,12 @@ def test_without_a_terminal_the_option_is_named(tmp_path: Path, status: str) -> 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status not in FINISHED])
 def test_other_plans_are_not_asked_about(tmp_path: Path, status: str) -> None:
     assert without_terminal(tmp_path, status).stdout == "wanted: True\n"
+
+
+def test_a_headless_session_asks_nobody(tmp_path: Path) -> None:
+    written(tmp_path, text(status="done"))
+    with Terminal(
+        [*command()[:2], command()[2].replace("yes=", "yes=False, can_ask=")], tmp_path, os.environ
+    ) as terminal:
+        assert terminal.wait() == 1
+    assert "plan.md: status: is done, and a headless session asks nobody; " in terminal.text

@@ -119,17 +119,14 @@ def test_head_is_that_of_the_persons_worktree(made: GitRepository) -> None:
 
 def test_files_that_are_not_as_in_a_commit(made: GitRepository) -> None:
     repository, first = find_repository(made.path), made.head()
-    assert changed_since(repository, first, ["."]) == []
+    assert changed_since(repository, first, ["."]) == {}
     made.commit("second", "committed.lock")
     made.write("README.md", "changed\n")
     made.write("untracked.lock", "new\n")
     made.write(".gitignore", "*.log\n")
     made.write("ignored.log", "\n")
-    assert changed_since(repository, first, ["."]) == [
-        ".gitignore",
-        "README.md",
-        "committed.lock",
-        "untracked.lock",
-    ]
-    assert changed_since(repository, first, [":(glob)*.lock"]) == ["committed.lock", "untracked.lock"]
-    assert changed_since(repository, first, ["."], added=False) == ["README.md"]
+    locks = {"committed.lock": True, "untracked.lock": True}
+    assert changed_since(repository, first, ["."]) == {".gitignore": True, "README.md": False, **locks}
+    assert changed_since(repository, first, [":(glob)*.lock"]) == locks
+    (made.path / "README.md").unlink()
+    assert changed_since(repository, first, ["README.md"]) == {"README.md": False}
