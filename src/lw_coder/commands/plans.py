@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,15 +83,24 @@ def _row(plan: Checked) -> dict[str, Any]:
 
 
 def _print(checked: Sequence[Checked]) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack characters that a plan has
+        sys.stdout.reconfigure(errors="backslashreplace")
     for plan in checked:
         for problem in plan.problems:
             click.echo(printable(f"{problem.described(plan.file)}; {problem.remedy}"))
+    say(_summary(checked))
+
+
+def _summary(checked: Sequence[Checked]) -> str:
     if not checked:
-        say(f"There are no plans in {TASKS_FOLDER} yet.")
-        return
+        return f"There are no plans in {TASKS_FOLDER} yet."
+    plans = _counted(len(checked), "plan")
     wrong = [plan for plan in checked if plan.problems]
-    count = sum(len(plan.problems) for plan in wrong)
-    if wrong:
-        say(f"{count} problems in {len(wrong)} of {len(checked)} plans")
-    else:
-        say(f"no problems in {len(checked)} plans" if len(checked) > 1 else "no problems")
+    if not wrong:
+        return f"no problems in {plans}"
+    count = _counted(sum(len(plan.problems) for plan in wrong), "problem")
+    return f"{count} in {len(wrong)} of {plans}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

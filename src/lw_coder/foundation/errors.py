@@ -22,7 +22,7 @@ class LwCoderError(Exception):
     """An expected failure.
 
     `message` says what is wrong and where, `remedy` what the person can do about it. Neither ever
-    contains the value of an environment variable, nor text that a model or an agent wrote.
+    contains the value of an environment variable, nor text that a model or an agent wrote, except a plan's.
     """
 
     def __init__(self, message: str, remedy: str) -> None:

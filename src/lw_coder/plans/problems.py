@@ -53,8 +53,8 @@ def shown_path(path: Path) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a text for a message: in quotes, in ASCII, and not too long."""
-    return shortened(ascii(text))
+    """Return a text for a message: in quotes, escaped, and not too long."""
+    return shortened(repr(text))
 
 
 def shortened(text: str) -> str:

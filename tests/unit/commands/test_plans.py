@@ -66,7 +66,7 @@ def test_valid_plans_of_each_status(made: GitRepository) -> None:
         plan(made, f"plan-{status}", status=status)
     done = check(made)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "no problems in 6 plans\n")
-    assert check(made, "plan-done").stderr == "no problems\n"
+    assert check(made, "plan-done").stderr == "no problems in 1 plan\n"
     assert [row["status"] for row in as_json(made)] == sorted(STATUSES)
 
 
@@ -164,6 +164,20 @@ def test_files_that_are_no_text(made: GitRepository) -> None:
 def test_names_with_control_characters_are_escaped(made: GitRepository) -> None:
     plan(made, "a\x1b[31mb", plan_id="a-plan", status='"\\e[2J"')
     assert "\x1b" not in check(made).stdout + check(made, "x\x1b[2J").stdout
+
+
+def test_a_terminal_that_lacks_a_plans_characters(
+    made: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(made, "a-plan", notes="caf\u00e9 \U0001f600 #1")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        monkeypatch.setenv("PYTHONIOENCODING", encoding)
+        command = [str(LW_CODER), "plans", "check"]
+        done = subprocess.run(command, cwd=made.path, capture_output=True, check=False)
+        assert done.returncode == 1
+        assert b"notes: YAML reads '#1' as a comment" in done.stdout
+        assert done.stderr == b"1 problem in 1 of 1 plan\n"
 
 
 def test_a_commit_that_only_a_session_has(made: GitRepository) -> None:
