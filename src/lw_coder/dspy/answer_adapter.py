@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import LMProviderError
+from dspy.utils.exceptions import AdapterParseError, LMProviderError
 
-from lw_coder.dspy.answer_json import find_answer, to_repair
+from lw_coder.dspy.answer_json import find_answers, to_repair
 
 _Calls = list[dict[str, Any]]
 
@@ -72,10 +73,10 @@ class AnswerAdapter(dspy.JSONAdapter):  # type: ignore[misc]  # DSPy ships no ty
             AdapterParseError: they are not all there; its text quotes the model.
         """
         names = signature.output_fields
-        found = find_answer(completion, names)
-        text = to_repair(completion, names) if found is None else json.dumps(found)
-        outputs: dict[str, Any] = super().parse(signature, text)
-        return outputs
+        for found in reversed(find_answers(completion, names)):
+            with suppress(AdapterParseError):  # some models repeat the schema, whose keys are the same
+                return dict(super().parse(signature, json.dumps(found)))
+        return dict(super().parse(signature, to_repair(completion, names)))
 
 
 def _refuses_schema(error: LMProviderError) -> bool:

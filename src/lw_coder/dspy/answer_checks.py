@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lw_coder.dspy.answer_json import find_answer, is_closed
+from lw_coder.dspy.answer_json import find_answers, is_closed
 
 SHORTEST_PROMPT = 20  # characters; below that nothing can be meant as a prompt
 LONGEST_REFUSAL = 400  # characters; a longer text that begins so is a prompt about refusals
@@ -51,7 +51,7 @@ def fault_of_wire(text: str, finish_reason: str) -> str | None:
         return "was empty"
     if is_refusal(text):
         return "was a refusal"
-    if find_answer(text, OUTPUTS) is None and not is_closed(text):
+    if not find_answers(text, OUTPUTS) and not is_closed(text):
         return "was cut off, or is not the JSON that was asked for"  # a repairing parser would hide it
     return None
 

@@ -1,4 +1,4 @@
-"""Find the JSON object of an answer among what a model writes around it. Pure.
+"""Find the JSON objects that may be an answer among what a model writes around it. Pure.
 
 The standard library says where an object that begins at a given brace ends; json_repair, which DSPy uses,
 repairs one but takes every brace of the prose for another.
@@ -19,19 +19,22 @@ _CLOSING = re.compile(r"\}(?=\s*+(?:```)?\s*+\Z|[^\S\n]*+\n\s*+```)")
 _DECODER = json.JSONDecoder(strict=False)  # weak models do not escape line breaks
 
 
-def find_answer(text: str, names: Collection[str]) -> dict[str, Any] | None:
-    """Return the last object in a text that has all the names as keys, or None.
+def find_answers(text: str, names: Collection[str]) -> list[dict[str, Any]]:
+    """Return the objects in a text that have all the names as keys, in their order.
 
-    Drafts and examples come before the answer, and prose with braces anywhere.
+    The answer is most likely the last one: drafts and examples come before it.
     """
-    found, place = None, 0
+    found, place = [], 0
     for _ in range(MOST_TRIED):
         opening = _OPENING.search(text, place)
         if opening is None:
             break
         value, end = _object_at(text, opening.start())
-        is_answer = value is not None and value.keys() >= set(names)
-        found, place = (value, end) if is_answer else (found, opening.end())
+        if value is not None and value.keys() >= set(names):
+            found.append(value)
+            place = end
+        else:
+            place = opening.end()
     return found
 
 

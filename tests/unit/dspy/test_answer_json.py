@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lw_coder.dspy.answer_json import find_answer, is_closed, to_repair
+from lw_coder.dspy.answer_json import find_answers, is_closed, to_repair
 from tests.support.patience import within_cpu_time
 
 NAMES = ("text", "more")
@@ -36,17 +36,22 @@ PRETTY = json.dumps(ANSWER, indent=2)
     ],
 )
 def test_the_answer_is_found(text: str) -> None:
-    assert find_answer(text, NAMES) == ANSWER
+    assert find_answers(text, NAMES)[-1] == ANSWER
+
+
+def test_drafts_are_found_before_it() -> None:
+    draft = {"text": "short", "more": {}}
+    assert find_answers(f"{json.dumps(draft)}\n{JSON}", NAMES) == [draft, ANSWER]
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"text": 1}', JSON[:-1], JSON[:-2], "{'text': 'x', 'more': 1}"])
-def test_what_is_no_whole_answer_is_none(text: str) -> None:
-    assert find_answer(text, NAMES) is None
+def test_what_is_no_whole_answer_is_not_found(text: str) -> None:
+    assert find_answers(text, NAMES) == []
 
 
 @given(st.text('{}"`\n :,x[]\\', max_size=40), st.text('{}"`\n :,x[]\\', max_size=40))
 def test_any_prose_may_stand_around_it(before: str, after: str) -> None:
-    assert find_answer(f"{before}\n{JSON}\n{after}", NAMES) == ANSWER
+    assert find_answers(f"{before}\n{JSON}\n{after}", NAMES) == [ANSWER]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +88,6 @@ def test_an_answer_that_repeats_itself_is_searched_at_once(piece: str) -> None:
     text = piece * 300_000
 
     def search() -> bool:
-        return find_answer(text, NAMES) is None and (is_closed(text) or True) and bool(to_repair(text, NAMES))
+        return not find_answers(text, NAMES) and (is_closed(text) or True) and bool(to_repair(text, NAMES))
 
     assert within_cpu_time(60, search)

@@ -124,6 +124,7 @@ HAS_FENCE = 'Add this:\n```py\nf"{x}"\n```'
     [
         ("Here is {the answer} for f(x) = {x}:\n", ""),
         ("", "\nI hope that {this} helps."),
+        ("", "\nIt fits " + json.dumps({name: {"type": "string"} for name in OUTPUTS})),
         ('For example {"main_prompt": "short"}, or:\n```json\n', "\n```\nThat is all."),
     ],
 )
