@@ -71,7 +71,7 @@ def run_init_command(start: Path, kinds: Sequence[str], *, yes: bool, force: boo
         LwCoderError: there is no repository, or a file or the first commit cannot be made; nothing changed.
     """
     repository = git.find_repository(start)
-    intent = _intent(repository, kinds or find_kinds(repository.root), force=force)
+    intent = _intent(repository, tuple(dict.fromkeys(kinds)) or find_kinds(repository.root), force=force)
     _show(intent)
     if not intent.is_done:
         if not (yes or _agrees()):

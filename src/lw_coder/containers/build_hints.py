@@ -34,7 +34,7 @@ _CAUSES = (
             "PKIX path building",
         ),
         "that step does not trust your network's certificates: set ca_bundle in .lw_coder/config.toml, and "
-        "mount the secret ca_bundle in that step",
+        "mount the secret ca_bundle in that step, as `lw_coder docs recipes` shows",
     ),
     _Cause(
         (

@@ -30,4 +30,4 @@ COPY --from=cargo_manifests /manifests /workspace
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     mkdir -p /opt/cargo/bin \
     && if [ -f Cargo.toml ]; then CARGO_HTTP_CAINFO="$SSL_CERT_FILE" cargo fetch; fi \
-    && find /opt/cargo ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+    && find /opt/cargo "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +

@@ -29,4 +29,4 @@ COPY --from=go_manifests /manifests /workspace
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     mkdir -p /opt/go/bin /opt/go/pkg \
     && if [ -f go.work ] || [ -f go.mod ]; then go mod download; fi \
-    && find /opt/go ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+    && find /opt/go "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +

@@ -44,5 +44,6 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     && find node_modules -maxdepth 2 -type l ! -path '*/.bin/*' | while read -r link; do \
         ln -sfn "/workspace/$(realpath --relative-to=. "$link")" "$link"; \
     done \
-    && ln -s /opt/npm/node_modules /node_modules
+    && ln -s /opt/npm/node_modules /node_modules \
+    && find "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 ENV PATH=/node_modules/.bin:$PATH

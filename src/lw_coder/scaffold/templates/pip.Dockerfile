@@ -25,7 +25,8 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,target=/var/cache/pip \
     mkdir -p /opt/requirements && cd /opt/requirements \
     && find . -type f -exec grep -hE '^[A-Za-z0-9]' {} + | grep -vE '^[^#;@]*/' > /tmp/requirements.txt; \
-    pip install --quiet --cache-dir /var/cache/pip --requirement /tmp/requirements.txt
+    pip install --quiet --cache-dir /var/cache/pip --requirement /tmp/requirements.txt \
+    && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 
 # Extras of the project that the tests need, in brackets.
 ARG EXTRAS=""
@@ -42,4 +43,4 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
         set -- "$@" --editable ".$EXTRAS"; \
     fi \
     && if [ "$#" -gt 0 ]; then pip install --quiet --cache-dir /var/cache/pip "$@"; fi \
-    && find /opt/venv ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+    && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +

@@ -44,5 +44,6 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     && if [ -f pnpm-lock.yaml ]; then frozen=--frozen-lockfile; fi \
     && CI=true pnpm install $frozen --store-dir /var/cache/pnpm --package-import-method copy \
     && mkdir -p node_modules \
-    && ln -s /opt/pnpm/node_modules /node_modules
+    && ln -s /opt/pnpm/node_modules /node_modules \
+    && find "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 ENV PATH=/node_modules/.bin:$PATH

@@ -33,7 +33,8 @@ COPY pyproject.toml poetry.lock* /workspace/
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,target=/var/cache/pypoetry \
     export POETRY_CACHE_DIR=/var/cache/pypoetry REQUESTS_CA_BUNDLE="$SSL_CERT_FILE" \
-    && poetry install --no-interaction --no-ansi --no-root --no-directory $POETRY_FLAGS
+    && poetry install --no-interaction --no-ansi --no-root --no-directory $POETRY_FLAGS \
+    && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 
 # The project itself, as a link to /workspace.
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
@@ -41,4 +42,4 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=bind,target=/workspace,rw \
     export POETRY_CACHE_DIR=/var/cache/pypoetry REQUESTS_CA_BUNDLE="$SSL_CERT_FILE" \
     && poetry install --no-interaction --no-ansi $POETRY_FLAGS \
-    && find /opt/venv ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+    && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +

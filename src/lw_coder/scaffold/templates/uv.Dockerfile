@@ -35,7 +35,8 @@ COPY pyproject.toml uv.lock* .python-version* /workspace/
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,target=/var/cache/uv \
     if [ -f uv.lock ]; then \
-        UV_CACHE_DIR=/var/cache/uv uv sync --quiet --frozen --no-install-local $UV_SYNC_FLAGS; \
+        UV_CACHE_DIR=/var/cache/uv uv sync --quiet --frozen --no-install-local $UV_SYNC_FLAGS \
+        && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +; \
     fi
 
 # The project itself, as a link to /workspace. The version numbers stand in for git, which the build does not get.
@@ -45,7 +46,7 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     if [ -f uv.lock ]; then frozen=--frozen; fi; \
     export UV_CACHE_DIR=/var/cache/uv SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 UV_DYNAMIC_VERSIONING_BYPASS=0.0.0 \
     && uv sync --quiet $frozen $UV_SYNC_FLAGS \
-    && find /opt/venv ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+    && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 
 # In a session, uv run takes what the image has, also without a network; after a change of the dependencies,
 # type: uv sync
