@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -79,7 +79,7 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
 
 
 @cli.command()
-@click.argument("plan", shell_complete=_complete_plan)
+@click.argument("plan", required=False, shell_complete=_complete_plan)
 @click.option(
     "--yes",
     is_flag=True,
@@ -93,6 +93,15 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
 )
 @click.option("--json", "as_json", is_flag=True, help="With --headless: print one JSON document at the end.")
 @click.option(
+    "--continue",
+    "continues",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
+    help="Go on with the agent's conversation in RUN, or in the plan's newest run.",
+)
+@click.option("--message", help="With --continue and --headless: what to tell the agent.")
+@click.option(
     "--minutes", type=_MINUTES, help="End the session after so long; with --headless, 120 by default."
 )
 @click.option(
@@ -103,22 +112,38 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
 @click.option("--turns", type=_TURNS, help="End it after so many answers of the model.")
 @click.option("--tokens", type=click.IntRange(min=1), help="End it after so many tokens; needs the gateway.")
 @click.option("--cost-usd", type=_MINUTES, help="End it after so many US dollars; needs the gateway.")
-def code(plan: str, *, yes: bool, headless: bool, as_json: bool, **limits: float | None) -> int:
+def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: Any) -> int:
     """Carry out PLAN, a plan file or a plan id.
 
     A plan id, or the name of a plan's file, is looked up in .lw_coder/tasks. Generates the prompts,
     builds the images, and runs droid in the plan's own worktree, in your terminal. Press Ctrl+C twice
     to leave; the commits are then on lw/task/<plan_id>.
     """
+    continues, message = more.pop("continues"), more.pop("message")
+    plan, continues = _plan_and_run(plan, continues)
     if as_json and not headless:
         raise click.UsageError("--json needs --headless")
+    if message is not None and not (headless and continues is not None):
+        raise click.UsageError("--message needs --continue and --headless")
+    if message is not None and not (message.strip() and is_utf8(message)):
+        raise click.UsageError("--message is empty, or is not UTF-8 text")
     with _probe(asks_compose=False) as probe:
         from lw_coder.commands.code import run_code_command
         from lw_coder.commands.code_options import CodeOptions
         from lw_coder.settings.limits import limits_of
 
-        options = CodeOptions(yes=yes, headless=headless, as_json=as_json, limits=limits_of(limits))
+        options = CodeOptions(yes, headless, as_json, limits_of(more), continues, message)
         return run_code_command(plan, _here(), probe, options)
+
+
+def _plan_and_run(plan: str | None, continues: str | None) -> tuple[str, str | None]:
+    """Tell a plan from the run to go on with: `--continue RUN` alone names the plan too."""
+    if plan is not None:
+        return plan, continues
+    if not continues:
+        raise click.MissingParameter(param_hint="'PLAN'", param_type="argument")
+    named, _, time = continues.partition("/")
+    return named, continues if time else ""
 
 
 @cli.command()

@@ -14,19 +14,21 @@ import click
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.image_notice import report_image_source
 from lw_coder.commands.result_document import ResultDocument, printed_on_failure
+from lw_coder.commands.runs import find_run
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
-from lw_coder.foundation.errors import ExitCode
+from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, waiting, warn
 from lw_coder.plans.finished import is_wanted
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.prompts import prompt_files
+from lw_coder.prompts.continued import for_continuing
 from lw_coder.prompts.generation import generate_prompts
 from lw_coder.prompts.unattended import for_nobody
 from lw_coder.repository import git
@@ -38,6 +40,7 @@ from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
+from lw_coder.runs.run_folders import list_runs
 from lw_coder.sessions.cleanup import stop_abandoned_sessions
 from lw_coder.sessions.context import (
     SessionContext,
@@ -46,6 +49,7 @@ from lw_coder.sessions.context import (
     require_engine,
     session_redaction,
 )
+from lw_coder.sessions.continuing import Conversation, find_conversation
 from lw_coder.sessions.headless import run_headless
 from lw_coder.sessions.progress import Progress
 from lw_coder.sessions.session import run_session
@@ -87,6 +91,7 @@ class CodeInputs:
         base: the base image as it was at the start.
         build_variables: variables for the repository's build.
         options: what was typed besides the plan.
+        conversation: the earlier conversation to go on with, or None.
     """
 
     plan: PlanFile
@@ -96,6 +101,7 @@ class CodeInputs:
     base: LocalImage | None
     build_variables: Mapping[str, str] = field(repr=False)
     options: CodeOptions
+    conversation: Conversation | None = None
 
     @property
     def plan_id(self) -> str:
@@ -186,7 +192,18 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, options:
     base = probe.base_image
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
-    return CodeInputs(plan, build_files, context, found, base, variables, options)
+    earlier = _conversation(repository.root, plan.metadata.plan_id, options.continues)
+    return CodeInputs(plan, build_files, context, found, base, variables, options, earlier)
+
+
+def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation | None:
+    """Find the conversation to go on with, if that is wanted."""
+    if named is None:
+        return None
+    run = find_run(root, named) if named else None
+    if run and run.plan_id != plan_id:
+        raise RunError(f"{run.identity}: is a run of another plan", f"name a run of {plan_id}")
+    return find_conversation([run] if run else list_runs(root, plan_id), named or plan_id)
 
 
 def carry_out(inputs: CodeInputs, setup: SessionSetup) -> CodeEnd:
@@ -204,6 +221,8 @@ def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
     """Run the session, at the person's terminal or headless."""
     folder, session = setup.run.folder, session_spec(setup, setup.run.plan_id)
     if not inputs.options.headless:
+        if inputs.conversation:
+            say("Session:  droid shows the earlier conversation; type what it is to do next")
         return run_session(folder, session, inputs.limits or None)
     redaction = session_redaction(setup.context)
     progress = Progress(folder, str(setup.worktree.branch), redaction)
@@ -235,7 +254,7 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             private_git = create_private_git(repository, worktree, run.folder, identity, configured)
             for note in private_git.notes:
                 warn(note)
-            setup = SessionSetup(context, run, worktree, private_git)
+            setup = SessionSetup(context, run, worktree, private_git, inputs.conversation)
             write_settings(setup)
             sha = inputs.plan.metadata.git_sha
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
@@ -287,6 +306,8 @@ def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[
     program = context.repository.root / named if named else None
     prompts = generate_prompts(plan, context.environment.model, program, building)
     texts = prompt_files.run_files(plan, prompts)
+    if inputs.conversation:
+        texts = for_continuing(texts, plan, inputs.options.message)
     write_prompt_files(setup, for_nobody(texts) if inputs.options.headless else texts)
     return prompts
 
@@ -299,9 +320,13 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     login, forwarded = context.login.name, context.environment.names
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
-    run_folders.write_record(setup.run, record)
+    run_folders.write_record(setup.run, {**record, "continues": _continued(inputs)})
     signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
+
+
+def _continued(inputs: CodeInputs) -> str | None:
+    return inputs.conversation.run.identity if inputs.conversation else None
 
 
 def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
@@ -321,6 +346,8 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
         say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
         say(f"Merge:    git merge {name}")
     say(f"Replay:   {replay_command(root, run, headless=inputs.options.headless)}")
+    headless_too = "--headless " if inputs.options.headless else ""
+    say(f"Go on:    lw_coder code {shlex.quote(inputs.plan_id)} {headless_too}--continue")
 
 
 def print_summary(report: AgentReport) -> None:

@@ -12,8 +12,8 @@ class CodeOptions:
     """What was typed besides the plan.
 
     Attributes:
-        yes: start even if an earlier session left a merge or rebase unfinished, and move the branch even to
-            commits that delete files which the session did not have.
+        yes: start even if the plan is done or abandoned, or an earlier session left a merge or rebase
+            unfinished, and move the branch even to commits that delete files which the session did not have.
         headless: without a person: the agent works until it has finished, or a limit is reached.
         as_json: print one JSON document at the end, on standard output.
         limits: those given as options; they replace the configured ones.

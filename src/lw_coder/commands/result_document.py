@@ -1,4 +1,4 @@
-"""The JSON document of `lw_coder code --headless --json`; docs/reference/result.schema.json describes it."""
+"""The JSON document of `lw_coder code --headless --json`; result.schema.json describes it."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.report import warn
 from lw_coder.prompts import prompt_files
 from lw_coder.runs.run_folders import Run, write_file
+from lw_coder.sessions.context import session_redaction
+from lw_coder.sessions.continuing import Conversation, copy_conversation
 from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.droid_settings import (
     OVERRIDES_FILE,
@@ -38,12 +40,14 @@ class SessionSetup:
         run: its folder, partial until it is sealed.
         worktree: the tree that the agent works on.
         git: its private git folder.
+        conversation: the earlier conversation that it goes on with, or None.
     """
 
     context: SessionContext
     run: Run
     worktree: Worktree
     git: PrivateGit
+    conversation: Conversation | None = None
 
     def as_sealed(self) -> SessionSetup:
         """Return the same with the run's final folder, which may not exist yet."""
@@ -58,6 +62,8 @@ def write_settings(setup: SessionSetup) -> None:
     settings = _settings(context)
     write_file(folder, "settings.json", settings)
     write_file(folder, POLICY_FILE, render_policy(settings))
+    if setup.conversation:
+        copy_conversation(setup.conversation, folder, session_redaction(context))
     for volume in named_volumes(context.config.run_options):
         engine.ensure_volume(volume)
 

@@ -20,6 +20,7 @@ from lw_coder.sessions.container_paths import (
     OVERRIDES,
     WORKSPACE,
 )
+from lw_coder.sessions.continuing import CONTINUE
 from lw_coder.sessions.droid_settings import OVERRIDES_FILE
 from lw_coder.sessions.login import Login, login_mounts, policy_mounts
 from lw_coder.settings.allowed_hosts import CONTEXT7, FACTORY_HOSTS, AllowedHost, host_of
@@ -65,9 +66,12 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
             *ca_mounts(context.ca_bundle),
         ),
         forwarded=context.environment.names,
-        fixed=fixed_environment(
-            context.login, has_ca_bundle=context.ca_bundle is not None, has_proxy=allowed is not None
-        ),
+        fixed={
+            **fixed_environment(
+                context.login, has_ca_bundle=context.ca_bundle is not None, has_proxy=allowed is not None
+            ),
+            **({CONTINUE: setup.conversation.name} if setup.conversation else {}),
+        },
         labels=session_labels(context.identity, owner, run.name),
         allowed=allowed,
     )

@@ -65,8 +65,8 @@ def test_a_plan_is_carried_out_with_both_subagents_and_ends_by_itself(
 
 def _replays_without_lw_coder(sample: SampleRepository, person: Person, ended: Headless) -> None:
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Replay:")]
-    with ScriptedModel(shell_agent([]), host=bridge_address()) as model:
-        sample.write_env(model.base_url)
+    # The run's settings name the model's address.
+    with ScriptedModel(shell_agent([]), host=bridge_address(), port=ended.model.port):
         replay = subprocess.run(
             ["sh", "-c", line.removeprefix("Replay:")],
             cwd=sample.root,
