@@ -37,8 +37,9 @@ began = time.perf_counter()
 print(time.perf_counter() - began)
 """
 _VALIDATE = _CALLED.format(
-    imports="import yaml\nfrom lw_coder.plans.plan_file import load_plan",
-    call=f"load_plan(root, {PLAN_ID!r})",
+    imports="import yaml\nfrom lw_coder.plans.plan_checks import load_plan\n"
+    "from lw_coder.repository import git\nrepository = git.find_repository(Path(sys.argv[1]))",
+    call=f"load_plan(repository, {PLAN_ID!r})",
 )
 _PRUNE = _CALLED.format(
     imports="from lw_coder.repository import git\nfrom lw_coder.runs import run_folders\n"
@@ -53,11 +54,11 @@ from pathlib import Path
 from lw_coder.repository import git
 from lw_coder.runs import run_folders
 from lw_coder.repository.importing.commits import import_commits
-from lw_coder.plans.plan_file import load_plan
+from lw_coder.plans.plan_checks import load_plan
 from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensure_worktree
 repository = git.find_repository(Path(sys.argv[1]))
-plan = load_plan(repository.root, sys.argv[2])
+plan = load_plan(repository, sys.argv[2])
 worktree = ensure_worktree(repository, plan.metadata)
 run = run_folders.open_run(repository.root, plan.metadata.plan_id)
 began = time.perf_counter()
