@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from typing import Self
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
-from lw_coder.foundation.processes import awaited, end_group, starting_group
+from lw_coder.foundation.processes import awaited, end_group, readable, starting_group
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_environment
@@ -285,7 +284,7 @@ class PipedClient:
         if not streams:
             return None
         with interruptible():
-            ready, _, _ = select.select(streams, [], [], seconds)
+            ready = readable(streams, seconds)
         chunks = [os.read(stream.fileno(), _CHUNK) if stream and stream in ready else None for stream in both]
         for stream, chunk in zip(both, chunks, strict=True):
             if stream and chunk == b"":

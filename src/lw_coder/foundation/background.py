@@ -18,7 +18,7 @@ from lw_coder.foundation.errors import LwCoderError
 
 T = TypeVar("T")
 
-_PATIENCE = 15.0  # seconds for a clean-up; ending a docker client, which is one, takes up to 10
+_PATIENCE = 60.0  # seconds for a clean-up; to end a docker client takes up to 10, on a busy machine more
 
 
 class BackgroundError(Exception):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from lw_coder.foundation.signals import held
 
@@ -80,8 +80,16 @@ def _read_to_end(process: subprocess.Popen[Any], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     streams = [each for each in (process.stdout, process.stderr) if each and not each.closed]
     while streams:
-        ready, _, _ = select.select(streams, [], [], max(0.0, deadline - time.monotonic()))
+        ready = readable(streams, deadline - time.monotonic())
         if not ready:
             return False
         streams = [each for each in streams if each not in ready or os.read(each.fileno(), _CHUNK)]
     return True
+
+
+def readable(streams: Sequence[IO[Any]], seconds: float) -> list[object]:
+    """Wait for so long; return the streams that have output or have ended (`select` has a limit of 1024)."""
+    with selectors.PollSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
+        return [key.fileobj for key, _ in selector.select(max(0.0, seconds))]
