@@ -227,6 +227,22 @@ def docs(page: str | None, *, as_path: bool) -> int:
     return docs_command(page, as_path=as_path)
 
 
+@cli.command()
+@click.argument("run", shell_complete=_complete_run)
+@AS_JSON
+def verify(run: str, *, as_json: bool) -> int:
+    """Run the checks of RUN, or of a plan's newest run, and give a verdict.
+
+    RUN is as in `runs show`, or the path of a plan file. The checks are those of config.toml and of the plan.
+    They run in containers of their own, over clean checkouts of the plan's branch and of the commit that the
+    plan starts from. The exit code is 6 if the verdict is not that the result passed.
+    """
+    with _probe(asks_compose=False) as probe:
+        from lw_coder.commands.verify import verify_command
+
+        return verify_command(_here(), run, probe, as_json=as_json)
+
+
 @cli.group()
 def runs() -> None:
     """List, show, score, import, export and prune runs."""

@@ -66,6 +66,7 @@ from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
 from lw_coder.settings.environment import build_variables
 from lw_coder.settings.limits import Limits, limits_line, require_known
+from lw_coder.verdicts.check_folder import INCLUDED, write_stub
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -316,7 +317,8 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
     session, builds = session_spec(final, setup.run.plan_id), _builds(context, final.run.folder)
-    write_compose_files(final, session, builds, built.images, into=setup.run.folder)
+    write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
+    write_stub(setup.run, built.images.repo)
     login, forwarded = context.login.name, context.environment.names
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)

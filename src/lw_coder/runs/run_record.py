@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -147,6 +147,19 @@ def _outcome(imported: ImportResult, uncommitted: Uncommitted | None = None) -> 
         "notes": list(imported.notes),
         "problem": imported.problem,
     }
+
+
+def add_verdict(run: Run, verdict: Mapping[str, Any] | None) -> None:
+    """Add what checks of the result have shown; None if there are no checks, or they were not run.
+
+    If the record cannot be written, this is a warning.
+    """
+    try:
+        write_record(run, {**read_record(run), "verdict": verdict})
+    except OSError as error:
+        warn(f"{run.record}: the verdict could not be recorded: {error.strerror}")
+    except RunError as error:
+        warn(f"{error.message}, so the verdict is not recorded")
 
 
 def _end(run: Run, outcome: dict[str, Any]) -> None:
