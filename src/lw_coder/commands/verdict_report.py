@@ -30,7 +30,7 @@ def _lines(verdict: Verdict, folder: str) -> Iterator[str]:
         yield f"          {remark}"
     for result in verdict.results:
         yield from _check_lines(result, folder)
-    yield from _suspect_lines(verdict)
+    yield from _change_lines(verdict)
     yield from _note_lines(verdict)
     reasons = "; ".join(map(_short, verdict.reasons))
     yield f"Verdict:  not passed: {reasons}" if reasons else "Verdict:  passed"
@@ -54,12 +54,12 @@ def _told(outcome: Outcome) -> str:
     return f"{status}, {outcome.seconds:.1f} s"
 
 
-def _suspect_lines(verdict: Verdict) -> Iterator[str]:
-    if verdict.suspects:
+def _change_lines(verdict: Verdict) -> Iterator[str]:
+    if verdict.changes:
         yield "Look at:  these changes can make a check pass although the work is not right"
-    for suspect in verdict.suspects[:_MOST_SHOWN]:
-        yield f"          {suspect.path}: {suspect.what}"
-    if more := len(verdict.suspects[_MOST_SHOWN:]):
+    for change in verdict.changes[:_MOST_SHOWN]:
+        yield f"          {change.path}: {change.what}"
+    if more := len(verdict.changes[_MOST_SHOWN:]):
         yield f"          and {more} more, in run.json"
 
 

@@ -17,6 +17,7 @@ from lw_coder.settings.environment import PROXY_NAMES
 
 CHECK_FILE = "check.yml"
 CHECK_SERVICE = "check"
+BASE_SERVICE = "check-base"  # only if the base commit has another image than the tip
 CHECK_HOME = "/home/check"
 
 # docker's client passes the proxies of its own configuration to each container; a URL can have a password.
@@ -38,6 +39,7 @@ class CheckSpec:
         project: Compose's project name.
         user: `uid:gid` inside.
         image: id of the image that the checks run in.
+        base_image: id of the image that the checks of the base commit run in.
         proxy_image: id of the proxy's.
         mounts: every bind mount, in mount order; all are read-only.
         environment: the variables of a check.
@@ -52,6 +54,7 @@ class CheckSpec:
     project: str
     user: str
     image: str
+    base_image: str
     proxy_image: str
     mounts: tuple[Mount, ...]
     environment: Mapping[str, str]
@@ -98,6 +101,8 @@ def render_check(spec: CheckSpec) -> dict[str, str]:
         **_limits(spec.run_options),
     }
     _connect(spec, file)
+    if spec.base_image != spec.image:
+        services[BASE_SERVICE] = {**services[CHECK_SERVICE], "image": spec.base_image}
     texts = {CHECK_FILE: dump({"name": spec.project, **file}, CHECK_FILE)}
     return {**texts, FILTER_FILE: render_filter(spec.allowed or ())} if spec.has_proxy else texts
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from lw_coder.containers.build_output import shortened
-from lw_coder.containers.docker_command import environment_for
+from lw_coder.containers.docker_command import BUILD_PROFILE, environment_for
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited, end_group, starting_group
 from lw_coder.foundation.report import printable
@@ -18,25 +19,19 @@ from lw_coder.foundation.signals import interruptible
 _CHUNK = 1 << 16
 
 
-class ServiceCall:
-    """A one-off container of a service, without a terminal; it must be waited for or ended."""
+class ComposeCall:
+    """A `docker compose` that is running; it must be waited for or ended."""
 
-    def __init__(self, file: Path, service: str, words: Sequence[str], labels: Mapping[str, str]) -> None:
+    def __init__(self, *words: str) -> None:
         """Start it.
 
         Args:
-            file: the Compose file.
-            service: its service; services that it depends on are not started.
-            words: its command.
-            labels: labels of the container, in addition to the service's.
+            words: its arguments.
 
         Raises:
             EngineError: docker cannot be started.
         """
-        pairs = (part for name, value in labels.items() for part in ("--label", f"{name}={value}"))
-        compose = ("docker", "compose", "--file", str(file), "--progress", "quiet")
-        run = ("run", "--rm", "--no-TTY", "--no-deps", "--pull", "never", *pairs, service, *words)
-        self._process = _call((*compose, *run))
+        self._process = _started(("docker", "compose", *words))
 
     def fileno(self) -> int:
         """Return the descriptor of its output, for a selector."""
@@ -52,14 +47,60 @@ class ServiceCall:
         """Return output that has arrived; empty at its end."""
         return os.read(self.fileno(), _CHUNK)
 
+    def read_all(self) -> bytes:
+        """Return all output, at its end."""
+        parts = []
+        with awaited(self._process), interruptible():
+            while part := self.read():
+                parts.append(part)
+        return b"".join(parts)
+
     def wait(self) -> int:
-        """Wait for its end; return its exit status, or that of a docker that could not run it."""
+        """Wait for its end; return its exit status."""
         with awaited(self._process) as process, interruptible():
             return process.wait()
+
+    @contextmanager
+    def ended_on_failure(self) -> Iterator[None]:
+        """End docker's client if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.end()
+            raise
 
     def end(self) -> None:
         """End docker's client; no effect if it has ended."""
         end_group(self._process)
+
+
+def run_service(file: Path, service: str, words: Sequence[str], labels: Mapping[str, str]) -> ComposeCall:
+    """Start a one-off container of a service, without a terminal and without the services it depends on.
+
+    Its exit status is the container's, or that of a docker that could not run it.
+
+    Args:
+        file: the Compose file.
+        service: the service.
+        words: its command.
+        labels: labels of the container, in addition to the service's.
+
+    Raises:
+        EngineError: docker cannot be started.
+    """
+    pairs = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
+    run = ("run", "--rm", "--no-TTY", "--no-deps", "--pull", "never", *pairs, service, *words)
+    return ComposeCall(*_quiet(file), *run)
+
+
+def build_service(file: Path, project: str, service: str) -> ComposeCall:
+    """Start the build of a service's image; its output is BuildKit's plain text.
+
+    Raises:
+        EngineError: docker cannot be started.
+    """
+    build = ("build", "--progress", "plain", service)
+    return ComposeCall("--file", str(file), "--project-name", project, "--profile", BUILD_PROFILE, *build)
 
 
 def start_service(file: Path, service: str) -> None:
@@ -68,16 +109,19 @@ def start_service(file: Path, service: str) -> None:
     Raises:
         EngineError: it could not be started.
     """
-    compose = ("docker", "compose", "--file", str(file), "--progress", "quiet")
-    with awaited(_call((*compose, "up", "--detach", "--wait", service))) as process, interruptible():
-        told, _ = process.communicate()
-    if process.returncode:
+    starting = ComposeCall(*_quiet(file), "up", "--detach", "--wait", service)
+    told = starting.read_all()
+    if starting.wait():
         lines = [line for line in told.decode(errors="replace").split("\n") if line.strip()]
         reason = printable(shortened(lines[-1] if lines else "it gave no reason"))
         raise EngineError(f"the service {service} could not be started: {reason}", f"inspect {file}")
 
 
-def _call(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _quiet(file: Path) -> tuple[str, ...]:
+    return ("--file", str(file), "--progress", "quiet")
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
         with starting_group():
             return subprocess.Popen(

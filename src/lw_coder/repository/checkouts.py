@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import filter_settings
 from lw_coder.repository.git import Place, Repository, config_text, init_bare, list_refs, run_git
@@ -28,6 +31,7 @@ from lw_coder.repository.private_git import (
 )
 from lw_coder.repository.worktrees import Worktree
 
+MAX_EXPORTED = 4 << 30  # bytes
 CONTAINER_MODULES = "/repo-modules"
 
 # Tests commit too. Neither the user nor the agent is named.
@@ -215,3 +219,40 @@ def _names(place: Place, sha: str) -> dict[str, str]:
     listed = run_git(*asked, place=place, check=False).stdout
     entries = (entry.partition("\n") for entry in listed.split("\0") if entry)
     return {path: key.removeprefix("submodule.").removesuffix(".path") for key, _, path in entries}
+
+
+@contextmanager
+def exported(repository: Repository, commit: str, folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder with a commit's files, without a git folder; no filter of the user runs.
+
+    Args:
+        repository: the user's.
+        commit: the commit, which an agent can have made.
+        folder: where to make the temporary folder.
+
+    Raises:
+        GitError: the files are larger than MAX_EXPORTED, or git failed.
+        OSError: the disk is full.
+    """
+    size = _size(repository, commit)
+    if size > MAX_EXPORTED:
+        raise GitError(
+            f"commit {commit[:12]}: its files have {size} bytes, too many to build an image from",
+            "set checks_rebuild = false",
+        )
+    with tempfile.TemporaryDirectory(prefix=".context-", dir=folder) as made:
+        files, git_dir = Path(made, "files"), Path(made, "git")
+        files.mkdir()
+        init_bare(git_dir, repository.object_format)
+        (git_dir / "config").write_text(config_text({"core.bare": "false"}), encoding="ascii")
+        (git_dir / "objects/info").mkdir(exist_ok=True)
+        borrowed = os.fsencode(f"{repository.common_dir / 'objects'}\n")
+        (git_dir / "objects/info/alternates").write_bytes(borrowed)
+        run_git("reset", "--quiet", "--hard", commit, place=Place(files, git_dir, files, alone=True))
+        yield files
+
+
+def _size(repository: Repository, commit: str) -> int:
+    listed = run_git("ls-tree", "-r", "-l", "-z", "--full-tree", commit, place=repository.place).stdout
+    sizes = (line.partition("\t")[0].split(" ")[-1] for line in listed.split("\0") if line)
+    return sum(int(size) for size in sizes if size.isdigit())

@@ -43,7 +43,7 @@ def begin(
     """
     return {
         **_common("code", engine, login, forwarded),
-        "plan": {"plan_id": plan.metadata.plan_id, "git_sha": plan.metadata.git_sha, "file": plan.path.name},
+        "plan": _of_plan(plan),
         "signature": {"name": "CodePromptSignature", "inputs": prompts.inputs, "outputs": prompts.outputs},
         "program_state": prompts.program_state,
         "model": prompts.model,
@@ -53,6 +53,11 @@ def begin(
         "images": asdict(images),
         "versions": {**_versions(engine), "dspy": prompts.dspy_version},
     }
+
+
+def _of_plan(plan: PlanFile) -> dict[str, Any]:
+    named = {"plan_id": plan.metadata.plan_id, "git_sha": plan.metadata.git_sha, "file": plan.path.name}
+    return {**named, "checks": list(plan.checks)}
 
 
 def begin_plan(

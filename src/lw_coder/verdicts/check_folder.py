@@ -32,7 +32,7 @@ def write_check_folder(subject: Subject, image: str) -> Checkouts:
 
     Args:
         subject: what is verified.
-        image: id of the image that the checks run in.
+        image: id of the image that the checks of the tip run in; the run's own is that of the base's checks.
 
     Raises:
         GitError: git failed.
@@ -77,6 +77,7 @@ def _spec(subject: Subject, image: str, folder: Path, checkouts: Checkouts) -> C
         project=project_name(subject.identity, run.plan_id, run.name),
         user=host_user(),
         image=image,
+        base_image=subject.images.repo,
         proxy_image=subject.images.base,
         mounts=(
             Mount(folder / _INPUT, "/check"),

@@ -35,16 +35,13 @@ def configured_checks(config: Iterable[str], plan: Iterable[str]) -> tuple[Check
 
 
 def current_plan(repository: Repository, plan_id: str) -> PlanFile | None:
-    """Read the plan of a run as it is now; None, with a warning, if that is impossible."""
+    """Read a run's plan as it is now in the tasks folder; None, with a warning, if that is impossible."""
     found = plans_with_id(repository.root, plan_id)
-    if len(found) == 1:
-        try:
+    try:
+        if len(found) == 1:
             return read_plan(found[0])
-        except PlanError as error:
-            warn(f"{error.message}; only the checks of config.toml are run")
-            return None
-    warn(
-        f"{plan_id}: {'more than one plan has' if found else 'no plan has'} this id now; "
-        "only the checks of config.toml are run"
-    )
+        problem = f"{plan_id}: {'more than one plan has' if found else 'no plan has'} this id now"
+    except PlanError as error:
+        problem = error.message
+    warn(f"{problem}; the plan's checks are those that it had when the run began")
     return None

@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lw_coder.containers.check_service import CHECK_SERVICE
-from lw_coder.containers.service_call import ServiceCall
+from lw_coder.containers.service_call import ComposeCall, run_service
 from lw_coder.foundation.report import printable
 from lw_coder.foundation.signals import interruptible
 from lw_coder.verdicts.bounded_log import BoundedLog
@@ -30,10 +29,12 @@ class Job:
 
     Attributes:
         name: its name among the jobs, and its log's.
+        service: the service of check.yml that it runs in.
         words: the arguments of run-check.
     """
 
     name: str
+    service: str
     words: tuple[str, ...]
 
 
@@ -61,7 +62,7 @@ class _Running:
     """A job whose container is being made or is running."""
 
     job: Job
-    call: ServiceCall
+    call: ComposeCall
     log: BoundedLog
     deadline: float
     head: bytearray = field(default_factory=bytearray)
@@ -95,7 +96,7 @@ def run_jobs(jobs: Sequence[Job], place: Place) -> dict[str, Outcome]:
 def _start(job: Job, place: Place, stack: ExitStack) -> _Running:
     log = stack.enter_context(BoundedLog(place.logs / f"{job.name}.log"))
     labels = {**place.labels, JOB_LABEL: job.name}
-    call = ServiceCall(place.file, CHECK_SERVICE, ("run-check", *job.words), labels)
+    call = run_service(place.file, job.service, ("run-check", *job.words), labels)
     return _Running(job, call, log, time.monotonic() + _CHECKOUT)
 
 

@@ -16,6 +16,7 @@ from lw_coder.runs.run_folders import Run, list_runs, read_record
 from lw_coder.settings.config import CodeConfig
 from lw_coder.verdicts.checks import Check, configured_checks
 
+_NOTES = ("signature", "inputs", "plan", "evaluation_notes")
 _OLD = "only a run of `lw_coder code` can be verified"
 
 
@@ -57,7 +58,7 @@ def subject_of(
         repository: the user's.
         run: a sealed run of `lw_coder code`.
         config: the settings in the user's main worktree.
-        plan: the run's plan, or None if there is none any more.
+        plan: the run's plan, or None: then what the run recorded of it.
         ca_bundle: certificates, or None.
 
     Raises:
@@ -65,13 +66,15 @@ def subject_of(
     """
     record = read_record(run)
     base, images = _parts(run, record)
+    checks = plan.checks if plan else _recorded(record, "plan", "checks")
+    notes = plan.metadata.evaluation_notes if plan else _recorded(record, *_NOTES)
     return Subject(
         repository,
         run,
         repo_hash(root_commit(repository), repository.common_dir),
         config,
-        configured_checks(config.checks, plan.checks if plan else ()),
-        plan.metadata.evaluation_notes if plan else (),
+        configured_checks(config.checks, checks),
+        notes,
         base,
         _existing_tip(repository, run, record, base),
         images,
@@ -84,6 +87,14 @@ def _parts(run: Run, record: dict[str, Any]) -> tuple[str, Images]:
         return str(record["plan"]["git_sha"]), Images(**record["images"])
     except (KeyError, TypeError):
         raise RunError(f"{run.identity}: is not a run that can be verified", _OLD) from None
+
+
+def _recorded(record: dict[str, Any], *keys: str) -> tuple[str, ...]:
+    """Return a list of texts in a record; empty if there is none."""
+    found: Any = record
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return tuple(text for text in found if isinstance(text, str)) if isinstance(found, list) else ()
 
 
 def _existing_tip(repository: Repository, run: Run, record: dict[str, Any], base: str) -> str:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from lw_coder.verdicts.evaluation import JudgedNote
+from lw_coder.verdicts.pointed_out import PointedOut
 from lw_coder.verdicts.results import CheckResult
-from lw_coder.verdicts.suspects import Suspect
 
 
 @dataclass(frozen=True)
@@ -19,29 +19,29 @@ class Verdict:
     Attributes:
         base: id of the commit that the plan starts from.
         tip: id of the verified commit.
-        commits: how many commits the tip has that the base has not.
         image: id of the image that the checks ran in.
-        rebuilt: whether that image was built from the tip.
-        results: of each check, in the order of the configuration.
-        suspects: changes that can make a check pass for another reason than that the work is right.
-        notes: the agent's word on each of the plan's evaluation notes.
-        remarks: lines about the checkouts, escaped.
         started: when, in UTC.
         ended: likewise.
+        commits: how many commits the tip has that the base has not.
+        rebuilt: whether that image was built from the tip.
+        results: of each check, in the order of the configuration.
+        changes: changes that can make a check pass for another reason than that the work is right.
+        notes: the agent's word on each of the plan's evaluation notes.
+        remarks: lines about the checkouts, escaped.
         problem: why the checks could not be run, in one line, or None.
     """
 
     base: str
     tip: str
-    commits: int
     image: str
-    rebuilt: bool
-    results: tuple[CheckResult, ...]
-    suspects: tuple[Suspect, ...]
-    notes: tuple[JudgedNote, ...]
-    remarks: tuple[str, ...]
     started: datetime
     ended: datetime
+    commits: int = 0
+    rebuilt: bool = False
+    results: tuple[CheckResult, ...] = ()
+    changes: tuple[PointedOut, ...] = ()
+    notes: tuple[JudgedNote, ...] = ()
+    remarks: tuple[str, ...] = ()
     problem: str | None = None
 
     @property
@@ -74,7 +74,7 @@ class Verdict:
             "image": self.image,
             "rebuilt": self.rebuilt,
             "checks": [result.as_record() for result in self.results],
-            "changes": [asdict(suspect) for suspect in self.suspects],
+            "changes": [asdict(change) for change in self.changes],
             "notes": [asdict(note) for note in self.notes],
             "remarks": list(self.remarks),
             **times,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from lw_coder.containers import engine
-from lw_coder.containers.check_service import CHECK_FILE
+from lw_coder.containers.check_service import BASE_SERVICE, CHECK_FILE, CHECK_SERVICE
+from lw_coder.containers.images import DOCKERFILE
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, RUN_LABEL, check_labels
 from lw_coder.containers.service_call import start_service
 from lw_coder.foundation.errors import EngineError, RunError
@@ -16,6 +18,8 @@ from lw_coder.repository.git import run_git
 from lw_coder.runs import run_record
 from lw_coder.verdicts.check_folder import FOLDER, LOGS, check_number, write_check_folder
 from lw_coder.verdicts.jobs import Job, Place, run_jobs
+from lw_coder.verdicts.pointed_out import Basis, pointed_out
+from lw_coder.verdicts.rebuild import rebuilt
 from lw_coder.verdicts.results import CheckResult, Outcome
 from lw_coder.verdicts.subject import Subject
 from lw_coder.verdicts.verdict import Verdict
@@ -32,32 +36,60 @@ def verify(subject: Subject) -> Verdict:
         RunError: the run's folder cannot be written.
         Signalled: a signal arrived; nothing is running any more, and nothing was recorded.
     """
-    started = datetime.now(UTC)
-    image = subject.images.repo
+    verdict = _begun(subject)
     try:
-        remarks = write_check_folder(subject, image).notes
-        results = _results(subject)
+        if subject.config.checks_rebuild:
+            built = rebuilt(subject)
+            if built.problem:
+                return _recorded(subject, replace(verdict, problem=built.problem, remarks=built.remarks))
+            verdict = replace(verdict, image=built.image, rebuilt=True, remarks=built.remarks)
+        return _recorded(subject, _checked(subject, verdict))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise RunError(
             f"{error.filename or subject.run.folder}: cannot be written: {reason}",
             "free some space or correct its permissions",
         ) from error
-    verdict = Verdict(
-        base=subject.base,
-        tip=subject.tip,
+
+
+def _checked(subject: Subject, verdict: Verdict) -> Verdict:
+    remarks = write_check_folder(subject, verdict.image).notes
+    return replace(
+        verdict,
+        results=_results(subject, verdict.image),
         commits=_count(subject),
-        image=image,
-        rebuilt=False,
-        results=results,
-        suspects=(),
-        notes=(),
-        remarks=remarks,
-        started=started,
-        ended=datetime.now(UTC),
+        changes=pointed_out(
+            subject.repository, subject.base, subject.tip, _basis(subject, rebuilt=verdict.rebuilt)
+        ),
+        remarks=verdict.remarks + remarks,
     )
-    run_record.add_verdict(subject.run, verdict.as_record())
-    return verdict
+
+
+def unverified(subject: Subject, problem: str) -> Verdict:
+    """Record a verdict without results: the checks could not be run.
+
+    Args:
+        subject: what should have been verified.
+        problem: why, in one line.
+    """
+    return _recorded(subject, replace(_begun(subject), problem=problem))
+
+
+def _begun(subject: Subject) -> Verdict:
+    now = datetime.now(UTC)
+    return Verdict(subject.base, subject.tip, image=subject.images.repo, started=now, ended=now)
+
+
+def _recorded(subject: Subject, verdict: Verdict) -> Verdict:
+    ended = replace(verdict, ended=datetime.now(UTC))
+    run_record.add_verdict(subject.run, ended.as_record())
+    return ended
+
+
+def _basis(subject: Subject, *, rebuilt: bool) -> Basis:
+    file = subject.run.folder / DOCKERFILE.name
+    dockerfile = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return Basis(tuple(check.command for check in subject.checks), dockerfile, rebuilt)
 
 
 def _count(subject: Subject) -> int:
@@ -65,11 +97,12 @@ def _count(subject: Subject) -> int:
     return int(run_git("rev-list", "--count", f"{subject.base}..{subject.tip}", "--", place=place).stdout)
 
 
-def _results(subject: Subject) -> tuple[CheckResult, ...]:
+def _results(subject: Subject, image: str) -> tuple[CheckResult, ...]:
     """Run each check; at one commit only if there are no new ones."""
     commits = ("tip",) if subject.tip == subject.base else ("tip", "base")
     numbers = [check_number(number) for number in range(1, len(subject.checks) + 1)]
-    jobs = [Job(f"{number}-{at}", (at, number)) for number in numbers for at in commits]
+    services = {"tip": CHECK_SERVICE, "base": CHECK_SERVICE if image == subject.images.repo else BASE_SERVICE}
+    jobs = [Job(f"{number}-{at}", services[at], (at, number)) for number in numbers for at in commits]
     with _confined(subject) as place:
         outcomes = run_jobs(jobs, place)
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from lw_coder.containers.check_service import CHECK_FILE
 from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.images import DOCKERFILE
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.runs.run_folders import open_run, seal_run, write_file, write_record
 from lw_coder.verdicts.check_folder import INCLUDED, write_stub
@@ -40,6 +42,13 @@ class Scene:
     home: Path
     base: str = ""
     run: Path = field(default_factory=Path)
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of whoever types."""
+        own = {f"XDG_{name}_HOME": str(self.home / name) for name in ("CONFIG", "CACHE", "STATE", "DATA")}
+        return {**os.environ, "HOME": str(self.home), **own, **self.extra}
 
     def git(self, *args: str) -> str:
         return run_git(self.root, *args)
@@ -84,6 +93,7 @@ class Scene:
         done = subprocess.run(
             [sys.executable, "-m", "lw_coder", "verify", *options, name],
             cwd=self.root,
+            env=self.env,
             capture_output=True,
             text=True,
             check=False,
@@ -149,6 +159,8 @@ def make_run(scene: Scene, image: str) -> Path:
     write_record(run, record)
     write_file(run.folder, "compose.yml", f"name: lw-scene\ninclude:\n- path: {INCLUDED}\n")
     write_stub(run, found)
+    if (dockerfile := scene.root / DOCKERFILE).is_file():
+        write_file(run.folder, DOCKERFILE.name, dockerfile.read_text())
     assert (run.folder / INCLUDED).name == CHECK_FILE
     return seal_run(run).folder
 

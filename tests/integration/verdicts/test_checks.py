@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
-
-import pytest
 
 from lw_coder.foundation.errors import ExitCode
-from tests.integration.verdicts.scene import PLAN_ID, Scene, make_scene, told
+from tests.integration.verdicts.scene import PLAN_ID, Scene, told
 from tests.support.engine import containers
-
-
-@pytest.fixture
-def scene(tmp_path: Path, home: Path, engine: str) -> Scene:
-    assert engine
-    return make_scene(tmp_path / "scene", home, {"good": "yes\n", "bad": "no\n"})
 
 
 def test_what_each_result_means(scene: Scene) -> None:

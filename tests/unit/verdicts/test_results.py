@@ -45,19 +45,7 @@ def test_what_two_results_mean(base: Outcome, tip: Outcome, meaning: Meaning) ->
 
 def verdict(*results: CheckResult, tip: str = "b" * 40) -> Verdict:
     now = datetime.now(UTC)
-    return Verdict(
-        "a" * 40,
-        tip,
-        1,
-        "sha256:0",
-        rebuilt=False,
-        results=results,
-        suspects=(),
-        notes=(),
-        remarks=(),
-        started=now,
-        ended=now,
-    )
+    return Verdict("a" * 40, tip, image="sha256:0", started=now, ended=now, commits=1, results=results)
 
 
 def test_one_bad_check_is_enough() -> None:
