@@ -45,9 +45,8 @@ def judged(
     verdict, interrupted = None, False
     signals.raise_again()
     try:
-        verdict = _verified(
-            subject_of(context.repository, setup.run, context.config, plan, context.ca_bundle)
-        )
+        subject = subject_of(context.repository, setup.run, context.config, plan)
+        verdict = _verified(replace(subject, secrets=tuple(context.environment.values.values())))
     except Signalled:
         interrupted = True
     signalled = signals.stop_raising()

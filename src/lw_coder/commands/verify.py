@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,13 @@ from lw_coder.commands.runs import find_run
 from lw_coder.commands.session_report import shell_path
 from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine
-from lw_coder.foundation.errors import ConfigError, ExitCode
+from lw_coder.foundation.errors import ConfigError, EnvironmentFileError, ExitCode
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import printable, say
+from lw_coder.foundation.report import printable, say, warn
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository
 from lw_coder.settings.config import CONFIG_FILE, load_config
+from lw_coder.settings.environment import load_environment
 from lw_coder.verdicts.checks import current_plan
 from lw_coder.verdicts.subject import Subject, subject_of
 from lw_coder.verdicts.verification import verify
@@ -57,11 +59,21 @@ def _subject(start: Path, name: str) -> Subject:
     config = load_config(repository.root)
     run = find_run(repository.root, read_plan(Path(name)).metadata.plan_id if Path(name).is_file() else name)
     plan = current_plan(repository, run.plan_id)
-    ca_bundle = config.find_ca_bundle(repository.root, os.environ)
-    subject = subject_of(repository, run, config, plan, ca_bundle)
+    subject = subject_of(repository, run, config, plan)
     if not subject.checks:
         raise ConfigError(
             f"{CONFIG_FILE}: [code] checks: there are none, and none in the plan",
             'add some, such as checks = ["uv run pytest -q"]',
         )
-    return subject
+    return _with_secrets(subject) if subject.notes else subject
+
+
+def _with_secrets(subject: Subject) -> Subject:
+    """Add the values that must not be repeated; if they are unknown, the agent's words are left out."""
+    config = subject.config
+    try:
+        found = load_environment(subject.repository.root, config.env_file, config.forward_env, os.environ)
+    except EnvironmentFileError as error:
+        warn(f"{error.message}; so the agent's word on the evaluation notes is left out")
+        return replace(subject, notes=())
+    return replace(subject, secrets=tuple(found.values.values()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Subject:
         tip: id of the commit to verify.
         images: those of the run.
         ca_bundle: certificates that checks with a network trust, or None.
+        secrets: values of the session's variables, which its agent may have repeated.
     """
 
     repository: Repository
@@ -47,11 +49,10 @@ class Subject:
     tip: str
     images: Images
     ca_bundle: Path | None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-def subject_of(
-    repository: Repository, run: Run, config: CodeConfig, plan: PlanFile | None, ca_bundle: Path | None
-) -> Subject:
+def subject_of(repository: Repository, run: Run, config: CodeConfig, plan: PlanFile | None) -> Subject:
     """Describe the verification of a run.
 
     Args:
@@ -59,7 +60,6 @@ def subject_of(
         run: a sealed run of `lw_coder code`.
         config: the settings in the user's main worktree.
         plan: the run's plan, or None: then what the run recorded of it.
-        ca_bundle: certificates, or None.
 
     Raises:
         RunError: the run is another command's, its record is damaged, or its commits no longer exist.
@@ -78,7 +78,7 @@ def subject_of(
         base,
         _existing_tip(repository, run, record, base),
         images,
-        ca_bundle,
+        config.find_ca_bundle(repository.root, os.environ),
     )
 
 

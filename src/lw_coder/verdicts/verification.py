@@ -17,6 +17,7 @@ from lw_coder.foundation.report import warn
 from lw_coder.repository.git import run_git
 from lw_coder.runs import run_record
 from lw_coder.verdicts.check_folder import FOLDER, LOGS, check_number, write_check_folder
+from lw_coder.verdicts.evaluation import judged_notes
 from lw_coder.verdicts.jobs import Job, Place, run_jobs
 from lw_coder.verdicts.pointed_out import Basis, pointed_out
 from lw_coder.verdicts.rebuild import rebuilt
@@ -61,6 +62,7 @@ def _checked(subject: Subject, verdict: Verdict) -> Verdict:
         changes=pointed_out(
             subject.repository, subject.base, subject.tip, _basis(subject, rebuilt=verdict.rebuilt)
         ),
+        notes=judged_notes(subject.run.folder, subject.notes, subject.secrets),
         remarks=verdict.remarks + remarks,
     )
 
