@@ -18,6 +18,7 @@ from lw_coder.foundation.errors import ExitCode
 from lw_coder.runs.run_folders import open_run, seal_run, write_file, write_record
 from lw_coder.verdicts.check_folder import INCLUDED, write_stub
 from tests.support.engine import docker
+from tests.support.result_schema import require_verdict
 from tests.support.sample_repository import run_git
 
 PLAN_ID = "checked-plan"
@@ -109,6 +110,7 @@ class Scene:
         recorded = json.loads((self.run / "run.json").read_text())["verdict"]
         assert recorded == {key: value for key, value in found.items() if key != "run"}
         assert found["passed"] == (status == ExitCode.OK)
+        require_verdict(recorded)
         return found
 
     def replay(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ from lw_coder.verdicts.bounded_log import KEPT, BoundedLog
 from lw_coder.verdicts.checks import Check, configured_checks
 from lw_coder.verdicts.results import NOT_FOUND, CheckResult, Meaning, Outcome
 from lw_coder.verdicts.verdict import Verdict
+from tests.support.result_schema import require_verdict
 
 GOOD = Outcome(0, 1.0, timed_out=False, log="log")
 BAD = Outcome(1, 1.0, timed_out=False, log="log")
@@ -52,6 +53,7 @@ def test_one_bad_check_is_enough() -> None:
     good, bad = (CheckResult(Check(name, "config"), GOOD, tip) for name, tip in (("a", GOOD), ("b", BAD)))
     assert verdict(good).passed
     assert verdict(good).as_record()["reasons"] == []
+    require_verdict(verdict(good).as_record())
     assert not verdict(good, bad).passed
     assert verdict(good, bad).reasons == ("broken: b",)
 
