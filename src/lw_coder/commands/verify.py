@@ -42,7 +42,9 @@ def verify_command(start: Path, name: str, probe: EngineProbe, *, as_json: bool)
         LwCoderError: there is no such run, no check, or the checks cannot be run.
     """
     subject = _subject(start, name)
-    engine.connect(probe)
+    found = engine.connect(probe)
+    if subject.config.checks_network and subject.config.allow_hosts is not None:
+        engine.require_isolation(found.version)
     run, root = subject.run, subject.repository.root
     with plan_lock(root, run.plan_id):
         say(f"Checks:   {len(subject.checks)} of {run.identity}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lw_coder.containers.compose_files import NAME_KEYS, Yaml, bind, dump, skeleton
-from lw_coder.containers.labels import CHECK_LABEL, RUN_LABEL
+from lw_coder.containers.labels import CHECK_LABEL, PROXY_LABEL, RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, proxy_environment, render_filter
 from lw_coder.containers.specs import Mount
 from lw_coder.settings.allowed_hosts import AllowedHost
@@ -150,7 +150,7 @@ def _connect(spec: CheckSpec, file: Yaml) -> None:
 
 
 def _proxy_labels(spec: CheckSpec) -> dict[str, str]:
-    return {CHECK_LABEL: spec.labels[CHECK_LABEL], RUN_LABEL: spec.labels[RUN_LABEL]}
+    return {**spec.labels, PROXY_LABEL: spec.labels[CHECK_LABEL]}
 
 
 def _names(spec: CheckSpec, *more: str) -> Yaml:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from lw_coder.containers import engine
 from lw_coder.containers.check_service import BASE_SERVICE, CHECK_FILE, CHECK_SERVICE
 from lw_coder.containers.images import DOCKERFILE
-from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, RUN_LABEL, check_labels
+from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PROXY_LABEL, check_labels
 from lw_coder.containers.service_call import start_service
 from lw_coder.foundation.errors import EngineError, RunError
 from lw_coder.foundation.report import warn
@@ -152,7 +152,7 @@ def _remove(labels: dict[str, str]) -> None:
 
 
 def _remove_proxy(labels: dict[str, str]) -> None:
-    ours = {CHECK_LABEL: labels[CHECK_LABEL], RUN_LABEL: labels[RUN_LABEL]}
+    ours = {**labels, PROXY_LABEL: labels[CHECK_LABEL]}
     _remove(ours)
     with suppress(EngineError):
         engine.remove_networks(engine.networks_with(dict(ours)))
