@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lw_coder.commands.runs import find_run
+from lw_coder.commands.runs import find_run, has_pending
 from lw_coder.commands.session_report import shell_path
 from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine
@@ -42,12 +42,14 @@ def verify_command(start: Path, name: str, probe: EngineProbe, *, as_json: bool)
         LwCoderError: there is no such run, no check, or the checks cannot be run.
     """
     subject = _subject(start, name)
-    found = engine.connect(probe)
+    found = engine.connect(probe, build_gives_version=True)  # Compose built the run's image
     if subject.config.checks_network and subject.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     run, root = subject.run, subject.repository.root
     with plan_lock(root, run.plan_id):
-        say(f"Checks:   {len(subject.checks)} of {run.identity}")
+        if has_pending(subject.repository, run):
+            warn(f"some commits are not in the repository: lw_coder runs import {run.identity}")
+        say(f"Checks:   running {len(subject.checks)}, each at the tip and at the base")
         verdict = verify(subject)
     if as_json:
         click.echo(json.dumps({"run": run.identity, **verdict.as_record()}, indent=2))

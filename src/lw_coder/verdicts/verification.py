@@ -9,17 +9,19 @@ from datetime import UTC, datetime
 
 from lw_coder.containers import engine
 from lw_coder.containers.check_service import BASE_SERVICE, CHECK_FILE, CHECK_SERVICE
+from lw_coder.containers.docker_command import Question
 from lw_coder.containers.images import DOCKERFILE
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PROXY_LABEL, check_labels
 from lw_coder.containers.service_call import start_service
-from lw_coder.foundation.errors import EngineError, RunError
+from lw_coder.foundation.errors import EngineError, GitError, RunError
 from lw_coder.foundation.report import warn
 from lw_coder.repository.git import run_git
+from lw_coder.repository.importing.untrusted_files import memory_limited
 from lw_coder.runs import run_record
 from lw_coder.verdicts.check_folder import FOLDER, LOGS, check_number, write_check_folder
 from lw_coder.verdicts.evaluation import judged_notes
 from lw_coder.verdicts.jobs import Job, Place, run_jobs
-from lw_coder.verdicts.pointed_out import Basis, pointed_out
+from lw_coder.verdicts.pointed_out import Basis, PointedOut, pointed_out
 from lw_coder.verdicts.rebuild import rebuilt
 from lw_coder.verdicts.results import CheckResult, Outcome
 from lw_coder.verdicts.subject import Subject
@@ -32,7 +34,7 @@ def verify(subject: Subject) -> Verdict:
     The caller holds the plan's lock.
 
     Raises:
-        EngineError: docker does not answer, or the proxy cannot be started.
+        EngineError: docker does not answer, the image no longer exists, or the proxy cannot be started.
         GitError: git failed.
         RunError: the run's folder cannot be written.
         Signalled: a signal arrived; nothing is running any more, and nothing was recorded.
@@ -54,17 +56,37 @@ def verify(subject: Subject) -> Verdict:
 
 
 def _checked(subject: Subject, verdict: Verdict) -> Verdict:
-    remarks = write_check_folder(subject, verdict.image).notes
+    _require_image(verdict.image)
+    with memory_limited():
+        remarks = write_check_folder(subject, verdict.image).notes
+        changes, more = _changes(subject, rebuilt=verdict.rebuilt)
     return replace(
         verdict,
         results=_results(subject, verdict.image),
         commits=_count(subject),
-        changes=pointed_out(
-            subject.repository, subject.base, subject.tip, _basis(subject, rebuilt=verdict.rebuilt)
-        ),
+        changes=changes,
         notes=judged_notes(subject.run.folder, subject.notes, subject.secrets),
-        remarks=verdict.remarks + remarks,
+        remarks=(*verdict.remarks, *remarks, *more),
     )
+
+
+def _require_image(image: str) -> None:
+    if engine.find_image(image) is None:
+        raise EngineError(
+            f"the run's image {image[:19]} is no longer in the engine",
+            "carry out the plan again, or set checks_rebuild = true in .lw_coder/config.toml",
+        )
+
+
+def _changes(subject: Subject, *, rebuilt: bool) -> tuple[tuple[PointedOut, ...], tuple[str, ...]]:
+    """Find what to look at; an agent's commits can be so large that this is impossible."""
+    file = subject.run.folder / DOCKERFILE.name
+    dockerfile = file.read_text(encoding="utf-8") if file.is_file() else ""
+    basis = Basis(tuple(check.command for check in subject.checks), dockerfile, rebuilt)
+    try:
+        return pointed_out(subject.repository, subject.base, subject.tip, basis), ()
+    except (GitError, MemoryError):
+        return (), ("the changes could not be compared: they are too large",)
 
 
 def unverified(subject: Subject, problem: str) -> Verdict:
@@ -86,12 +108,6 @@ def _recorded(subject: Subject, verdict: Verdict) -> Verdict:
     ended = replace(verdict, ended=datetime.now(UTC))
     run_record.add_verdict(subject.run, ended.as_record())
     return ended
-
-
-def _basis(subject: Subject, *, rebuilt: bool) -> Basis:
-    file = subject.run.folder / DOCKERFILE.name
-    dockerfile = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return Basis(tuple(check.command for check in subject.checks), dockerfile, rebuilt)
 
 
 def _count(subject: Subject) -> int:
@@ -125,7 +141,8 @@ def _confined(subject: Subject) -> Iterator[Place]:
     own = {CHECK_LABEL: labels[CHECK_LABEL], OWN_LABEL: "true"}
     file = run.folder / FOLDER / CHECK_FILE
     has_proxy = config.checks_network and config.allow_hosts is not None
-    engine.remove_containers_with(own)  # of an lw_coder that was killed
+    if _has_containers(own):  # of an lw_coder that was killed
+        engine.remove_containers_with(own)
     try:
         if has_proxy:
             start_service(file, f"check-proxy-{run.name.lower()}")
@@ -138,6 +155,11 @@ def _confined(subject: Subject) -> Iterator[Place]:
     finally:
         if has_proxy:
             _remove_proxy(labels)
+
+
+def _has_containers(labels: dict[str, str]) -> bool:
+    filters = [part for name, value in labels.items() for part in ("--filter", f"label={name}={value}")]
+    return bool(Question("ps", "--all", "--quiet", *filters).answer())
 
 
 def _stop(labels: dict[str, str]) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, SUMMARY, Person
+from tests.integration.headless_session import headless
 from tests.support.engine import containers
+from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
+from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
 
@@ -80,3 +83,16 @@ def test_ctrl_c_skips_the_checks_alone(sample: SampleRepository, person: Person)
     assert f"1 new on {BRANCH}" in text
     assert record(sample).get("verdict") is None
     assert not containers("lw_coder.check")
+
+
+def test_a_headless_session_is_judged_too(sample: SampleRepository, person: Person) -> None:
+    configure(sample, "test -e done.txt", "! test -e done.txt")
+    commit = "echo done > done.txt && git add done.txt && git commit -q -m 'Do it'"
+    ended = headless(person, sample, shell_agent([commit]), "--json")
+    result = result_of(ended.stdout)
+    assert (ended.status, result["exit_code"], result["outcome"]) == (6, 6, "completed")
+    assert [check["result"] for check in result["verdict"]["checks"]] == ["fixed", "broken"]
+    assert result["verdict"] == record(sample)["verdict"]
+    status, text = person.runs_to_the_end("code", PLAN_ID, "--headless", "--no-checks")
+    assert status == ExitCode.USAGE
+    assert "--no-checks cannot be used with --headless" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 
 from lw_coder.foundation.errors import ExitCode
@@ -62,7 +63,7 @@ def test_nothing_committed_is_no_success(scene: Scene) -> None:
 
 
 def test_a_check_that_takes_too_long(scene: Scene) -> None:
-    scene.configure("echo begun; sleep 36000", "true", checks_minutes=0.05)
+    scene.configure("echo begun; sleep 36000", "true", checks_minutes=0.5)
     scene.agent_commits({"new": "yes\n"})
     verdict = scene.verdict()
     assert told(verdict) == {"echo begun; sleep 36000": "timed out", "true": "passes"}
@@ -138,3 +139,31 @@ def test_commits_of_a_person_count(scene: Scene) -> None:
     tip = scene.agent_commits({"by-hand": "yes\n"})
     verdict = scene.verdict()
     assert (verdict["passed"], verdict["tip"], verdict["commits"]) == (True, tip, 2)
+
+
+def test_an_image_that_is_gone(scene: Scene) -> None:
+    record = json.loads((scene.run / "run.json").read_text())
+    record["images"]["repo"] = f"sha256:{'0' * 64}"
+    (scene.run / "run.json").write_text(json.dumps(record))
+    scene.configure("true")
+    status, _, messages = scene.verify()
+    assert status == ExitCode.ERROR
+    assert "is no longer in the engine" in messages
+
+
+def test_what_the_agent_says_is_shown_apart(scene: Scene) -> None:
+    transcript = scene.run / "sessions/-workspace/a.jsonl"
+    transcript.parent.mkdir(parents=True)
+    text = "<evaluation-notes>\n1. met: the key is sk-123456\n</evaluation-notes>"
+    message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+    transcript.write_text(json.dumps({"type": "message", "message": message}) + "\n")
+    (scene.root / ".env").write_text("OPENROUTER_API_KEY=sk-123456\n")
+    scene.configure("false", notes=["It is fast", "It is kind"])
+    scene.agent_commits({"new": "yes\n"})
+    verdict = scene.verdict()
+    assert verdict["notes"] == [
+        {"note": "It is fast", "result": "met", "evidence": "the key is [hidden]"},
+        {"note": "It is kind", "result": "not judged", "evidence": ""},
+    ]
+    assert not verdict["passed"]
+    assert "lw_coder has not checked it" in scene.verify()[1]
