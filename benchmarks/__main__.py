@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import against, base_image, growth, processes, sessions, starts
+from benchmarks import against, base_image, growth, processes, sessions, starts, verification
 from benchmarks.figures import (
     GOALS,
     HEADER,
@@ -35,6 +35,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "plans-and-runs": growth.plans_and_runs,
     "files": growth.files,
     "base-image": base_image.measure,
+    "verification": verification.measure,
 }
 
 

@@ -84,6 +84,7 @@ GOALS: Mapping[str, float] = {
     "cold prompts and a changed layer": 1.15,
     "8 at once": 1.25,
     "memory during a session": 60.0,
+    "verification of 10000 files": 1.5,
     "validating among 10000 plans": 0.85,
     "pruning among 1000 runs": 6.0,
     "growth of validating, 1000 to 10000 plans": 1.0,

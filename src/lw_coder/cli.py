@@ -112,6 +112,7 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
 @click.option("--turns", type=_TURNS, help="End it after so many answers of the model.")
 @click.option("--tokens", type=click.IntRange(min=1), help="End it after so many tokens; needs the gateway.")
 @click.option("--cost-usd", type=_MINUTES, help="End it after so many US dollars; needs the gateway.")
+@click.option("--no-checks", is_flag=True, help="Do not run the checks after the session.")
 def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: Any) -> int:
     """Carry out PLAN, a plan file or a plan id.
 
@@ -119,10 +120,12 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
     builds the images, and runs droid in the plan's own worktree, in your terminal. Press Ctrl+C twice
     to leave; the commits are then on lw/task/<plan_id>.
     """
-    continues, message = more.pop("continues"), more.pop("message")
+    continues, message, no_checks = more.pop("continues"), more.pop("message"), more.pop("no_checks")
     plan, continues = _plan_and_run(plan, continues)
     if as_json and not headless:
         raise click.UsageError("--json needs --headless")
+    if no_checks and headless:
+        raise click.UsageError("--no-checks cannot be used with --headless")
     if message is not None and not (headless and continues is not None):
         raise click.UsageError("--message needs --continue and --headless")
     if message is not None and not (message.strip() and is_utf8(message)):
@@ -132,7 +135,9 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
         from lw_coder.commands.code_options import CodeOptions
         from lw_coder.settings.limits import limits_of
 
-        options = CodeOptions(yes, headless, as_json, limits_of(more), continues, message)
+        options = CodeOptions(
+            yes, headless, as_json, limits_of(more), continues, message, checks=not no_checks
+        )
         return run_code_command(plan, _here(), probe, options)
 
 
@@ -225,6 +230,22 @@ def docs(page: str | None, *, as_path: bool) -> int:
     from lw_coder.commands.docs import docs_command
 
     return docs_command(page, as_path=as_path)
+
+
+@cli.command()
+@click.argument("run", shell_complete=_complete_run)
+@AS_JSON
+def verify(run: str, *, as_json: bool) -> int:
+    """Run the checks of RUN, or of a plan's newest run, and give a verdict.
+
+    RUN is as in `runs show`, or the path of a plan file. The checks are those of config.toml and of the plan.
+    They run in containers of their own, over clean checkouts of the plan's branch and of the commit that the
+    plan starts from. The exit code is 6 if the verdict is not that the result passed.
+    """
+    with _probe(asks_compose=False) as probe:
+        from lw_coder.commands.verify import verify_command
+
+        return verify_command(_here(), run, probe, as_json=as_json)
 
 
 @cli.group()

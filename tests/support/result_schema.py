@@ -18,3 +18,9 @@ def result_of(stdout: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(stdout)
     Draft202012Validator(schema).validate(document)
     return document
+
+
+def require_verdict(verdict: Any) -> None:
+    """Check a verdict against its part of the schema."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    Draft202012Validator({"$ref": "#/$defs/verdict", "$defs": schema["$defs"]}).validate(verdict)

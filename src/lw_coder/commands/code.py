@@ -7,16 +7,18 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.image_notice import report_image_source
+from lw_coder.commands.judgement import judged
 from lw_coder.commands.result_document import ResultDocument, printed_on_failure
 from lw_coder.commands.runs import find_run
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
+from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
@@ -66,6 +68,7 @@ from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
 from lw_coder.settings.environment import build_variables
 from lw_coder.settings.limits import Limits, limits_line, require_known
+from lw_coder.verdicts.check_folder import INCLUDED, write_stub
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import AgentReport, SessionResult
+    from lw_coder.verdicts.verdict import Verdict
 
 _MOST_SHOWN = 5  # refs
 _BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
@@ -128,7 +132,7 @@ class CodeEnd:
     result: SessionResult
     imported: ImportResult
     uncommitted: Uncommitted | None
-    verdict: Mapping[str, Any] | None = None
+    verdict: Verdict | None = None
 
 
 def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOptions) -> ExitCode:
@@ -166,10 +170,13 @@ def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitC
         setup = prepare(inputs)
         end = carry_out(inputs, setup)
     if document:
-        document.complete(setup, end.result, end.imported, end.uncommitted, end.verdict)
+        verdict = end.verdict.as_record() if end.verdict else None
+        document.complete(setup, end.result, end.imported, end.uncommitted, verdict)
     report_end(inputs, setup, end)
     report_uncommitted(setup, end.uncommitted)
-    return exit_code(setup.run, end.result, end.imported)
+    if end.verdict is not None:
+        report_verdict(end.verdict, shell_path(setup.context.repository.root, setup.run.folder))
+    return exit_code(setup.run, end.result, end.imported, end.verdict)
 
 
 def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
@@ -207,14 +214,16 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
 
 
 def carry_out(inputs: CodeInputs, setup: SessionSetup) -> CodeEnd:
-    """Run the session, import its commits, and count its uncommitted files."""
+    """Run the session, import its commits, count its uncommitted files, and run the checks."""
     result = run(inputs, setup)
     repository, identity = setup.context.repository, setup.run.identity
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
     run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
-    # The place for a verdict on the commits: they are in the repository, and the plan's lock is still held.
-    return CodeEnd(result, imported, uncommitted)
+    verdict = None
+    if inputs.options.checks:
+        verdict, result = judged(setup, inputs.plan, result, imported)
+    return CodeEnd(result, imported, uncommitted, verdict)
 
 
 def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
@@ -316,7 +325,8 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
     session, builds = session_spec(final, setup.run.plan_id), _builds(context, final.run.folder)
-    write_compose_files(final, session, builds, built.images, into=setup.run.folder)
+    write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
+    write_stub(setup.run, built.images.repo)
     login, forwarded = context.login.name, context.environment.names
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)

@@ -19,6 +19,7 @@ class CodeOptions:
         limits: those given as options; they replace the configured ones.
         continues: the run to go on with, an empty text for the plan's newest, or None for a new conversation.
         message: what the agent is told when it goes on, or None for the usual text.
+        checks: run the checks of the repository and of the plan after the session.
     """
 
     yes: bool = False
@@ -27,6 +28,7 @@ class CodeOptions:
     limits: Limits = field(default_factory=Limits)
     continues: str | None = None
     message: str | None = None
+    checks: bool = True
 
     def effective_limits(self, configured: Limits | None) -> Limits:
         """Return the limits of the session: an option's, else the configured one, else the default."""

@@ -62,7 +62,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         return ExitCode.OK
     folder = run.folder.relative_to(repository.root)
     files = {"prompts": folder / "prompts", "droids": folder / "droids"}
-    for label, value in {**_row(run), **score, **files}.items():
+    for label, value in {**_row(run), **score, **_verdict(record), **files}.items():
         click.echo(f"{label + ':':9} {_cell(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
         click.echo(f"{'replay:':9} {replay_command(repository.root, run)}")
@@ -72,6 +72,16 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
             f"lw_coder runs import {run.identity}"
         )
     return ExitCode.OK
+
+
+def _verdict(record: dict[str, Any]) -> dict[str, str]:
+    """Return the verdict in a few words; nothing if there is none."""
+    verdict = record.get("verdict")
+    if not isinstance(verdict, dict):
+        return {}
+    reasons = verdict.get("reasons")
+    told = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
+    return {"verdict": "passed" if verdict.get("passed") is True else f"not passed: {told}"}
 
 
 def score_command(start: Path, name: str, typed: str, feedback: str) -> ExitCode:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import SessionResult
     from lw_coder.settings.docker_flags import RunOptions
+    from lw_coder.verdicts.verdict import Verdict
 
 
 def report_session(result: SessionResult, imported: ImportResult, options: RunOptions) -> None:
@@ -41,7 +42,9 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
         say(refusal_line(result.refused))
 
 
-def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCode:
+def exit_code(
+    run: Run, result: SessionResult, imported: ImportResult, verdict: Verdict | None = None
+) -> ExitCode:
     """Choose the command's exit code, after everything has been reported.
 
     Raises:
@@ -57,7 +60,9 @@ def exit_code(run: Run, result: SessionResult, imported: ImportResult) -> ExitCo
         raise SystemExit(result.signalled)
     if result.limit:
         return ExitCode.LIMIT
-    return ExitCode.SESSION if result.failure else ExitCode.OK
+    if result.failure:
+        return ExitCode.SESSION
+    return ExitCode.OK if verdict is None or verdict.passed else ExitCode.VERDICT
 
 
 def replay_command(root: Path, run: Run, *, headless: bool = False) -> str:

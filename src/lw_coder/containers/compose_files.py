@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
 from lw_coder.containers.labels import RUN_LABEL
@@ -30,7 +30,7 @@ _ONE_LINE = 2**31 - 1
 
 _PAIRS = frozenset(("labels", "annotations", "sysctls", "args", "additional_contexts"))
 
-_NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
+NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
 
 Yaml = dict[str, Any]
 
@@ -56,6 +56,18 @@ class ImageBuild:
     options: BuildOptions
 
 
+class FilePlace(Protocol):
+    """Where a Compose file is, and the repository's root: paths between the two are written as relative."""
+
+    @property
+    def folder(self) -> Path:
+        """The file's folder."""
+
+    @property
+    def root(self) -> Path:
+        """The repository's root."""
+
+
 @dataclass(frozen=True)
 class ComposeSpec:
     """Everything that a run's two Compose files contain.
@@ -70,6 +82,7 @@ class ComposeSpec:
         ca_bundle: certificates for the builds, if any.
         image: id of the droid service's image.
         proxy_image: id of the proxy's.
+        includes: other Compose files of the run, relative to the folder.
     """
 
     folder: Path
@@ -81,13 +94,14 @@ class ComposeSpec:
     ca_bundle: Path | None
     image: str = ""
     proxy_image: str = ""
+    includes: tuple[str, ...] = ()
 
 
 def render(spec: ComposeSpec) -> dict[str, str]:
     """Return the text of each Compose file, and of the proxy's filter, by file name."""
     texts = {
-        COMPOSE_FILE: _dump(_top(spec), COMPOSE_FILE),
-        SERVICES_FILE: _dump(_services(spec), SERVICES_FILE),
+        COMPOSE_FILE: dump(_top(spec), COMPOSE_FILE),
+        SERVICES_FILE: dump(_services(spec), SERVICES_FILE),
     }
     allowed = spec.session.allowed if spec.session else None
     return texts if allowed is None else {**texts, FILTER_FILE: render_filter(allowed)}
@@ -98,12 +112,13 @@ def _top(spec: ComposeSpec) -> Yaml:
     if spec.env_file:
         include["env_file"] = _path(spec, spec.env_file)
     name = {"name": spec.session.project} if spec.session else {}
-    return {**_skeleton(COMPOSE_FILE), **name, "include": [include]}
+    others = [{"path": path} for path in spec.includes]
+    return {**skeleton(COMPOSE_FILE), **name, "include": [include, *others]}
 
 
 def _services(spec: ComposeSpec) -> Yaml:
-    skeleton = _skeleton(SERVICES_FILE)
-    services = skeleton["services"]
+    file = skeleton(SERVICES_FILE)
+    services = file["services"]
     for name in ("base", "repo"):
         if name in spec.builds:
             services[name] = _merged(services[name], _build_service(spec, spec.builds[name]))
@@ -112,14 +127,14 @@ def _services(spec: ComposeSpec) -> Yaml:
     if spec.session:
         droid = _merged({**services["droid"], **_droid(spec, spec.session)}, _run_keys(spec))
         services["droid"] = _named_safely({**droid, "environment": _as_list(droid["environment"])})
-        _confine(spec, spec.session, skeleton)
-        skeleton.update(_named_volumes(spec))
+        _confine(spec, spec.session, file)
+        file.update(_named_volumes(spec))
     else:
-        del services["droid"], services["proxy"], skeleton["networks"]
+        del services["droid"], services["proxy"], file["networks"]
     if spec.builds:
-        return _merged(skeleton, {"secrets": _secrets(spec)})
-    del skeleton["secrets"]
-    return skeleton
+        return _merged(file, {"secrets": _secrets(spec)})
+    del file["secrets"]
+    return file
 
 
 def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
@@ -132,10 +147,10 @@ def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
     proxy = f"proxy-{session.labels[RUN_LABEL].lower()}"
     services["droid"] |= {"networks": ["inside"], "depends_on": {proxy: {"condition": "service_healthy"}}}
     # The proxy resolves names.
-    names = {key: spec.run_options.keys[key] for key in _NAME_KEYS if key in spec.run_options.keys}
+    names = {key: spec.run_options.keys[key] for key in NAME_KEYS if key in spec.run_options.keys}
     mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
     labels, image = session.proxy_labels, spec.proxy_image
-    own = {"image": image, "user": session.user, "labels": labels, "volumes": [_bind(spec, mount)]}
+    own = {"image": image, "user": session.user, "labels": labels, "volumes": [bind(spec, mount)]}
     services[proxy] = {**services.pop("proxy"), **own, **names}
     for name, network in file["networks"].items():
         network |= {"name": f"{session.project}_{name}", "labels": labels}
@@ -173,7 +188,7 @@ def _droid(spec: ComposeSpec, session: SessionSpec) -> Yaml:
         "user": session.user,
         "labels": dict(session.labels),
         "environment": {**environment, **session.fixed},
-        "volumes": [_bind(spec, mount) for mount in session.mounts],
+        "volumes": [bind(spec, mount) for mount in session.mounts],
     }
 
 
@@ -191,7 +206,8 @@ def _has_extension(key: str, pairs: Any) -> bool:
     return key in _PAIRS and any(name.startswith("x-") or name.isspace() for name in pairs)
 
 
-def _bind(spec: ComposeSpec, mount: Mount) -> Yaml:
+def bind(spec: FilePlace, mount: Mount) -> Yaml:
+    """Return a bind mount as an entry of a service's `volumes`."""
     return {
         "type": "bind",
         "source": _path(spec, mount.source),
@@ -277,7 +293,7 @@ def _merged(base: Yaml, extra: Mapping[str, Any]) -> Yaml:
     return merged
 
 
-def _path(spec: ComposeSpec, path: Path) -> str:
+def _path(spec: FilePlace, path: Path) -> str:
     """Format a path relative to the folder, so that the repository can be moved; outside it, absolute."""
     if not path.is_relative_to(spec.root):
         return str(path)
@@ -296,7 +312,8 @@ def _literal(value: Any) -> Any:
     return value
 
 
-def _skeleton(name: str) -> Yaml:
+def skeleton(name: str) -> Yaml:
+    """Read a template in compose/."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader, if available, is much faster
@@ -304,7 +321,8 @@ def _skeleton(name: str) -> Yaml:
     return dict(yaml.load(text, Loader=loader))  # noqa: S506 - either of the two is a safe one
 
 
-def _dump(values: Yaml, name: str) -> str:
+def dump(values: Yaml, name: str) -> str:
+    """Format a Compose file, with the comment at the head of its template."""
     import yaml
 
     class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]

@@ -8,6 +8,8 @@ OWN_LABEL = "lw_coder.session"  # only if lw_coder started it; a replay does not
 PLAN_RUNS = "@plan"  # used instead of a plan's id; no plan can have it
 PROXY_LABEL = "lw_coder.proxy"  # the value of PLAN_LABEL, on a session's proxy and networks
 
+CHECK_LABEL = "lw_coder.check"  # <repository>/<plan id>, on the container, proxy and networks of a check
+
 
 def owner_of(worktree_name: str) -> str:
     """Return the owner of a session of `plan`: each has its own worktree."""
@@ -27,3 +29,8 @@ def owner_label(identity: str, owner: str) -> str:
 def session_labels(identity: str, owner: str, run_name: str) -> dict[str, str]:
     """Return the labels of a session's container."""
     return {PLAN_LABEL: owner_label(identity, owner), RUN_LABEL: run_name}
+
+
+def check_labels(identity: str, plan_id: str, run_name: str) -> dict[str, str]:
+    """Return the labels of a container that runs a check."""
+    return {CHECK_LABEL: owner_label(identity, plan_id), RUN_LABEL: run_name}

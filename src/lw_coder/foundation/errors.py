@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     BUG = 3  # unexpected: the log's path was shown
     SESSION = 4  # the agent's session ended with a non-zero status, or headless without finishing
     LIMIT = 5  # a limit ended the session
+    VERDICT = 6  # a check did not pass, or nothing was committed
     INTERRUPTED = 130  # Ctrl+C
 
 

@@ -83,6 +83,14 @@ def stop_raising() -> int | None:
     return 128 + came
 
 
+def raise_again() -> None:
+    """Handle signals as at the start, after `stop_raising` and `leave_interrupts_to_session`."""
+    _state.ticks = _state.calls = 0
+    for number in ENDING:
+        if signal.getsignal(number) is _pass:
+            signal.signal(number, _remember)
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise `Signalled` if a signal arrives in the block, or has arrived before it. For the main thread."""

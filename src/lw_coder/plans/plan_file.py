@@ -52,11 +52,19 @@ class PlanMetadata:
 
 @dataclass(frozen=True)
 class PlanFile:
-    """A validated plan and where it was read from."""
+    """A validated plan and where it was read from.
+
+    Attributes:
+        path: its file.
+        text: the file's text.
+        metadata: what the plan says to the model and the agent.
+        checks: commands that lw_coder runs over the result, in addition to those of the repository.
+    """
 
     path: Path
     text: str
     metadata: PlanMetadata
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,10 @@ def examine_plan(path: Path, hints: Hints) -> ReadPlan:
     problems = tuple(all_problems(front, hints))
     if problems or front.entries is None:
         return ReadPlan(path, text, front, problems, None)
-    metadata = PlanMetadata(**metadata_values(front.entries), body=front.body)
-    return ReadPlan(path, text, front, (), PlanFile(path, text, metadata))
+    values = metadata_values(front.entries)
+    checks = values.pop("checks", ())
+    metadata = PlanMetadata(**values, body=front.body)
+    return ReadPlan(path, text, front, (), PlanFile(path, text, metadata, checks))
 
 
 def require_valid(read: ReadPlan) -> PlanFile:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lw_coder.foundation.report import printable
 from lw_coder.plans.problems import Problem, put_between_quotes, quoted, shortened, shown
+from lw_coder.settings.check_commands import check_problem
 
 if TYPE_CHECKING:
     from lw_coder.plans.front_matter import Entry, FrontMatter
@@ -47,7 +48,7 @@ class Key:
 
     Attributes:
         problems: checks a value, as written below the key's name.
-        value: turns a value without problems into PlanMetadata's.
+        value: turns a value without problems into PlanMetadata's, or PlanFile's.
         is_required: whether each plan must have it.
     """
 
@@ -80,7 +81,7 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def metadata_values(entries: Iterable[Entry]) -> dict[str, Any]:
-    """Return the values of front matter without problems, by the names of PlanMetadata."""
+    """Return the values of front matter without problems, by the names of PlanMetadata and PlanFile."""
     return {entry.key.text: KEYS[entry.key.text].value(entry.value) for entry in entries}
 
 
@@ -205,6 +206,14 @@ def _notes_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem]
             yield Problem("is empty", remedy, item.line, name, number)
 
 
+def _check_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
+    yield from _notes_problems(name, value, hints)
+    for number, item in enumerate(value.items, 1):
+        problem = check_problem(item.text) if item.text.strip() and not item.fault else None
+        if problem:
+            yield Problem(problem, "write a command for a shell", item.line, name, number)
+
+
 def _no_list(name: str, value: Value) -> Problem:
     """Return the problem of a value that is no list, with what its author seems to have meant."""
     source, is_text = value.source, value.kind == "text"
@@ -257,6 +266,7 @@ KEYS = {
     "git_sha": Key(_sha_problems, _text, is_required=True),
     "status": Key(_status_problems, _text, is_required=True),
     "evaluation_notes": Key(_notes_problems, _texts, is_required=True),
+    "checks": Key(_check_problems, _texts),
     "linear_issue_id": Key(_text_problems, _text_or_none),
     "created_by": Key(_text_problems, _text_or_none),
     "created_at": Key(_text_problems, _text_or_none),

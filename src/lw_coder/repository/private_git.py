@@ -54,7 +54,7 @@ _RECORD = "git-refs.json"
 _ABSENT = "absent-files"
 _ATTRIBUTES = "info/lw_coder-attributes"
 _GITLINK = "160000"
-_COPIED_REFS = ("refs/heads", "refs/tags", "refs/remotes")
+COPIED_REFS = ("refs/heads", "refs/tags", "refs/remotes")
 _MAX_ALTERNATES_DEPTH = 5  # git's own
 
 
@@ -119,7 +119,7 @@ class PrivateGit:
                 self.run_folder / "alternates", f"{CONTAINER_GIT}/objects/info/alternates", read_only=True
             ),
         ]
-        for source, target in zip(self.object_dirs, _targets(self.object_dirs), strict=True):
+        for source, target in zip(self.object_dirs, object_targets(self.object_dirs), strict=True):
             mounts.append(GitMount(source, target, read_only=True))
             if (source / "info/alternates").exists():
                 # It contains host paths, and git would print an error about them at every command.
@@ -165,7 +165,7 @@ def create_private_git(
         worktree.branch,
         worktree.head,
         object_dirs(repository.common_dir / "objects"),
-        list_refs(repository, *_COPIED_REFS),
+        list_refs(repository, *COPIED_REFS),
     )
     settings = read_settings(worktree, repository.common_dir, configured)
     if has_base(worktree) or any(name.startswith("filter.") for name in settings.all):
@@ -251,8 +251,9 @@ def _alternates(objects: Path) -> list[Path]:
     return [objects / name for name in names]
 
 
-def _targets(folders: tuple[Path, ...]) -> list[str]:
-    return [CONTAINER_OBJECTS + (f"-{index}" if index else "") for index in range(len(folders))]
+def object_targets(folders: tuple[Path, ...], first: str = CONTAINER_OBJECTS) -> list[str]:
+    """Return the paths of object folders in a container; `first` is that of the first."""
+    return [first + (f"-{index}" if index else "") for index in range(len(folders))]
 
 
 def _initialise(
@@ -376,7 +377,7 @@ def _write_mounted_files(session: PrivateGit) -> None:
     session.pointer.write_text(
         f"gitdir: {CONTAINER_GIT}/worktrees/{session.worktree_name}\n", encoding="utf-8"
     )
-    lines = "".join(f"{target}\n" for target in _targets(session.object_dirs))
+    lines = "".join(f"{target}\n" for target in object_targets(session.object_dirs))
     (session.run_folder / "alternates").write_text(lines, encoding="ascii")
     (session.run_folder / "no-alternates").write_bytes(b"")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,7 +43,7 @@ def begin(
     """
     return {
         **_common("code", engine, login, forwarded),
-        "plan": {"plan_id": plan.metadata.plan_id, "git_sha": plan.metadata.git_sha, "file": plan.path.name},
+        "plan": _of_plan(plan),
         "signature": {"name": "CodePromptSignature", "inputs": prompts.inputs, "outputs": prompts.outputs},
         "program_state": prompts.program_state,
         "model": prompts.model,
@@ -53,6 +53,11 @@ def begin(
         "images": asdict(images),
         "versions": {**_versions(engine), "dspy": prompts.dspy_version},
     }
+
+
+def _of_plan(plan: PlanFile) -> dict[str, Any]:
+    named = {"plan_id": plan.metadata.plan_id, "git_sha": plan.metadata.git_sha, "file": plan.path.name}
+    return {**named, "checks": list(plan.checks)}
 
 
 def begin_plan(
@@ -147,6 +152,19 @@ def _outcome(imported: ImportResult, uncommitted: Uncommitted | None = None) -> 
         "notes": list(imported.notes),
         "problem": imported.problem,
     }
+
+
+def add_verdict(run: Run, verdict: Mapping[str, Any] | None) -> None:
+    """Add what checks of the result have shown; None if there are no checks, or they were not run.
+
+    If the record cannot be written, this is a warning.
+    """
+    try:
+        write_record(run, {**read_record(run), "verdict": verdict})
+    except OSError as error:
+        warn(f"{run.record}: the verdict could not be recorded: {error.strerror}")
+    except RunError as error:
+        warn(f"{error.message}, so the verdict is not recorded")
 
 
 def _end(run: Run, outcome: dict[str, Any]) -> None:

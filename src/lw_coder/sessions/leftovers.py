@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lw_coder.containers import engine
-from lw_coder.containers.labels import PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
+from lw_coder.containers.labels import CHECK_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Leftovers:
     """What a repository's sessions left in the engine.
 
     Attributes:
-        sessions: ids of stopped containers, which contain the values of the forwarded variables.
+        sessions: ids of stopped containers; those of sessions contain the values of the forwarded variables.
         proxies: ids of the proxies of sessions that have ended.
         networks: ids of their networks.
     """
@@ -46,9 +46,9 @@ def find_leftovers(identity: str) -> Leftovers:
         EngineError: the engine does not answer.
     """
     prefix = owner_label(identity, "")
-    every = engine.containers_with({PLAN_LABEL: None})
-    sessions = [one for one in every if one.labels[PLAN_LABEL].startswith(prefix)]
-    at_work = {(one.labels[PLAN_LABEL], one.labels.get(RUN_LABEL)) for one in sessions if one.is_running}
+    every = engine.containers_with({PLAN_LABEL: None}) + engine.containers_with({CHECK_LABEL: None})
+    sessions = [one for one in every if PROXY_LABEL not in one.labels and _plan(one).startswith(prefix)]
+    at_work = {(_plan(one), one.labels.get(RUN_LABEL)) for one in sessions if one.is_running}
 
     def is_idle(labels: engine.Labels) -> bool:
         plan = labels[PROXY_LABEL]
@@ -59,3 +59,8 @@ def find_leftovers(identity: str) -> Leftovers:
         tuple(one.id for one in engine.containers_with({PROXY_LABEL: None}) if is_idle(one.labels)),
         tuple(one.id for one in engine.networks_with({PROXY_LABEL: None}) if is_idle(one.labels)),
     )
+
+
+def _plan(container: engine.LocalContainer) -> str:
+    """Return the repository and plan of a session's or a check's container."""
+    return container.labels.get(PLAN_LABEL) or container.labels[CHECK_LABEL]

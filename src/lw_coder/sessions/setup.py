@@ -107,7 +107,12 @@ def write_build_files(context: SessionContext, folder: Path, builds: Mapping[str
 
 
 def write_compose_files(
-    setup: SessionSetup, session: SessionSpec, builds: Mapping[str, ImageBuild], used: Images, into: Path
+    setup: SessionSetup,
+    session: SessionSpec,
+    builds: Mapping[str, ImageBuild],
+    used: Images,
+    into: Path,
+    includes: tuple[str, ...] = (),
 ) -> None:
     """Write a run's Compose files.
 
@@ -117,9 +122,11 @@ def write_compose_files(
         builds: the other services' builds, by service.
         used: the images of the droid service and of its proxy.
         into: the folder to write to: until a run is sealed, this is its partial folder.
+        includes: other Compose files of the run, relative to its folder.
     """
     spec = _compose_spec(setup.context, setup.run.folder, builds)
-    _write(into, replace(spec, session=session, image=used.repo, proxy_image=used.base))
+    spec = replace(spec, image=used.repo, proxy_image=used.base)
+    _write(into, replace(spec, session=session, includes=includes))
 
 
 def _compose_spec(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> ComposeSpec:

@@ -116,13 +116,18 @@ def ca_mounts(ca_bundle: Path | None) -> tuple[Mount, ...]:
     return (Mount(ca_bundle, CA_BUNDLE),) if ca_bundle else ()
 
 
+def ca_variables() -> dict[str, str]:
+    """Return the variables that name the certificates."""
+    return dict.fromkeys(_CA_NAMES, CA_BUNDLE)
+
+
 def fixed_environment(login: Login, *, has_ca_bundle: bool, has_proxy: bool = False) -> dict[str, str]:
     """Return the variables that do not come from the person."""
     fixed = {"HOME": HOME, "FACTORY_RUNTIME_SETTINGS_PATH": OVERRIDES}
     if login is Login.NONE:
         fixed["FACTORY_AIRGAP_ENABLED"] = "true"
     if has_ca_bundle:
-        fixed.update(dict.fromkeys(_CA_NAMES, CA_BUNDLE))
+        fixed.update(ca_variables())
     if has_proxy:
         fixed.update(proxy_environment())
     return fixed

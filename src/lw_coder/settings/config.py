@@ -15,6 +15,7 @@ from lw_coder.foundation.errors import ConfigError
 from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.foundation.report import printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
+from lw_coder.settings.check_commands import check_problem
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
 from lw_coder.settings.limits import Limits, require_known
 from lw_coder.settings.model_access import DEADLINE, OUTPUT_TOKENS
@@ -23,6 +24,7 @@ CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
 
 _TABLE = "code"
+_MOST_MINUTES = 1440
 _EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "`lw_coder docs configuration` has the schema"
 _LONGEST = 100_000  # bytes
@@ -49,6 +51,10 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         model_timeout: seconds that the model has to write the prompts, including retries.
         max_output_tokens: length of one answer to the session's agent, unless it is signed in with Factory.
         limits: what ends a session.
+        checks: commands that lw_coder runs over the result of a session, to verify it.
+        checks_network: whether checks may use the network; with allow_hosts, only to reach those hosts.
+        checks_rebuild: whether checks run in an image that is built from the result.
+        checks_minutes: how long each check may take.
     """
 
     env_file: str | None = None
@@ -61,6 +67,10 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     model_timeout: float = DEADLINE
     max_output_tokens: int = OUTPUT_TOKENS
     limits: Limits | None = None
+    checks: tuple[str, ...] = ()
+    checks_network: bool = False
+    checks_rebuild: bool = False
+    checks_minutes: float = 15
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
@@ -292,6 +302,19 @@ def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _checks(commands: tuple[str, ...]) -> tuple[str, ...]:
+    for command in commands:
+        if problem := check_problem(command):
+            raise ValueError(problem)
+    return tuple(dict.fromkeys(commands))
+
+
+def _minutes(minutes: float) -> float:
+    if not 0 < minutes <= _MOST_MINUTES:  # also refuses nan
+        raise ValueError(f"is not a number of minutes above 0, up to {_MOST_MINUTES}")
+    return minutes
+
+
 # Rules for values beyond their types; each returns the value to use, or raises ValueError.
 _RULES: Mapping[str, Callable[[Any], Any]] = {
     "env_file": _with_home,
@@ -301,4 +324,6 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     "allow_hosts": _hosts,
     "model_timeout": _seconds,
     "max_output_tokens": _tokens,
+    "checks": _checks,
+    "checks_minutes": _minutes,
 }
