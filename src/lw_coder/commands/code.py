@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -352,8 +353,9 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
 
 def print_summary(report: AgentReport) -> None:
     """Print the agent's final message, which is the result of a headless session."""
-    for line in report.final.split("\n"):
-        click.echo(printable(line))
+    with suppress(OSError):  # nobody reads it any more; summary.md has it
+        for line in report.final.split("\n"):
+            click.echo(printable(line))
 
 
 def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:

@@ -46,7 +46,8 @@ class Progress:
         for sha, subject in self._commits():
             self._tell(f"commit {sha[:12]} {self._redaction.text(subject)}")
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
-        show_live(f"Agent:    {minutes}:{seconds:02}, {turns} answers, {self._last}")
+        answers = "1 answer" if turns == 1 else f"{turns} answers"
+        show_live(f"Agent:    {minutes}:{seconds:02}, {answers}, {self._last}")
 
     def end(self) -> None:
         """Remove the live line."""
