@@ -321,13 +321,19 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     login, forwarded = context.login.name, context.environment.names
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
-    run_folders.write_record(setup.run, {**record, "continues": _continued(inputs)})
+    run_folders.write_record(setup.run, {**record, **_typed(inputs)})
     signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
 
 
-def _continued(inputs: CodeInputs) -> str | None:
-    return inputs.conversation.run.identity if inputs.conversation else None
+def _typed(inputs: CodeInputs) -> dict[str, Any]:
+    """Return what the record has of the options."""
+    continued = inputs.conversation.run.identity if inputs.conversation else None
+    return {
+        "headless": inputs.options.headless,
+        "limits": inputs.limits.as_dict(),
+        "continues": continued,
+    }
 
 
 def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
