@@ -155,7 +155,8 @@ def _all_of_it(scene: Scene, model: ScriptedModel, search: Search) -> list[Searc
     _plan_session(scene)
     scene.write_env(model)
     _failures(scene, model)
-    for arguments in (("runs", "list"), ("runs", "show", PLAN_ID), ("doctor",)):
+    listed = (("runs", "list"), ("runs", "show", PLAN_ID), ("doctor",))
+    for arguments in (("code", PLAN_ID, "--headless"), *listed):
         scene.prints_json(*arguments, "--json")
     scene.prints_json("runs", "export")
     return [*session, *replay, *confined, *_afterwards(scene, search)]

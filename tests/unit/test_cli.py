@@ -194,3 +194,22 @@ def test_an_idea_that_is_no_text() -> None:
     result = lw_coder("plan", "--text", os.fsdecode(b"caf\xe9"))
     assert (result.returncode, result.stderr.count("\n")) == (ExitCode.ERROR, 1)
     assert result.stderr.startswith("error: --text: is not UTF-8 text; ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["a-plan", "--json"], "--json needs --headless"),
+        (["a-plan", "--headless", "--message", "x"], "--message needs --continue and --headless"),
+        (["a-plan", "--continue", "--message", "x"], "--message needs --continue and --headless"),
+        (["a-plan", "--headless", "--message", " ", "--continue"], "--message is empty"),
+        (["--continue"], "Missing argument 'PLAN'"),
+        (["a-plan", "--minutes", "0"], "0.0 is not in the range"),
+        (["a-plan", "--turns", "1.5"], "'1.5' is not a valid integer"),
+    ],
+)
+def test_options_of_code_that_do_not_go_together(words: list[str], told: str) -> None:
+    result = lw_coder("code", *words)
+    assert result.returncode == ExitCode.USAGE
+    assert told in result.stderr
+    assert result.stdout == ""

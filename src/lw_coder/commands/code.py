@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -330,13 +331,19 @@ def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, bui
     login, forwarded = context.login.name, context.environment.names
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
-    run_folders.write_record(setup.run, {**record, "continues": _continued(inputs)})
+    run_folders.write_record(setup.run, {**record, **_typed(inputs)})
     signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
 
 
-def _continued(inputs: CodeInputs) -> str | None:
-    return inputs.conversation.run.identity if inputs.conversation else None
+def _typed(inputs: CodeInputs) -> dict[str, Any]:
+    """Return what the record has of the options."""
+    continued = inputs.conversation.run.identity if inputs.conversation else None
+    return {
+        "headless": inputs.options.headless,
+        "limits": inputs.limits.as_dict(),
+        "continues": continued,
+    }
 
 
 def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
@@ -362,8 +369,9 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
 
 def print_summary(report: AgentReport) -> None:
     """Print the agent's final message, which is the result of a headless session."""
-    for line in report.final.split("\n"):
-        click.echo(printable(line))
+    with suppress(OSError):  # nobody reads it any more; summary.md has it
+        for line in report.final.split("\n"):
+            click.echo(printable(line))
 
 
 def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:

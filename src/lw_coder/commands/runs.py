@@ -26,7 +26,9 @@ from lw_coder.runs.exported import exported_runs, score_fields
 from lw_coder.runs.run_folders import Run, list_runs, read_record
 from lw_coder.runs.scores import parse_score, read_score, write_score
 from lw_coder.sessions.cleanup import require_idle
+from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
 
+_WORDS = {"summary": SUMMARY_FILE, "events": EVENTS_FILE}  # of a headless session
 _COLUMNS = ("run", "model", "status", "commits")
 
 
@@ -62,10 +64,12 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         return ExitCode.OK
     folder = run.folder.relative_to(repository.root)
     files = {"prompts": folder / "prompts", "droids": folder / "droids"}
+    files |= {label: folder / name for label, name in _WORDS.items() if (run.folder / name).is_file()}
     for label, value in {**_row(run), **score, **_verdict(record), **files}.items():
         click.echo(f"{label + ':':9} {_cell(value)}")
     if record.get("kind") != "plan":  # its worktree was a temporary one
-        click.echo(f"{'replay:':9} {replay_command(repository.root, run)}")
+        replay = replay_command(repository.root, run, headless=record.get("headless") is True)
+        click.echo(f"{'replay:':9} {replay}")
     if has_pending(repository, run):
         warn(
             "the run has commits that are not in the repository; to import them, type: "

@@ -19,6 +19,7 @@ from lw_coder.sessions.session import remove_containers
 from lw_coder.sessions.session_watch import Counts, SessionWatch
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
 from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
+from lw_coder.settings.limits import MOST_TURNS
 
 if TYPE_CHECKING:
     from lw_coder.containers.specs import SessionSpec
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _TICK = 1.0  # seconds; how often progress is shown while nothing happens
 _LONGEST_STDERR = 4000  # bytes kept of what docker and droid print beside the events
 _LONGEST_PROBLEM = 300
+_LONGEST_ID = 100
 _MOST_RETURNS = 5  # a client that cannot stay attached would otherwise be started for ever
 
 
@@ -55,8 +57,8 @@ class Account:
         event = self._safe(parse(line))
         self._log.write(dict(event.raw))
         self.conversation = self.conversation or event.session
-        if event.answer:
-            self._answers.add(event.answer)
+        if event.answer and len(self._answers) < MOST_TURNS:  # an agent can print any number of them
+            self._answers.add(event.answer[:_LONGEST_ID])
         self._steps += event.is_step
         if event.kind == "completion":
             self._completion = event
@@ -78,8 +80,9 @@ class Account:
 
     def counts(self) -> Counts:
         """Return what the agent and its subagents have done; for the watching thread."""
-        self._transcripts.update(without=self.conversation)
-        return Counts(self._turns, self._steps + self._transcripts.steps)
+        if self.conversation:  # until then, its own transcript cannot be told from a subagent's
+            self._transcripts.update(without=self.conversation)
+        return Counts(bool(self.conversation), self._turns, self._steps + self._transcripts.steps)
 
     def report(self) -> AgentReport:
         """Return all of it, after the session."""
@@ -146,7 +149,8 @@ def _attended(
 ) -> tuple[int, int | None]:
     """Return the session's status, and lw_coder's if a signal ended the session."""
     own = {OWN_LABEL: "true"}
-    with stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session)), watch:
+    flooded = stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session))
+    with flooded as reasons, watch:
         client = docker_command.start_headless(folder, session.project, own)
         status, signalled = _follow(client, account, watch)
         labels = {PLAN_LABEL: session.labels[PLAN_LABEL], **own}
@@ -157,6 +161,7 @@ def _attended(
             warn("the docker client exited, but the session is still running; reconnecting to it")
             status, late = _follow_again(running, account, watch)
             signalled = signalled or late
+    account.problem = next(iter(reasons), account.problem)
     return signalled or status, signalled
 
 

@@ -12,6 +12,7 @@ from lw_coder.sessions.droid_events import Event
 from lw_coder.sessions.redaction import Redaction
 
 _LONGEST = 100  # characters of a step
+_MOST_LINES = 20_000  # an agent can print any number of events, and a log of them would fill the disk
 _MOST_READ = 1 << 16  # bytes of the reflog at once
 _ENTRY = re.compile(r"[0-9a-f]+ ([0-9a-f]{40,64}) .*\tcommit[^:]*: (.*)")
 
@@ -31,6 +32,7 @@ class Progress:
         self._read = 0
         self._begun = time.monotonic()
         self._last = "starting"
+        self._lines = 0
 
     def show(self, event: Event) -> None:
         """Show a step of the agent."""
@@ -46,7 +48,8 @@ class Progress:
         for sha, subject in self._commits():
             self._tell(f"commit {sha[:12]} {self._redaction.text(subject)}")
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
-        show_live(f"Agent:    {minutes}:{seconds:02}, {turns} answers, {self._last}")
+        answers = "1 answer" if turns == 1 else f"{turns} answers"
+        show_live(f"Agent:    {minutes}:{seconds:02}, {answers}, {self._last}")
 
     def end(self) -> None:
         """Remove the live line."""
@@ -54,8 +57,11 @@ class Progress:
 
     def _tell(self, step: str) -> None:
         self._last = step if len(step) <= _LONGEST else f"{step[:_LONGEST]} ..."
-        if not show_live(f"Agent:    {self._last}"):
-            say(f"Agent:    {self._last}")
+        if show_live(f"Agent:    {self._last}") or self._lines > _MOST_LINES:
+            return
+        self._lines += 1
+        more = self._lines > _MOST_LINES
+        say("Agent:    further steps are not shown" if more else f"Agent:    {self._last}")
 
     def _commits(self) -> list[tuple[str, str]]:
         added = self._git.read_part(self._reflog, self._read, _MOST_READ)

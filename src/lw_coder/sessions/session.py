@@ -52,7 +52,8 @@ def _counter(folder: Path) -> Callable[[], Counts]:
 
     def count() -> Counts:
         transcripts.update()
-        return Counts(transcripts.turns, transcripts.steps)
+        has_begun = bool(transcripts.turns or transcripts.steps)
+        return Counts(has_begun, transcripts.turns, transcripts.steps)
 
     return count
 

@@ -18,14 +18,22 @@ from lw_coder.settings.limits import Limits
 
 GRACE = 15.0  # seconds between SIGTERM and removal; droid ends its tools in this time, and then itself
 GIVEN_UP = 60.0  # seconds of removing; after these, docker's client is ended
+LONGEST_START = 600.0  # seconds; droid's own start is not idle time, but a session that never begins is
 _INTERVAL = 1.0  # seconds between checks
 _PAUSE = 0.3  # seconds while a session is being ended
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What a session has done so far: answers of the model, and steps, which show that it makes progress."""
+    """What a session has done so far.
 
+    Attributes:
+        has_begun: whether droid has started.
+        turns: answers of the model.
+        steps: what shows that it makes progress.
+    """
+
+    has_begun: bool
     turns: int = 0
     steps: int = 0
 
@@ -88,7 +96,8 @@ class SessionWatch:
 
     def _reached(self) -> ReachedLimit | None:
         now, counts = time.monotonic(), self._count()
-        if counts.steps != self._steps:
+        is_starting = not counts.has_begun and now - self._begun < LONGEST_START
+        if counts.steps != self._steps or is_starting:
             self._steps, self._progressed = counts.steps, now
         minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
         return reached_limit(self._limits, minutes, idle, counts.turns)

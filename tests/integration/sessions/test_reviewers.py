@@ -11,6 +11,7 @@ import pytest
 
 from lw_coder.containers.docker_command import COMPOSE_FILE
 from tests.integration.conftest import Person
+from tests.integration.headless_session import headless
 from tests.integration.played_session import Played, played
 from tests.support.agent_script import SUBAGENTS, prompt_answer, subagent_role
 from tests.support.refusal import shown_lines
@@ -68,6 +69,19 @@ def test_the_repositorys_own_droids_and_hooks_review_nothing(
     assert ".factory/settings.json: its hooks do not run in sessions" in said
     assert ".factory/droids/another.md: has the name of lw_coder's reviewer plan-alignment-checker" in said
     assert "custom:evil" not in {request.conversation.model for request in session.model.requests}
+
+
+def test_the_repositorys_own_droids_and_hooks_review_nothing_without_a_person(
+    sample: SampleRepository, person: Person
+) -> None:
+    _write(sample.root, OF_THE_REPOSITORY)
+    sample.git("add", "--all")
+    sample.git("commit", "--quiet", "--message", "Have droids of our own")
+    sample.plan.write_text(sample.plan.read_text().replace(sample.sha, sample.git("rev-parse", "HEAD")))
+    ended = headless(person, sample, reviewing_agent([]))
+    assert ended.status == 0, ended.stderr
+    _reviewed_by_ours(ended.model)
+    assert "custom:evil" not in {request.conversation.model for request in ended.model.requests}
 
 
 def test_an_agents_droids_and_hooks_review_nothing_now_or_later(

@@ -87,6 +87,16 @@ def test_a_run_is_shown_by_its_name_and_by_its_plan(made: Made, *, short: bool) 
     assert f"docker compose -f .lw_coder/runs/{made.run}/compose.yml run --rm droid" in shown.stdout
 
 
+def test_a_headless_run_shows_what_was_kept_of_it_and_is_replayed_without_a_terminal(made: Made) -> None:
+    folder = made.sample.root / ".lw_coder/runs" / made.run
+    (folder / "run.json").write_text(json.dumps({**RECORD, "headless": True}), encoding="ascii")
+    (folder / "summary.md").write_text("All is done.\n", encoding="ascii")
+    shown = made.types("show", made.run).stdout
+    assert f"summary:  .lw_coder/runs/{made.run}/summary.md\n" in shown
+    assert "events:" not in shown
+    assert f"{made.run}/compose.yml run --rm -T droid start-session --headless\n" in shown
+
+
 @pytest.mark.parametrize("command", ["list", "export"])
 def test_an_unknown_plan_is_told(made: Made, command: str) -> None:
     result = made.types(command, "sample-plam")
