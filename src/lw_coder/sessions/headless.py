@@ -146,7 +146,7 @@ def _attended(
 ) -> tuple[int, int | None]:
     """Return the session's status, and lw_coder's if a signal ended the session."""
     own = {OWN_LABEL: "true"}
-    with stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session)), watch:
+    with stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session)) as stopped, watch:
         client = docker_command.start_headless(folder, session.project, own)
         status, signalled = _follow(client, account, watch)
         labels = {PLAN_LABEL: session.labels[PLAN_LABEL], **own}
@@ -157,6 +157,8 @@ def _attended(
             warn("the docker client exited, but the session is still running; reconnecting to it")
             status, late = _follow_again(running, account, watch)
             signalled = signalled or late
+    if stopped:
+        account.problem = stopped[0]
     return signalled or status, signalled
 
 

@@ -35,8 +35,12 @@ LIMITS = Limits()
 
 
 @contextmanager
-def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits = LIMITS) -> Iterator[None]:
+def stopped_if_flooded(
+    folder: Path, stop: Callable[[], object], limits: Limits = LIMITS
+) -> Iterator[list[str]]:
     """Check a folder regularly during the block; if something is wrong, call `stop` and warn the person.
+
+    It yields a list that then has the reason.
 
     Args:
         folder: the folder that a running container writes.
@@ -55,7 +59,7 @@ def stopped_if_flooded(folder: Path, stop: Callable[[], object], limits: Limits 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield
+        yield reasons
     finally:
         ended.set()
         thread.join()

@@ -45,6 +45,14 @@ def failing(reply: Reply, after: str = COMMIT) -> Script:
     return play
 
 
+def restless(conversation: Conversation) -> Reply:
+    """Commit, and then take one step after the other, without an end."""
+    if conversation.kind != "agent":
+        return failing(CUT_OFF)(conversation)
+    command = f"echo {conversation.rounds}" if conversation.rounds else COMMIT
+    return Reply(tool_calls=(execute(conversation, "Go on", command),))
+
+
 def test_a_plan_is_carried_out_with_both_subagents_and_ends_by_itself(
     sample: SampleRepository, person: Person
 ) -> None:
@@ -145,8 +153,9 @@ def _has_the_commit(ended: Headless, sample: SampleRepository) -> None:
 # Each with its value, and what the agent does for ever. The times leave a busy machine enough for a commit.
 LIMITS = {
     "minutes": ("1.5", failing(Reply(silent=True))),
-    "idle_minutes": ("1.5", failing(replace(CUT_OFF, delay=1.0))),
-    "turns": ("25", failing(CUT_OFF)),
+    # A third answer that is cut off would end it for another reason.
+    "idle_minutes": ("1.5", failing(replace(CUT_OFF, delay=45.0))),
+    "turns": ("25", restless),
     "hanging-tool": ("0.7", failing(Reply(DONE), after=f"{COMMIT}; trap '' TERM; sleep {NEVER:.0f} & wait")),
 }
 
