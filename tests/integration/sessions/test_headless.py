@@ -45,6 +45,14 @@ def failing(reply: Reply | None, after: str = COMMIT) -> Script:
     return play
 
 
+def restless(conversation: Conversation) -> Reply:
+    """Commit, and then take one step after the other, without an end."""
+    if conversation.kind != "agent":
+        return failing(CUT_OFF)(conversation)
+    command = f"echo {conversation.rounds}" if conversation.rounds else COMMIT
+    return Reply(tool_calls=(execute(conversation, "Go on", command),))
+
+
 def test_a_plan_is_carried_out_with_both_subagents_and_ends_by_itself(
     sample: SampleRepository, person: Person
 ) -> None:
