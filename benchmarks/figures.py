@@ -79,7 +79,7 @@ GOALS: Mapping[str, float] = {
     "completion": 10.0,
     "warm code, first instruction": 1.25,
     "warm code beside devcontainer, first instruction": 0.75,
-    "git processes of a warm start": 17.0,
+    "git processes of a warm start": 16.0,
     "docker processes of a warm start": 8.0,
     "cold prompts and a changed layer": 1.15,
     "8 at once": 1.25,

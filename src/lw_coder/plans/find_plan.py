@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from lw_coder.foundation.errors import PlanError
@@ -60,6 +59,8 @@ def _in_tasks(root: Path, name: str) -> Path | None:
 
 
 def _not_found(root: Path, name: str, *, is_folder: bool) -> PlanError:
+    from difflib import get_close_matches
+
     if is_folder:
         return PlanError(f"{printable(name)}: is a folder, not a plan", "name a Markdown file or a plan id")
     known = sorted({*plan_ids(root / TASKS_FOLDER), *(Path(file).stem for file in _names(root))})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from lw_coder.foundation.report import printable
@@ -129,9 +128,15 @@ def _repeated(entry: Entry, first: int) -> Problem:
     return Problem(problem, "keep one of the two", entry.key.line, _shown_key(entry.key))
 
 
+def _like(word: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(word, known, n=1)
+
+
 def _unknown(key: Value) -> Problem:
     name = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key.text[:_LONGEST_KEY])).lower()
-    like = get_close_matches(name, KEYS, n=1) if len(key.text) <= _LONGEST_KEY else []
+    like = _like(name, KEYS) if len(key.text) <= _LONGEST_KEY else []
     known = f"known keys: {', '.join(KEYS)}"
     remedy = f"write {like[0]} instead, or remove it" if like else f"remove it; {known}"
     return Problem("unknown key", remedy, key.line, _shown_key(key))
@@ -187,7 +192,7 @@ def _status_problems(name: str, value: Value, _hints: Hints) -> Iterator[Problem
     if word in STATUSES:
         yield from _misread(name, value)
     else:
-        like = get_close_matches((word or value.source).strip().lower()[:_LONGEST_KEY], STATUSES, n=1)
+        like = _like((word or value.source).strip().lower()[:_LONGEST_KEY], STATUSES)
         example = f": write {name}: {like[0]}" if like else ""
         problem = f"{_shown(value)} is unknown"
         yield Problem(problem, f"use one of {', '.join(STATUSES)}{example}", value.line, name)

@@ -14,7 +14,9 @@ SKIP_WORKTREE, INTENT_TO_ADD = 1 << 14, 1 << 13  # of an entry's extended flags
 _EXTENDED = 1 << 14
 _STAGE = 0x3000
 _HEADER = struct.Struct(">4sII")
-_BEFORE_SIZE = 36  # bytes: two times, device, inode, mode, owner and group
+# Of an entry: modification time, mode and size; not change time, device, inode, owner and group.
+_STAT = struct.Struct(">8xII8xI8xI")
+_NUMBER = struct.Struct(">H")
 _COMPRESSING_VERSION = 4
 _MAX_NAMES = 256 << 20  # bytes of all names together; compressed names can be longer than the file
 _MAX_NUMBER = 1 << 24
@@ -73,12 +75,10 @@ class _Reader:
 
     def entry(self) -> IndexEntry:
         start = self._at
-        seconds, nanoseconds = struct.unpack_from(">II", self._data, start + 8)
-        (mode,) = struct.unpack_from(">I", self._data, start + 24)
-        (size,) = struct.unpack_from(">I", self._data, start + _BEFORE_SIZE)
-        self._at = start + _BEFORE_SIZE + 4
-        sha = self._data[self._at : self._at + self._hash_size].hex()
-        self._at += self._hash_size
+        seconds, nanoseconds, mode, size = _STAT.unpack_from(self._data, start)
+        at = start + _STAT.size
+        self._at = at + self._hash_size
+        sha = self._data[at : self._at].hex()
         flags, more = self._number(), 0
         if flags & _EXTENDED:
             more = self._number()
@@ -98,7 +98,7 @@ class _Reader:
             self._at += 8 + size
 
     def _number(self) -> int:
-        (number,) = struct.unpack_from(">H", self._data, self._at)
+        (number,) = _NUMBER.unpack_from(self._data, self._at)
         self._at += 2
         return int(number)
 

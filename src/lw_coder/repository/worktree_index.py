@@ -220,16 +220,19 @@ def _earlier_commit(place: Place, head: str) -> str | None:
     return next((commit for tree, commit in commits if tree == written.stdout), None)
 
 
-def _tags(place: Place) -> list[tuple[str, str]]:
-    """List each path with git's tag: S means skip-worktree, a lower-case letter assume-unchanged."""
+def _tags(place: Place) -> dict[str, str]:
+    """Map each path to git's tag: S means skip-worktree, a lower-case letter assume-unchanged."""
     listed = run_git("ls-files", "-z", "-v", place=place).stdout
-    return [(line[0], line[2:]) for line in listed.split("\0") if line]
+    return {line[2:]: line[0] for line in listed.split("\0") if line}
 
 
-def _keep_flags(place: Place, before: list[tuple[str, str]]) -> None:
+def _keep_flags(place: Place, before: dict[str, str]) -> None:
     """Restore the flags of paths that still exist."""
-    after = {path: tag for tag, path in _tags(place)}
-    kept = [(tag, path) for tag, path in before if path in after and after[path] != tag]
+    flagged = {path: tag for path, tag in before.items() if tag != "H"}
+    if not flagged:
+        return
+    after = _tags(place)
+    kept = [(tag, path) for path, tag in flagged.items() if path in after and after[path] != tag]
     _flag(place, "--assume-unchanged", (path for tag, path in kept if tag.islower()))
     _flag(place, "--skip-worktree", (path for tag, path in kept if tag.upper() == "S"))
 
@@ -251,10 +254,11 @@ def _apply(place: Place, repository: Repository, left: IndexChanges) -> None:
         names = "".join(f"{path}\0" for path in left.intended)
         add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", "--pathspec-file-nul")
         run_git(*add, "--pathspec-from-file=-", place=place, stdin=names, check=False)
-    is_skipped = {path: tag.upper() == "S" for tag, path in _tags(place)}
+    is_skipped = {path: tag.upper() == "S" for path, tag in _tags(place).items()}
     absent = (path for path in sorted(left.skipped) if not is_skipped.get(path, True))
     _flag(place, "--skip-worktree", absent)
-    there = (path for path in sorted(left.shown) if is_skipped.get(path) and _is_in(place, path))
+    skipped = (path for path, is_set in is_skipped.items() if is_set)
+    there = (path for path in skipped if path in left.shown and _is_in(place, path))
     _flag(place, "--no-skip-worktree", there)
 
 
@@ -265,12 +269,15 @@ def _is_in(place: Place, path: str) -> bool:
 def _compare_with_files(place: Place, repository: Repository) -> None:
     """Record the modification times of unchanged files, so that git need not read each of them again."""
     entries = _entries(place, repository)
-    sizes = ((entry.size, _size(place, entry.path)) for entry in entries)
+    found = UntrustedFolder(place.cwd).sizes(entry.path for entry in entries)
+    sizes = zip((entry.size for entry in entries), found, strict=True)
     # Git notes a size's last 32 bits alone: it would read a file that is longer by a multiple of 4 GiB.
     if sum(size for noted, size in sizes if not noted or size > _LARGEST_NOTED) > _MOST_COMPARED:
         return
-    compare = ("update-index", "-q", "--ignore-submodules", "--refresh")
-    run_git(*compare, place=place, check=False)
+    # Without -q, the exit code says whether any file looks changed.
+    compare = ("update-index", "--ignore-submodules", "--refresh")
+    if run_git(*compare, place=place, check=False).code == 0:
+        return
     # If git in the session checked a file out without its filter, its size differs, and git reports it as
     # changed without comparing the contents.
     same = _same_contents(place, entries)

@@ -7,12 +7,13 @@ import resource
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from lw_coder.foundation.errors import GitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 MAX_ENTRIES = 1_000_000
@@ -93,6 +94,21 @@ class UntrustedFolder:
         except OSError:
             return None
 
+    def sizes(self, names: Iterable[str]) -> Iterator[int]:
+        """Yield the size of each regular file, without following links; 0 for anything else.
+
+        A folder is opened once for all of its files that follow each other.
+        """
+        for folder, inside in groupby(names, lambda name: name.rpartition("/")[0]):
+            yield from self._sizes_in(folder, [name.rpartition("/")[2] for name in inside])
+
+    def _sizes_in(self, folder: str, names: Sequence[str]) -> list[int]:
+        try:
+            with self._folder(folder.split("/") if folder else []) as handle:
+                return [_size(handle, name) for name in names]
+        except OSError:
+            return [0] * len(names)
+
     def copy(self, name: str, target: Path, limit: int) -> int:
         """Copy a regular file to a new one; return its size in bytes.
 
@@ -170,6 +186,14 @@ def too_large(why: str) -> GitError:
 
 def _unreadable(name: str, error: OSError) -> GitError:
     return GitError(f"{name!a} in the run's git folder cannot be read: {error.strerror}", _LOOK)
+
+
+def _size(folder: int, name: str) -> int:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _step(folder: int, name: str, flags: int) -> int:
