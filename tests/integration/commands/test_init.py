@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person, a_person
-from tests.integration.execution import Execution
+from tests.integration.execution import Execution, run_folders
 from tests.support.engine import bridge_address, docker
 from tests.support.projects import PROJECTS, make_project
 from tests.support.recipe_page import BY_HAND, PAGE, blocks
@@ -47,6 +47,7 @@ def a_session(person: Person, *steps: str) -> Iterator[Worked]:
         write_key(root, model.base_url)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             execution = Execution(terminal, root, PLAN_ID)
+            terminal.wait_until(lambda: bool(run_folders(root, PLAN_ID)), "an image and prompts")
             execution.wait_for(DONE)
             assert execution.status is None, terminal.text
             asked = [request.conversation for request in model.requests if request.kind == "agent"]

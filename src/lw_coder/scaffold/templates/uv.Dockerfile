@@ -30,14 +30,19 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
 # Flags for all calls of uv sync, such as --all-extras.
 ARG UV_SYNC_FLAGS="--all-groups"
 
-# What the lock file names, in a layer that stays while it does not change.
+# The Python that the project asks for: Debian's, if it fits, or else one that uv downloads. If it cannot, Debian's is
+# taken all the same. Then what the lock file names, in a layer that stays while these files do not change.
 COPY pyproject.toml uv.lock* .python-version* /workspace/
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,target=/var/cache/uv \
-    if [ -f uv.lock ]; then \
-        UV_CACHE_DIR=/var/cache/uv uv sync --quiet --frozen --no-install-local $UV_SYNC_FLAGS \
-        && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +; \
-    fi
+    export UV_CACHE_DIR=/var/cache/uv \
+    && if ! uv python find --system --quiet && ! uv python install; then export UV_PYTHON=/usr/bin/python3; fi \
+    && uv venv --quiet --clear /opt/venv \
+    && if [ -f uv.lock ]; then \
+        UV_PYTHON=/opt/venv uv sync --quiet --frozen --no-install-local $UV_SYNC_FLAGS; \
+    fi \
+    && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+ENV UV_PYTHON=/opt/venv
 
 # The project itself, as a link to /workspace. The version numbers stand in for git, which the build does not get.
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
@@ -49,5 +54,5 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 
 # In a session, uv run takes what the image has, also without a network; after a change of the dependencies,
-# type: uv sync
+# type: uv sync --all-groups
 ENV UV_NO_SYNC=1
