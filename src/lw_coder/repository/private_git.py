@@ -159,14 +159,7 @@ def create_private_git(
         GitError: git failed, the repository borrows objects in a way that cannot be mounted, or an earlier
             session left a pipe that git would read.
     """
-    session = PrivateGit(
-        run_folder,
-        worktree.git_dir.name,
-        worktree.branch,
-        worktree.head,
-        object_dirs(repository.common_dir / "objects"),
-        list_refs(repository, *COPIED_REFS),
-    )
+    session = _planned(repository, worktree, run_folder)
     settings = read_settings(worktree, repository.common_dir, configured)
     if has_base(worktree) or any(name.startswith("filter.") for name in settings.all):
         _refuse_pipes(worktree)
@@ -184,6 +177,17 @@ def create_private_git(
     _write_mounted_files(session)
     _write_record(session)
     return session
+
+
+def _planned(repository: Repository, worktree: Worktree, run_folder: Path) -> PrivateGit:
+    return PrivateGit(
+        run_folder,
+        worktree.git_dir.name,
+        worktree.branch,
+        worktree.head,
+        object_dirs(repository.common_dir / "objects"),
+        list_refs(repository, *COPIED_REFS),
+    )
 
 
 def _refuse_pipes(worktree: Worktree) -> None:

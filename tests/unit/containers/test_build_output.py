@@ -74,11 +74,11 @@ CAUSES = {
         'go: example.org/x@v1.0.0: Get "https://x/": tls: failed to verify certificate: x509: c',
     ),
     "resolve": (
-        "  Temporary failure resolving 'deb.debian.org'",
+        "  Temporary failure resolving 'packages.example.org'",
         "socket.gaierror: [Errno -3] Temporary failure in name resolution",
         "curl: (6) Could not resolve host: example.org",
         "npm error code EAI_AGAIN",
-        "dial tcp: lookup proxy.golang.org: no such host",
+        "dial tcp: lookup proxy.example.org: no such host",
     ),
     "disk is full": ("OSError: [Errno 28] No space left on device",),
     "apt-get update": ("E: Unable to locate package libfoo-dev",),
