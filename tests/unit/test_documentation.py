@@ -182,6 +182,14 @@ def test_a_page_says_when_it_speaks_of_files_that_are_not_installed(page: Page) 
         assert "checkout" in text
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_placeholders_are_code_and_not_hidden_as_html(page: Page) -> None:
+    text = re.sub(r"```.*?```", "", page.file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"^ {4}.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"(`+).+?\1", "", text, flags=re.DOTALL)
+    assert re.findall(r"<[A-Za-z/][^>]*>", text) == []
+
+
 _OF_A_RUN = {"prompts/main.md"}
 
 
