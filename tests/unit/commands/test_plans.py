@@ -81,7 +81,9 @@ def test_all_problems_of_all_plans(made: GitRepository) -> None:
     made.write(f"{TASKS_FOLDER}/g-plan.md", "# Only text\n")
     done = check(made)
     assert done.returncode == 1
-    known = "plan_id, git_sha, status, evaluation_notes, linear_issue_id, created_by, created_at, notes"
+    known = (
+        "plan_id, git_sha, status, evaluation_notes, checks, linear_issue_id, created_by, created_at, notes"
+    )
     line, shared = f"git_sha: {head} (that is HEAD)", "give each plan its own plan_id"
     examples = f"plan_id: g-plan, git_sha: {head}, status: draft, evaluation_notes: []"
     expected = [
