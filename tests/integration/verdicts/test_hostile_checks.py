@@ -95,7 +95,7 @@ ATTEMPTS = (
         ("SOCKET", "--user", "0"),
     ),
     Attempt("mounts", _if_done("mkdir -p /tmp/m && mount -t tmpfs none /tmp/m"), _PRIVILEGED),
-    Attempt("remounts", _if_done("mount -o remount,rw /"), _PRIVILEGED),
+    Attempt("remounts", _if_done("mount -o remount,bind,rw /repo-objects"), ("OBJECTS", *_PRIVILEGED)),
     Attempt(
         "stays-behind", f"(setsid sh -c 'sleep 36000' &) ; echo {MARK}", "that none is left is looked at"
     ),
