@@ -86,7 +86,7 @@ def _tables(text: str) -> dict[str, str]:
     starts = [*_TABLE.finditer(text)]
     ends = [match.start() for match in starts[1:]] + [len(text)]
     found: dict[str, str] = {}
-    for match, end in zip(starts, ends, strict=True):
+    for match, end in zip(starts, ends, strict=False):  # without a table, there is an end too many
         found[match[1]] = found.get(match[1], "") + text[match.end() : end].strip()
     return found
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from lw_coder.containers.check_service import CHECK_FILE
-from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.containers.images import DOCKERFILE
 from lw_coder.foundation.errors import ExitCode
+from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import open_run, seal_run, write_file, write_record
 from lw_coder.verdicts.check_folder import INCLUDED, write_stub
-from tests.support.engine import docker
+from tests.support.engine import containers, docker
 from tests.support.result_schema import require_verdict
 from tests.support.sample_repository import run_git
 
@@ -165,6 +166,13 @@ def make_run(scene: Scene, image: str) -> Path:
         write_file(run.folder, DOCKERFILE.name, dockerfile.read_text())
     assert (run.folder / INCLUDED).name == CHECK_FILE
     return seal_run(run).folder
+
+
+def check_containers(root: Path, plan_id: str = PLAN_ID) -> list[str]:
+    """List the containers of a plan's checks; the engine may hold others'."""
+    repository = find_repository(root)
+    identity = repo_hash(root_commit(repository), repository.common_dir)
+    return containers(f"lw_coder.check={identity}/{plan_id}")
 
 
 def told(verdict: Mapping[str, Any]) -> dict[str, str]:

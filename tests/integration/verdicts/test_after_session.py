@@ -8,7 +8,7 @@ from typing import Any
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, SUMMARY, Person
 from tests.integration.headless_session import headless
-from tests.support.engine import containers
+from tests.integration.verdicts.scene import check_containers
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.shell_agent import shell_agent
@@ -41,7 +41,7 @@ def test_the_verdict_is_shown_and_decides_the_status(sample: SampleRepository, p
     verdict = record(sample)["verdict"]
     assert [check["result"] for check in verdict["checks"]] == ["fixed", "fixed"]
     assert verdict["tip"] == sample.git("rev-parse", BRANCH)
-    assert not containers("lw_coder.check")
+    assert not check_containers(sample.root, PLAN_ID)
 
     configure_again = (sample.root / ".lw_coder/config.toml").read_text().replace("grep -q", "! grep -q")
     (sample.root / ".lw_coder/config.toml").write_text(configure_again)
@@ -73,7 +73,7 @@ def test_ctrl_c_skips_the_checks_alone(sample: SampleRepository, person: Person)
         while terminal.is_raw:
             terminal.press_ctrl_c()
             terminal.settle(0.1)
-        while not containers("lw_coder.job"):
+        while not check_containers(sample.root, PLAN_ID):
             assert terminal.settle(0.2), terminal.text
         terminal.press_ctrl_c()
         status = terminal.wait()
@@ -82,7 +82,7 @@ def test_ctrl_c_skips_the_checks_alone(sample: SampleRepository, person: Person)
     assert "the checks were interrupted; to run them, type: lw_coder verify" in text
     assert f"1 new on {BRANCH}" in text
     assert record(sample).get("verdict") is None
-    assert not containers("lw_coder.check")
+    assert not check_containers(sample.root, PLAN_ID)
 
 
 def test_a_headless_session_is_judged_too(sample: SampleRepository, person: Person) -> None:

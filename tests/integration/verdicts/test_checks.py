@@ -6,8 +6,7 @@ import json
 import stat
 
 from lw_coder.foundation.errors import ExitCode
-from tests.integration.verdicts.scene import PLAN_ID, Scene, told
-from tests.support.engine import containers
+from tests.integration.verdicts.scene import PLAN_ID, Scene, check_containers, told
 
 
 def test_what_each_result_means(scene: Scene) -> None:
@@ -44,7 +43,7 @@ def test_what_each_result_means(scene: Scene) -> None:
     broken = verdict["checks"][2]
     assert (broken["base"]["status"], broken["tip"]["status"]) == (0, 1)
     assert broken["tip"]["seconds"] >= 0
-    assert not containers("lw_coder.check")
+    assert not check_containers(scene.root)
 
 
 def test_a_result_that_passes(scene: Scene) -> None:
@@ -70,7 +69,7 @@ def test_a_check_that_takes_too_long(scene: Scene) -> None:
     outcome = verdict["checks"][0]["tip"]
     assert (outcome["status"], outcome["timed_out"]) == (None, True)
     assert scene.log(outcome).strip() == "begun"
-    assert not containers("lw_coder.check")
+    assert not check_containers(scene.root)
 
 
 def test_logs_are_private_and_small(scene: Scene) -> None:

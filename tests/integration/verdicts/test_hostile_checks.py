@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from lw_coder.containers.image_names import BASE_TAG
-from tests.integration.verdicts.scene import PLAN_ID, Scene, make_scene
-from tests.support.engine import bridge_address, containers, docker
+from tests.integration.verdicts.scene import PLAN_ID, Scene, check_containers, make_scene
+from tests.support.engine import bridge_address, docker
 from tests.support.sample_repository import run_git
 from tests.support.snapshot import snapshot
 
@@ -95,7 +95,7 @@ ATTEMPTS = (
         ("SOCKET", "--user", "0"),
     ),
     Attempt("mounts", _if_done("mkdir -p /tmp/m && mount -t tmpfs none /tmp/m"), _PRIVILEGED),
-    Attempt("remounts", _if_done("mount -o remount,rw /"), _PRIVILEGED),
+    Attempt("remounts", _if_done("mount -o remount,bind,rw /repo-objects"), ("OBJECTS", *_PRIVILEGED)),
     Attempt(
         "stays-behind", f"(setsid sh -c 'sleep 36000' &) ; echo {MARK}", "that none is left is looked at"
     ),
@@ -215,4 +215,4 @@ def test_no_value_is_in_the_run(tried: Tried) -> None:
 
 def test_nothing_is_left_in_the_engine(tried: Tried) -> None:
     assert MARK in tried.logs["stays-behind"]
-    assert containers(f"lw_coder.run={tried.scene.run.name}") == []
+    assert check_containers(tried.scene.root) == []

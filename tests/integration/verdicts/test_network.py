@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.integration.verdicts.scene import Scene, told
-from tests.support.engine import bridge_address, containers, docker
+from tests.integration.verdicts.scene import PLAN_ID, Scene, check_containers, told
+from tests.support.engine import bridge_address, docker
 
 WORD = "reached"
 
@@ -53,6 +53,6 @@ def test_only_allowed_hosts_can_be_reached(scene: Scene, address: str) -> None:
     scene.configure(ask(address), direct, another, checks_network=True, allow_hosts=[address])
     verdict = scene.verdict()
     assert set(told(verdict).values()) == {"passes"}, verdict
-    run = scene.run.name
-    assert containers(f"lw_coder.run={run}") == []
-    assert docker("network", "ls", "--quiet", "--filter", f"label=lw_coder.run={run}") == ""
+    assert check_containers(scene.root) == []
+    networks = docker("network", "ls", "--format", "{{.Name}}").split()
+    assert [name for name in networks if PLAN_ID in name and scene.run.name.lower() in name] == []
