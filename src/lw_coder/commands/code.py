@@ -169,7 +169,7 @@ def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitC
         return ExitCode.ERROR
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
         setup = prepare(inputs)
-        end = carry_out(inputs, setup)
+        end = carry_out(inputs, setup, document)
     if document:
         verdict = end.verdict.as_record() if end.verdict else None
         document.complete(setup, end.result, end.imported, end.uncommitted, verdict)
@@ -214,13 +214,15 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
     return find_conversation([run] if run else list_runs(root, plan_id), named or plan_id)
 
 
-def carry_out(inputs: CodeInputs, setup: SessionSetup) -> CodeEnd:
+def carry_out(inputs: CodeInputs, setup: SessionSetup, document: ResultDocument | None) -> CodeEnd:
     """Run the session, import its commits, count its uncommitted files, and run the checks."""
     result = run(inputs, setup)
     repository, identity = setup.context.repository, setup.run.identity
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
     run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
+    if document:  # the checks can fail
+        document.complete(setup, result, imported, uncommitted, None)
     verdict = None
     if inputs.options.checks:
         verdict, result = judged(setup, inputs.plan, result, imported)

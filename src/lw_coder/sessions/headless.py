@@ -189,6 +189,7 @@ def _follow(
             except Signalled:
                 signalled = stop_raising()
                 watch.end()
+                say("Signal:   the session is asked to end; then its commits are imported")
                 continue
             if chunks is None:
                 break
