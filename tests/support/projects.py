@@ -144,7 +144,12 @@ class Project:
 
 PROJECTS = {
     "uv": Project(
-        {"pyproject.toml": _UV, "src/greeting/__init__.py": _PYTHON_SOURCE, "tests/test_it.py": _PYTHON_TEST},
+        {
+            "pyproject.toml": _UV,
+            ".python-version": "3.11\n",
+            "src/greeting/__init__.py": _PYTHON_SOURCE,
+            "tests/test_it.py": _PYTHON_TEST,
+        },
         "uv run pytest -q",
         "1 passed",
         "uv lock",
