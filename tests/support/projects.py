@@ -70,6 +70,9 @@ build-backend = "setuptools.build_meta"
 
 [tool.setuptools_scm]
 """
+_LOCKED = """six==1.17.0 \\
+    --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274
+"""
 _NODE_TEST = """import assert from "node:assert";
 import { test } from "node:test";
 import isNumber from "is-number";
@@ -144,7 +147,12 @@ class Project:
 
 PROJECTS = {
     "uv": Project(
-        {"pyproject.toml": _UV, "src/greeting/__init__.py": _PYTHON_SOURCE, "tests/test_it.py": _PYTHON_TEST},
+        {
+            "pyproject.toml": _UV,
+            ".python-version": "3.11\n",
+            "src/greeting/__init__.py": _PYTHON_SOURCE,
+            "tests/test_it.py": _PYTHON_TEST,
+        },
         "uv run pytest -q",
         "1 passed",
         "uv lock",
@@ -153,6 +161,7 @@ PROJECTS = {
         {
             "requirements.txt": "-r requirements/more.txt\niniconfig>=2\n",
             "requirements/more.txt": "pluggy\n",
+            "requirements-locked.txt": _LOCKED,
             "pyproject.toml": _SETUPTOOLS,
             "src/greeting/__init__.py": _PYTHON_SOURCE,
             "tests/test_it.py": _PYTHON_TEST,

@@ -18,14 +18,17 @@ ENV VIRTUAL_ENV=/opt/venv \
     PATH=/opt/venv/bin:$PATH
 RUN python3 -m venv /opt/venv
 
-# Packages from an index, in a layer that stays while the requirements do not change; lines that name files or folders
-# are left to the last step.
+# Requirements, in a layer that stays while they do not change: those of files that name no other file or folder.
 COPY *requirements*.txt* /opt/requirements/
 RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,target=/var/cache/pip \
     mkdir -p /opt/requirements && cd /opt/requirements \
-    && find . -type f -exec grep -hE '^[A-Za-z0-9]' {} + | grep -vE '^[^#;@]*/' > /tmp/requirements.txt; \
-    pip install --quiet --cache-dir /var/cache/pip --requirement /tmp/requirements.txt \
+    && for file in *requirements*.txt; do \
+        if [ -f "$file" ] \
+            && ! grep -qE '^ *(-[erc] |--(editable|requirement|constraint)|[./])|file:|@ *[./]' "$file"; then \
+            pip install --quiet --cache-dir /var/cache/pip --requirement "$file" || exit 1; \
+        fi; \
+    done \
     && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 
 # Extras of the project that the tests need, in brackets.
@@ -37,10 +40,12 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,target=/workspace,rw \
     export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 \
-    && set -- \
-    && for file in *requirements*.txt; do if [ -f "$file" ]; then set -- "$@" --requirement "$file"; fi; done \
+    && for file in *requirements*.txt; do \
+        if [ -f "$file" ]; then \
+            pip install --quiet --cache-dir /var/cache/pip --requirement "$file" || exit 1; \
+        fi; \
+    done \
     && if [ -f setup.py ] || grep -qsE '^\[(project|build-system)\]' pyproject.toml; then \
-        set -- "$@" --editable ".$EXTRAS"; \
+        pip install --quiet --cache-dir /var/cache/pip --editable ".$EXTRAS"; \
     fi \
-    && if [ "$#" -gt 0 ]; then pip install --quiet --cache-dir /var/cache/pip "$@"; fi \
     && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +

@@ -45,5 +45,7 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     && CI=true pnpm install $frozen --store-dir /var/cache/pnpm --package-import-method copy \
     && mkdir -p node_modules \
     && ln -s /opt/pnpm/node_modules /node_modules \
+    # Else pnpm makes its store in the worktree.
+    && pnpm config set --global store-dir "$HOME/.cache/pnpm" \
     && find "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
 ENV PATH=/node_modules/.bin:$PATH
