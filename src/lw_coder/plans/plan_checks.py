@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -30,13 +30,13 @@ class _Shared:
     Attributes:
         kinds: the kind of each git_sha that is an object of the repository.
         branches: the full names of the plans' branches.
-        has_sessions: whether there are commits of sessions.
+        sessions_fault: what `sessions_fault` returns for a commit, asked once for each.
         ids: the files in the tasks folder by their plan_id.
     """
 
     kinds: Mapping[str, str]
     branches: Mapping[str, str]
-    has_sessions: bool
+    sessions_fault: Callable[[str], CommitFault | None]
     ids: Mapping[str, Sequence[Path]]
 
 
@@ -63,10 +63,16 @@ def check_plans(repository: Repository, paths: Sequence[Path]) -> list[ReadPlan]
     shared = _Shared(
         object_kinds(repository, [sha for plan in plans if (sha := plan.value("git_sha"))]),
         list_refs(repository, f"refs/heads/{BRANCH_PREFIX.rstrip('/')}"),
-        bool(list_refs(repository, "refs/lw_coder")),
+        _sessions_fault(repository),
         _ids(repository.root / TASKS_FOLDER),
     )
     return [_checked(repository, plan, shared) for plan in plans]
+
+
+def _sessions_fault(repository: Repository) -> Callable[[str], CommitFault | None]:
+    if not list_refs(repository, "refs/lw_coder"):
+        return lambda _: None
+    return cache(lambda sha: sessions_fault(repository, sha))
 
 
 def _examine(repository: Repository, path: Path) -> ReadPlan:
@@ -105,8 +111,8 @@ def _sha_problems(repository: Repository, plan: ReadPlan, shared: _Shared) -> li
         return []
     fault = commit_fault(repository, sha, shared.kinds)
     has_branch = f"refs/heads/{BRANCH_PREFIX}{plan.value('plan_id')}" in shared.branches
-    if fault is None and shared.has_sessions and not has_branch:
-        fault = sessions_fault(repository, sha)
+    if fault is None and not has_branch:
+        fault = shared.sessions_fault(sha)
     return _at_sha(plan, fault)
 
 

@@ -1,4 +1,7 @@
-"""The keys of a plan's front matter, and the rules for their values. To add a key, add a line to KEYS."""
+"""The keys of a plan's front matter, and the rules for their values.
+
+To add a key, add a line to KEYS and a field to PlanMetadata.
+"""
 
 from __future__ import annotations
 
@@ -222,6 +225,8 @@ def _check_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
 def _no_list(name: str, value: Value) -> Problem:
     """Return the problem of a value that is no list, with what its author seems to have meant."""
     source, is_text = value.source, value.kind == "text"
+    if value.kind == "list":
+        return Problem(value.fault, "begin the list in the line below the key", value.line, name)
     if not source.strip("~\"'{} ") or source.lower() in _NOTHING:
         remedy = f"write {name}: [] for none, or below it a list, each item on a line that begins with a dash"
     elif is_text and source.startswith("["):

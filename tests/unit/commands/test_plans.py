@@ -219,6 +219,7 @@ def test_a_thousand_plans_are_checked_with_few_calls_of_git(made: GitRepository,
     for number in range(1000):
         plan_id = f"plan-{number}"
         made.write(f"{TASKS_FOLDER}/{plan_id}.md", text(plan_id=plan_id, git_sha=head))
+    made.run("update-ref", "refs/lw_coder/other/20250101T000000Z/heads/x", head)
     counter = tmp_path / "bin/git"
     counter.parent.mkdir()
     counter.write_text(f'#!/bin/sh\necho >> {tmp_path}/calls\nPATH=/usr/bin:/bin exec git "$@"\n')

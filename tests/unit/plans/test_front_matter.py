@@ -199,8 +199,8 @@ def test_empty_notes(tmp_path: Path, lines: str) -> None:
         ("  - a:\n    - b", KEY),
         ("  - x\u2028y", r"end of a line|YAML reads it as"),
         ("  just text", r'write a list, or \[\] for none: evaluation_notes: \["just text"\]'),
-        ("  &all\n  - x", "&all as an anchor|is not a list"),
-        ("  !!set\n  - x", "is not a list"),
+        ("  &all\n  - x", "YAML reads &all as an anchor; begin the list in the line below the key"),
+        ("  !!set\n  - x", "YAML reads tag:yaml.org,2002:set as a tag; begin the list in"),
         ("  *x", "is not a list"),
     ],
 )
