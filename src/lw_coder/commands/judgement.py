@@ -41,10 +41,10 @@ def judged(
     from lw_coder.verdicts.subject import subject_of
 
     context, identity = setup.context, setup.run.identity
-    say(f"Checks:   running {len(checks)}, each at the tip and at the base; Ctrl+C skips them")
     verdict, interrupted = None, False
     signals.raise_again()
     try:
+        say(f"Checks:   running {len(checks)}, each at the tip and at the base; Ctrl+C skips them")
         subject = subject_of(context.repository, setup.run, context.config, plan)
         verdict = _verified(replace(subject, secrets=tuple(context.environment.values.values())))
     except Signalled:
