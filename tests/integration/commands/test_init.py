@@ -86,7 +86,7 @@ def test_a_lock_file_counts(kind: str, tmp_path: Path, home: Path) -> None:
             assert project.prints in worked.results[0], worked.results[0]
             # Without a network: what the lock file names is in the image.
             offline = ("run", "--rm", "--memory", "2g", "--network", "none", "--volume", f"{root}:/workspace")
-            assert project.prints in docker(*offline, worked.image, "sh", "-c", project.test)
+            assert project.prints in docker(*offline, worked.image, "sh", "-c", f"{project.test} 2>&1")
 
 
 @pytest.mark.parametrize("kind", ["uv", "npm", "make"])
