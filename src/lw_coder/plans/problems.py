@@ -93,4 +93,5 @@ def _without_quotes(source: str) -> str:
 
 def without_lone_quote(source: str) -> str:
     """Remove a double quote that begins or ends a text if its partner is missing."""
-    return source.strip('"').strip() if source.count('"') == 1 and '"' in {source[0], source[-1]} else source
+    is_lone = source.count('"') == 1 and '"' in {source[0], source[-1]}
+    return (source.strip('"').strip() if is_lone else "") or source
