@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -23,10 +24,15 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """The demo's folder; the name of its image goes with it."""
+def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The demo's folder, while no other test runs a demo: each serves its model at the same port.
+
+    The name of its image goes with it.
+    """
     folder = tmp_path / "demo"
-    yield folder
+    with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
     for services in folder.glob("sample/.lw_coder/runs/*/*/services.yml"):
         for tag in re.findall(r'image: "(lw_coder_droid:[0-9a-f]{12})"', services.read_text()):
             IMAGES.add(tag)

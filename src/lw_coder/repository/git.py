@@ -322,7 +322,9 @@ def changed_since(repository: Repository, commit: str, patterns: Sequence[str]) 
     place = Place(repository.root)
     # Submodules are left out: git would run in each, with its own configuration.
     diff = ("diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
-    parts = iter(run_git(*diff, commit, "--", *patterns, place=place, check=False).stdout.split("\0"))
+    unwritten = ("diff.autoRefreshIndex=false",)  # the index is the user's
+    told = run_git(*diff, commit, "--", *patterns, place=place, config=unwritten, check=False).stdout
+    parts = iter(told.split("\0"))
     changed = {name: kind == "A" for kind, name in zip(parts, parts, strict=False)}
     others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *patterns)
     untracked = run_git(*others, place=place, check=False).stdout.split("\0")

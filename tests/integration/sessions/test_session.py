@@ -86,10 +86,11 @@ def test_droid_is_started_again_with_the_longest_prompt_where_its_second_process
     sample: SampleRepository, person: Person
 ) -> None:
     write_plan(sample, 114_000, "Words of the plan.")
-    stop = ("pkill", "-STOP", "--full", "droid exec --input-format stream-jsonrpc")
+    # Asked from inside, again and again without a pause: it is there for a moment before it answers.
+    stop = "until pkill -STOP --full '[d]roid exec --input-format stream-jsonrpc'; do :; done"
 
     def is_stopped() -> bool:
-        commands = (("docker", "exec", one, *stop) for one in sessions_in(sample.root))
+        commands = (("docker", "exec", one, "sh", "-c", stop) for one in sessions_in(sample.root))
         return any(subprocess.run(one, capture_output=True, check=False).returncode == 0 for one in commands)
 
     def stops_it(terminal: Terminal, _: ScriptedModel) -> None:

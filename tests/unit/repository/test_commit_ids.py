@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,11 @@ def test_files_that_are_not_as_in_a_commit(made: GitRepository) -> None:
     assert changed_since(repository, first, [":(glob)*.lock"]) == locks
     (made.path / "README.md").unlink()
     assert changed_since(repository, first, ["README.md"]) == {"README.md": False}
+
+
+def test_looking_for_what_has_changed_leaves_the_index_alone(made: GitRepository) -> None:
+    index = made.path / ".git/index"
+    before = index.read_bytes()
+    os.utime(made.path / "README.md", (1, 1))  # git would note the new time in the index
+    assert changed_since(find_repository(made.path), made.head(), ["."]) == {}
+    assert index.read_bytes() == before
