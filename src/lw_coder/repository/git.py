@@ -320,15 +320,27 @@ def changed_since(repository: Repository, commit: str, patterns: Sequence[str]) 
         The path of each file, and whether it is new: whether the commit does not have it.
     """
     place = Place(repository.root)
-    # Submodules are left out: git would run in each, with its own configuration.
-    diff = ("diff", "--name-status", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
-    unwritten = ("diff.autoRefreshIndex=false",)  # the index is the user's
-    told = run_git(*diff, commit, "--", *patterns, place=place, config=unwritten, check=False).stdout
-    parts = iter(told.split("\0"))
-    changed = {name: kind == "A" for kind, name in zip(parts, parts, strict=False)}
+    # Submodules are left out: git would run in each, with its own configuration. Compared as text, a file of
+    # which only the time is new has no numbers; git would note that time in the index, which is the user's.
+    numbers = ("--raw", "--numstat", "--text", "-z")
+    diff = ("diff", *numbers, "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
+    config = ("diff.autoRefreshIndex=false",)
+    told = run_git(*diff, commit, "--", *patterns, place=place, config=config, check=False).stdout
+    changed = _changed(iter(told.split("\0")))
     others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *patterns)
     untracked = run_git(*others, place=place, check=False).stdout.split("\0")
     return {**dict.fromkeys(filter(None, untracked), True), **changed}
+
+
+def _changed(parts: Iterator[str]) -> dict[str, bool]:
+    """Read git's raw lines, which have the kind of a change, and the numbers of lines behind them."""
+    kinds, counted = {}, []
+    for part in filter(None, parts):
+        if part.startswith(":"):
+            kinds[next(parts)] = part[-1]
+        else:
+            counted.append(part.split("\t", 2)[-1])
+    return {name: kinds.get(name) == "A" for name in counted}
 
 
 def is_ignored(repository: Repository, path: Path) -> bool:
