@@ -159,18 +159,17 @@ def add_verdict(run: Run, verdict: Mapping[str, Any] | None) -> None:
 
     If the record cannot be written, this is a warning.
     """
-    try:
-        write_record(run, {**read_record(run), "verdict": verdict})
-    except OSError as error:
-        warn(f"{run.record}: the verdict could not be recorded: {error.strerror}")
-    except RunError as error:
-        warn(f"{error.message}, so the verdict is not recorded")
+    _add(run, "verdict", verdict, "the verdict")
 
 
 def _end(run: Run, outcome: dict[str, Any]) -> None:
+    _add(run, "ended", outcome, "how the session ended")
+
+
+def _add(run: Run, key: str, value: Mapping[str, Any] | None, what: str) -> None:
     try:
-        write_record(run, {**read_record(run), "ended": outcome})
+        write_record(run, {**read_record(run), key: value})
     except OSError as error:
-        warn(f"{run.record}: how the session ended could not be recorded: {error.strerror}")
+        warn(f"{run.record}: {what} could not be recorded: {error.strerror}")
     except RunError as error:
-        warn(f"{error.message}, so how the session ended is not recorded")
+        warn(f"{error.message}, so {what} is not recorded")

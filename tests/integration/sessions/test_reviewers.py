@@ -56,13 +56,18 @@ OF_THE_AGENT = {
 }
 
 
-def test_the_repositorys_own_droids_and_hooks_review_nothing(
-    sample: SampleRepository, person: Person
-) -> None:
+def _commit_droids(sample: SampleRepository) -> None:
+    """Commit droids and hooks of the repository's own, and let the plan start there."""
     _write(sample.root, OF_THE_REPOSITORY)
     sample.git("add", "--all")
     sample.git("commit", "--quiet", "--message", "Have droids of our own")
     sample.plan.write_text(sample.plan.read_text().replace(sample.sha, sample.git("rev-parse", "HEAD")))
+
+
+def test_the_repositorys_own_droids_and_hooks_review_nothing(
+    sample: SampleRepository, person: Person
+) -> None:
+    _commit_droids(sample)
     with played(person, sample, reviewing_agent([])) as session:
         _reviewed_by_ours(session.model)
     said = "\n".join(shown_lines(session.execution.terminal))
@@ -74,10 +79,7 @@ def test_the_repositorys_own_droids_and_hooks_review_nothing(
 def test_the_repositorys_own_droids_and_hooks_review_nothing_without_a_person(
     sample: SampleRepository, person: Person
 ) -> None:
-    _write(sample.root, OF_THE_REPOSITORY)
-    sample.git("add", "--all")
-    sample.git("commit", "--quiet", "--message", "Have droids of our own")
-    sample.plan.write_text(sample.plan.read_text().replace(sample.sha, sample.git("rev-parse", "HEAD")))
+    _commit_droids(sample)
     ended = headless(person, sample, reviewing_agent([]))
     assert ended.status == 0, ended.stderr
     _reviewed_by_ours(ended.model)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 
+import dspy
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def closed_caches() -> Iterator[None]:
-    """Close the caches of each test: every one has some fifty files open, until it is collected."""
+def own_cache() -> Iterator[None]:
+    """Put DSPy's cache back after a test, and close the test's own: each has some fifty files open."""
+    before = dspy.cache
     yield
+    dspy.cache = before
     gc.collect()

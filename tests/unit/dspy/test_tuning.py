@@ -40,11 +40,10 @@ def model() -> Iterator[ScriptedModel]:
 
 
 @pytest.fixture
-def sample(tmp_path: Path, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> SampleRepository:
+def sample(tmp_path: Path, model: ScriptedModel) -> SampleRepository:
     """Give a repository with a run of each of four plans, the first one with two."""
     made = make_sample_repository(tmp_path / "sample")
     made.write_env(model.base_url)
-    monkeypatch.setattr(dspy, "cache", dspy.cache)  # put back: another test's cache is not this home's
     for plan in (*plans(made), plans(made)[0]):
         add_run(made.root, generate_prompts(plan, access(made), tmp_path / "cache"))
     return made
