@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from lw_coder.containers.build_context import context_sources
+from lw_coder.containers.build_context import context_sources, has_variable
 from lw_coder.containers.images import DOCKERFILE, IGNORE_FILE
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.plans.plan_file import TASKS_FOLDER
@@ -48,7 +48,8 @@ def report_image_source(repository: Repository, worktree: Worktree, git_sha: str
 
 def differing_files(repository: Repository, commit: str, dockerfile: str) -> list[str]:
     """List the files that the image's build reads and that are not the same in a commit, sorted."""
-    changed = changed_since(repository, commit, _pathspecs(context_sources(dockerfile)))
+    sources = [source for source in context_sources(dockerfile) if not has_variable(source)]
+    changed = changed_since(repository, commit, _pathspecs(sources))
     # A commit without lw_coder's own files cannot contradict them.
     return sorted(
         name for name, is_new in changed.items() if not is_new or not name.startswith(f"{OWN_FOLDER}/")

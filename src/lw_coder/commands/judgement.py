@@ -9,6 +9,7 @@ from lw_coder.foundation import signals
 from lw_coder.foundation.errors import LwCoderError
 from lw_coder.foundation.report import say, warn
 from lw_coder.foundation.signals import Signalled
+from lw_coder.sessions.context import session_redaction
 from lw_coder.verdicts.checks import configured_checks
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def judged(
     try:
         say(f"Checks:   running {len(checks)}, each at the tip and at the base; Ctrl+C skips them")
         subject = subject_of(context.repository, setup.run, context.config, plan)
-        verdict = _verified(replace(subject, secrets=tuple(context.environment.values.values())))
+        verdict = _verified(replace(subject, redaction=session_redaction(context)))
     except Signalled:
         interrupted = True
     signalled = signals.stop_raising()

@@ -16,6 +16,7 @@ from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine
 from lw_coder.foundation.errors import ConfigError, EnvironmentFileError, ExitCode
 from lw_coder.foundation.locks import plan_lock
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository
@@ -69,15 +70,15 @@ def _subject(start: Path, name: str) -> Subject:
             f"{CONFIG_FILE}: [code] checks: there are none, and none in the plan",
             'add some, such as checks = ["uv run pytest -q"]',
         )
-    return _with_secrets(subject) if subject.notes else subject
+    return _with_redaction(subject) if subject.notes else subject
 
 
-def _with_secrets(subject: Subject) -> Subject:
-    """Add the values that must not be repeated; if they are unknown, the agent's words are left out."""
+def _with_redaction(subject: Subject) -> Subject:
+    """Add what removes the session's values; if they are unknown, the agent's words are left out."""
     config = subject.config
     try:
         found = load_environment(subject.repository.root, config.env_file, config.forward_env, os.environ)
     except EnvironmentFileError as error:
         warn(f"{error.message}; so the agent's word on the evaluation notes is left out")
         return replace(subject, notes=())
-    return replace(subject, secrets=tuple(found.values.values()))
+    return replace(subject, redaction=Redaction(found.values))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 
 _COMMENT = re.compile(r"[ \t]*#")
-_INSTRUCTION = re.compile(r"[ \t]*(COPY|ADD|RUN)[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
+_INSTRUCTION = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(COPY|ADD|RUN)[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?[ \t]*")
 _HEREDOC = re.compile(r"<<-?[\"']?([A-Za-z_]\w*)[\"']?")
 _REMOTE = re.compile(r"\w+://|git@")
+_VARIABLE = re.compile(r"\$(?:\{[^}]*\}|\w+)")
 
 
 def context_sources(dockerfile: str) -> list[str]:
     """Return the files, folders and patterns that COPY, ADD and RUN --mount read from the build context.
 
-    Each is relative to the context's root; "." stands for all of it. Sources that contain a variable, and
-    those that come from another image, stage or address, are left out.
+    Each is relative to the context's root; "." stands for all of it. Variables stay as they are written.
+    Sources that come from another image, stage or address are left out.
     """
     found: dict[str, None] = {}
     for instruction, rest in _instructions(dockerfile):
@@ -70,6 +72,22 @@ def _mounted(flags: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _relative(source: str) -> str:
-    if "$" in source or source.startswith("<<") or _REMOTE.match(source):
+    if source.startswith("<<") or _REMOTE.match(source):
         return ""
-    return source.strip('"').lstrip("/").removeprefix("./").rstrip("/") or "."
+    return source.strip("\"'").lstrip("/").removeprefix("./").rstrip("/") or "."
+
+
+def has_variable(source: str) -> bool:
+    """Return whether the value of a variable is part of a source."""
+    return _VARIABLE.search(source) is not None
+
+
+def covers(sources: Iterable[str], path: str) -> bool:
+    """Return whether a file, or a folder that it is in, is one of the sources; `.` covers nothing here.
+
+    A variable may have any value.
+    """
+    parts = path.split("/")
+    folders = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    patterns = [_VARIABLE.sub("*", source) for source in sources if source != "."]
+    return any(fnmatchcase(folder, pattern) for pattern in patterns for folder in folders)

@@ -19,6 +19,7 @@ from lw_coder.containers.build_output import BuildFailure, read_failure, shorten
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited, end_group, readable, starting_group
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_environment
@@ -28,7 +29,6 @@ SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
 BUILD_PROFILE = "build"
 HEADLESS_COMMAND = ("start-session", "--headless")  # instead of the droid service's own
 
-_SHORTEST_SECRET = 4  # a shorter value is no secret, and part of many words
 _CHUNK = 1 << 16
 _PATIENCE = 10.0  # seconds for a client that has closed its output
 # What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
@@ -208,14 +208,9 @@ def build_image(
 def _show_tail(failure: BuildFailure, variables: Mapping[str, str]) -> None:
     if failure.tail:
         say("Image: the step that failed printed at its end:")
+    redaction = Redaction(variables)
     for line in failure.tail:
-        say(f"  | {_without_values(line, variables)}")
-
-
-def _without_values(text: str, variables: Mapping[str, str]) -> str:
-    for name, value in variables.items():
-        text = text.replace(value, f"<{name}>") if len(value) >= _SHORTEST_SECRET else text
-    return text
+        say(f"  | {redaction.text(line)}")
 
 
 def _build_error(service: str, failure: BuildFailure, log: Path) -> EngineError:

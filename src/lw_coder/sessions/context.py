@@ -11,10 +11,10 @@ from lw_coder.containers import engine
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.sessions.login import Login, choose_login, require_reachable_model
-from lw_coder.sessions.redaction import Redaction
 from lw_coder.settings.config import CodeConfig
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (

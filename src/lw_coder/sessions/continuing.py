@@ -15,7 +15,7 @@ from lw_coder.runs.run_folders import Run, read_record, write_file
 from lw_coder.sessions.transcripts import SESSIONS
 
 if TYPE_CHECKING:
-    from lw_coder.sessions.redaction import Redaction
+    from lw_coder.foundation.redaction import Redaction
 
 CONTINUE = "LW_CODER_CONTINUE"  # the variable that start-session reads
 

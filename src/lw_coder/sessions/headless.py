@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from lw_coder.containers import docker_command, engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.foundation.signals import Signalled, stop_raising
 from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResult
 from lw_coder.sessions.droid_events import Event, Lines, parse
 from lw_coder.sessions.event_log import EventLog, write_summary
-from lw_coder.sessions.redaction import Redaction
 from lw_coder.sessions.session import remove_containers
 from lw_coder.sessions.session_watch import Counts, SessionWatch
 from lw_coder.sessions.transcript_watch import stopped_if_flooded

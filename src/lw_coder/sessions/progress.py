@@ -6,10 +6,10 @@ import re
 import time
 from pathlib import Path
 
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import clear_live, say, show_live
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.sessions.droid_events import Event
-from lw_coder.sessions.redaction import Redaction
 
 _LONGEST = 100  # characters of a step
 _MOST_LINES = 20_000  # an agent can print any number of events, and a log of them would fill the disk

@@ -47,7 +47,7 @@ def stopped_if_flooded(
         stop: ends that container; it is called from another thread.
         limits: what is too large, and how often to check.
     """
-    ended, reasons, answers = threading.Event(), list[str](), CutOffAnswers(folder)
+    ended, reasons, answers = threading.Event(), list[str](), CutOffAnswers(folder.parent)
 
     def watch() -> None:
         while not ended.wait(limits.interval):

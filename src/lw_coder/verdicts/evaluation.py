@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.nesting import DEEPEST, bracket_depth
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 
 NOT_JUDGED = "not judged"
@@ -32,7 +33,6 @@ _LARGEST = 16 << 20  # bytes of a transcript
 _MOST_FILES = 1000
 _MOST_BYTES = 64 << 20
 _LONGEST_EVIDENCE = 500  # characters
-_SHORTEST_SECRET = 4
 _BEGINNING = "<evaluation-notes>"
 _BLOCK = re.compile(rf"{_BEGINNING}(.*?)</evaluation-notes>", re.DOTALL)
 _LINE = re.compile(
@@ -63,26 +63,23 @@ class _Said(NamedTuple):
     text: str
 
 
-def judged_notes(run_folder: Path, notes: Sequence[str], secrets: Iterable[str]) -> tuple[JudgedNote, ...]:
+def judged_notes(run_folder: Path, notes: Sequence[str], redaction: Redaction) -> tuple[JudgedNote, ...]:
     """Find what the agent last said of each note; without a word of it, the note is not judged.
 
     Args:
         run_folder: the run's; the container could write its transcripts.
         notes: the plan's evaluation notes.
-        secrets: values that must not be repeated.
+        redaction: is applied to what the agent said.
     """
     if not notes:
         return ()
     said = _last_words(run_folder)
-    hidden = sorted((value for value in secrets if len(value) >= _SHORTEST_SECRET), key=len, reverse=True)
-    return tuple(_judged(note, said.get(number), hidden) for number, note in enumerate(notes, 1))
+    return tuple(_judged(note, said.get(number), redaction) for number, note in enumerate(notes, 1))
 
 
-def _judged(note: str, said: tuple[str, str] | None, secrets: list[str]) -> JudgedNote:
+def _judged(note: str, said: tuple[str, str] | None, redaction: Redaction) -> JudgedNote:
     result, evidence = said or (NOT_JUDGED, "")
-    for value in secrets:
-        evidence = evidence.replace(value, "[hidden]")
-    return JudgedNote(note, result, evidence[:_LONGEST_EVIDENCE])
+    return JudgedNote(note, result, redaction.text(evidence)[:_LONGEST_EVIDENCE])
 
 
 def _last_words(run_folder: Path) -> dict[int, tuple[str, str]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lw_coder.containers.build_context import context_sources, covers
 from lw_coder.repository.changed_files import ChangedFile, changed_files, read_texts
 from lw_coder.repository.git import Repository
 from lw_coder.verdicts import file_kinds
-from lw_coder.verdicts.dockerfile_sources import context_sources, covers
 from lw_coder.verdicts.edited_tests import silencers_added, skips_in, test_changes
 
 _OWN = ".lw_coder/"
@@ -56,7 +56,7 @@ class _Change(NamedTuple):
     new: str
     basis: Basis
     words: frozenset[str]
-    sources: tuple[str, ...]
+    sources: Sequence[str]
 
 
 def pointed_out(repository: Repository, base: str, tip: str, basis: Basis) -> tuple[PointedOut, ...]:
@@ -77,7 +77,7 @@ def pointed_out(repository: Repository, base: str, tip: str, basis: Basis) -> tu
 
 
 def _change(
-    file: ChangedFile, texts: Mapping[str, str], basis: Basis, words: frozenset[str], sources: tuple[str, ...]
+    file: ChangedFile, texts: Mapping[str, str], basis: Basis, words: frozenset[str], sources: Sequence[str]
 ) -> _Change:
     return _Change(file, texts.get(file.old_sha, ""), texts.get(file.sha, ""), basis, words, sources)
 

@@ -10,6 +10,7 @@ from typing import Any
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.images import Images
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.git import Repository, is_ancestor, missing_objects, ref_value, root_commit
 from lw_coder.repository.worktrees import BRANCH_PREFIX
@@ -36,7 +37,7 @@ class Subject:
         tip: id of the commit to verify.
         images: those of the run.
         ca_bundle: certificates that checks with a network trust, or None.
-        secrets: values of the session's variables, which its agent may have repeated.
+        redaction: removes the values of the session's variables, which its agent may have repeated.
     """
 
     repository: Repository
@@ -49,7 +50,7 @@ class Subject:
     tip: str
     images: Images
     ca_bundle: Path | None
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    redaction: Redaction = field(default_factory=lambda: Redaction({}))
 
 
 def subject_of(repository: Repository, run: Run, config: CodeConfig, plan: PlanFile | None) -> Subject:

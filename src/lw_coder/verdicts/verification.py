@@ -65,7 +65,7 @@ def _checked(subject: Subject, verdict: Verdict) -> Verdict:
         results=_results(subject, verdict.image),
         commits=_count(subject),
         changes=changes,
-        notes=judged_notes(subject.run.folder, subject.notes, subject.secrets),
+        notes=judged_notes(subject.run.folder, subject.notes, subject.redaction),
         remarks=(*verdict.remarks, *remarks, *more),
     )
 

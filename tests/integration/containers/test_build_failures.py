@@ -46,5 +46,5 @@ def test_a_value_of_the_env_file_is_not_shown(sample: SampleRepository, person: 
     with (sample.root / ".env").open("a", encoding="ascii") as file:
         file.write("REGISTRY_TOKEN=hunter-of-snarks\n")
     lines = failed_build(person, sample, TALKATIVE)
-    assert "| the token is <REGISTRY_TOKEN>" in lines
+    assert "| the token is [REGISTRY_TOKEN]" in lines
     assert not any("hunter-of-snarks" in line for line in lines)

@@ -161,7 +161,7 @@ def test_what_the_agent_says_is_shown_apart(scene: Scene) -> None:
     scene.agent_commits({"new": "yes\n"})
     verdict = scene.verdict()
     assert verdict["notes"] == [
-        {"note": "It is fast", "result": "met", "evidence": "the key is [hidden]"},
+        {"note": "It is fast", "result": "met", "evidence": "the key is [OPENROUTER_API_KEY]"},
         {"note": "It is kind", "result": "not judged", "evidence": ""},
     ]
     assert not verdict["passed"]

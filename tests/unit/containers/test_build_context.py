@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lw_coder.containers.build_context import context_sources
+from lw_coder.containers.build_context import context_sources, covers, has_variable
 
 OWN = Path(__file__).parents[3] / ".lw_coder/code.Dockerfile"
 
@@ -27,7 +27,11 @@ OWN = Path(__file__).parents[3] / ".lw_coder/code.Dockerfile"
         ("COPY [not json /dest", []),
         ("COPY a \\\n  # a comment\n  b \\\n  /dest", ["a", "b"]),
         ("# COPY no /x\n  COPY yes /x", ["yes"]),
-        ("COPY requirements*.txt pyproject.toml $FILES /x", ["requirements*.txt", "pyproject.toml"]),
+        (
+            "COPY requirements*.txt pyproject.toml $FILES /x",
+            ["requirements*.txt", "pyproject.toml", "$FILES"],
+        ),
+        ("ONBUILD COPY a /x", ["a"]),
         ("COPY <<EOF /x\nCOPY no /x\nEOF\nCOPY yes /x", ["yes"]),
         ("RUN <<-'END'\nCOPY no /x\nEND\nCOPY yes /x", ["yes"]),
         ("RUN <<END\nCOPY without an end", []),
@@ -44,6 +48,15 @@ OWN = Path(__file__).parents[3] / ".lw_coder/code.Dockerfile"
 )
 def test_sources(lines: str, sources: list[str]) -> None:
     assert context_sources(lines) == sources
+
+
+def test_what_sources_cover() -> None:
+    sources = ("src", "requirements*.txt", ".", "$X/${Y:-z}.json")
+    assert covers(sources, "src/a/b.py")
+    assert covers(sources, "requirements-dev.txt")
+    assert covers(sources, "any/file.json")
+    assert not covers(sources, "other/src")
+    assert [has_variable(source) for source in sources] == [False, False, False, True]
 
 
 def test_this_repositorys_own() -> None:

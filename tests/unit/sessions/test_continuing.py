@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.runs.run_folders import Run, open_run, seal_run, write_record
 from lw_coder.sessions.continuing import copy_conversation, find_conversation
-from lw_coder.sessions.redaction import Redaction
 
 MAIN, OTHER, SUB = (f"{digit * 8}-1111-2222-3333-444444444444" for digit in "abc")
 START = {"type": "session_start", "cwd": "/workspace"}

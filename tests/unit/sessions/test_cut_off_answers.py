@@ -47,7 +47,7 @@ def append(transcript: Path, words: str) -> None:
 def verdicts(transcript: Path, *additions: str) -> list[bool]:
     """Tell, after each addition, whether there are too many."""
     append(transcript, REMINDER)
-    answers = CutOffAnswers(transcript.parents[1])
+    answers = CutOffAnswers(transcript.parents[2])
     found = []
     for words in additions:
         append(transcript, words)
@@ -84,7 +84,7 @@ def test_the_history_of_a_continued_conversation_is_not_counted(transcript: Path
     append(transcript, CUT_OFF * MOST)
     assert verdicts(transcript, ANSWER) == [False]
     append(transcript.with_name("2.jsonl"), CUT_OFF * MOST)
-    answers = CutOffAnswers(transcript.parents[1])
+    answers = CutOffAnswers(transcript.parents[2])
     append(transcript.with_name("3.jsonl"), CUT_OFF * MOST)
     assert answers.are_too_many() is False
     append(transcript.with_name("3.jsonl"), TYPED + ANSWER + CUT_OFF)
@@ -95,7 +95,7 @@ def test_links_and_pipes_are_not_read(transcript: Path, tmp_path: Path) -> None:
     append(tmp_path / "elsewhere.jsonl", CUT_OFF)
     transcript.symlink_to(tmp_path / "elsewhere.jsonl")
     os.mkfifo(transcript.with_name("pipe.jsonl"))
-    answers = CutOffAnswers(transcript.parents[1])
+    answers = CutOffAnswers(transcript.parents[2])
     append(tmp_path / "elsewhere.jsonl", CUT_OFF * MOST)
     assert answers.are_too_many() is False
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.sessions.droid_events import Event
 from lw_coder.sessions.progress import Progress
-from lw_coder.sessions.redaction import Redaction
 
 if TYPE_CHECKING:
     import pytest

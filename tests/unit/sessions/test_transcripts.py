@@ -85,3 +85,16 @@ def test_no_count_falls(tmp_path: Path) -> None:
     main.unlink()
     counts.update()
     assert counts.turns == 2
+
+
+def test_a_transcript_that_is_written_anew_is_not_counted_again(tmp_path: Path) -> None:
+    counts, main = TranscriptCounts(tmp_path), transcript(tmp_path)
+    add(main, CALL, CALL)
+    counts.update()
+    main.write_text("")
+    add(main, CALL)
+    counts.update()
+    assert counts.turns == 2
+    add(main, CALL)
+    counts.update()
+    assert counts.turns == 3

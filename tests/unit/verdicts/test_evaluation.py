@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.verdicts.evaluation import judged_notes, parse_report
 
 NOTES = ("The tests pass", "The README says so", "It looks good")
@@ -33,8 +34,8 @@ def write(run: Path, name: str, *lines: str) -> Path:
     return run
 
 
-def results(run: Path, *secrets: str) -> list[tuple[str, str]]:
-    found = judged_notes(run, NOTES, secrets)
+def results(run: Path, **values: str) -> list[tuple[str, str]]:
+    found = judged_notes(run, NOTES, Redaction(values))
     assert [note.note for note in found] == list(NOTES)
     return [(note.result, note.evidence) for note in found]
 
@@ -65,12 +66,12 @@ def test_the_prompt_is_no_report(tmp_path: Path) -> None:
 
 def test_without_a_report_nothing_is_judged(tmp_path: Path) -> None:
     assert results(tmp_path) == NOTHING
-    assert judged_notes(tmp_path, (), ()) == ()
+    assert judged_notes(tmp_path, (), Redaction({})) == ()
 
 
 def test_values_are_hidden(tmp_path: Path) -> None:
     write(tmp_path, "a.jsonl", line(REPORT.replace("no browser", "the key is sk-12345-6")))
-    assert results(tmp_path, "sk-12345", "sk-12345-6", "x")[2] == ("not judged", "the key is [hidden]")
+    assert results(tmp_path, A="sk-12345", B="sk-12345-6", C="x")[2] == ("not judged", "the key is [B]")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lw_coder.repository.git import find_repository
-from lw_coder.verdicts.dockerfile_sources import context_sources, covers
 from lw_coder.verdicts.pointed_out import Basis, pointed_out
 from tests.support.git_repository import GitRepository, make_repository
 
@@ -157,36 +156,3 @@ def test_files_that_are_no_text_and_large_files_are_named_all_the_same(changed: 
 def test_odd_names(changed: Changed) -> None:
     found = changed({"tests/test_\u2028 x\n.py": "pytest.skip(1)\n"})
     assert list(found) == ["tests/test_\u2028 x\n.py"]
-
-
-@pytest.mark.parametrize(
-    ("text", "sources"),
-    [
-        ("FROM x\nCOPY a b /c/\n", ("a", "b")),
-        ("copy ./a/ /c/", ("a",)),
-        ("ADD --chown=1 /a /c", ("a",)),
-        ('COPY ["a b", "/c"]', ("a b",)),
-        ('COPY ["a b", ', ()),
-        ("COPY . /c", (".",)),
-        ("COPY --from=x a /c", ()),
-        ("ADD https://example.org/x /c", ()),
-        ("COPY a \\\n  b \\\n  /c", ("a", "b")),
-        ("# COPY a /b\nRUN echo COPY a /b", ()),
-        ("COPY $X/${Y:-z}.txt /c", ("*/*.txt",)),
-        (
-            "RUN --mount=type=bind,source=uv.lock,target=uv.lock --mount=type=cache,target=/x y",
-            ("uv.lock",),
-        ),
-        ("RUN --mount=type=secret,id=x --mount=type=bind,from=y,source=z,target=z true", ()),
-        ("COPY <<EOF /c\na\nEOF", ()),
-    ],
-)
-def test_what_a_dockerfile_takes_from_its_context(text: str, sources: tuple[str, ...]) -> None:
-    assert context_sources(text) == sources
-
-
-def test_what_sources_cover() -> None:
-    sources = ("src", "requirements*.txt", ".")
-    assert covers(sources, "src/a/b.py")
-    assert covers(sources, "requirements-dev.txt")
-    assert not covers(sources, "other/src")

@@ -1,4 +1,4 @@
-"""Replace the values of forwarded variables in copies of what an agent said."""
+"""Replace the values of variables in what an agent or a build printed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-SHORTEST = 8  # characters; shorter values, such as `true`, are parts of ordinary text
+SHORTEST = 6  # characters; shorter values, such as `true`, are parts of ordinary text
 
 
 class Redaction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lw_coder.sessions.redaction import Redaction
+from lw_coder.foundation.redaction import Redaction
 
 VALUES = {"KEY": "sk-or-123456", "LONGER": "sk-or-123456789", "ODD": 'a"b\\c\nd$.*e', "SHORT": "true"}
 
