@@ -362,9 +362,15 @@ def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
     Raises:
         EngineError: the engine does not answer.
     """
+    from python_on_whales.exceptions import NoSuchNetwork
+
     with _reported_errors():
         listed = _client().network.list(filters=_label_filters(labels))
-        return [LocalNetwork(one.id, one.labels) for one in listed]
+    found: list[LocalNetwork] = []
+    for one in listed:
+        with _reported_errors(), suppress(NoSuchNetwork):  # it can be removed meanwhile
+            found.append(LocalNetwork(one.id, one.labels))
+    return found
 
 
 def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["label"], str]]:
