@@ -80,7 +80,7 @@ GOALS: Mapping[str, float] = {
     "warm code, first instruction": 1.25,
     "warm code beside devcontainer, first instruction": 0.75,
     "git processes of a warm start": 16.0,
-    "docker processes of a warm start": 8.0,
+    "docker processes of a warm start": 7.0,
     "cold prompts and a changed layer": 1.15,
     "8 at once": 1.25,
     "memory during a session": 60.0,

@@ -16,10 +16,8 @@ from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.image_notice import report_image_source
 from lw_coder.commands.judgement import judged
 from lw_coder.commands.result_document import ResultDocument, printed_on_failure
-from lw_coder.commands.runs import find_run
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
-from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
@@ -43,7 +41,6 @@ from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
-from lw_coder.runs.run_folders import list_runs
 from lw_coder.sessions.cleanup import stop_abandoned_sessions
 from lw_coder.sessions.context import (
     SessionContext,
@@ -52,9 +49,6 @@ from lw_coder.sessions.context import (
     require_engine,
     session_redaction,
 )
-from lw_coder.sessions.continuing import Conversation, find_conversation
-from lw_coder.sessions.headless import run_headless
-from lw_coder.sessions.progress import Progress
 from lw_coder.sessions.session import run_session
 from lw_coder.sessions.setup import (
     SessionSetup,
@@ -69,7 +63,7 @@ from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import load_config
 from lw_coder.settings.environment import build_variables
 from lw_coder.settings.limits import Limits, limits_line, require_known
-from lw_coder.verdicts.check_folder import INCLUDED, write_stub
+from lw_coder.verdicts.stub import INCLUDED, write_stub
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
@@ -78,6 +72,7 @@ if TYPE_CHECKING:
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import AgentReport, SessionResult
+    from lw_coder.sessions.continuing import Conversation
     from lw_coder.verdicts.verdict import Verdict
 
 _MOST_SHOWN = 5  # refs
@@ -176,6 +171,8 @@ def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitC
     report_end(inputs, setup, end)
     report_uncommitted(setup, end.uncommitted)
     if end.verdict is not None:
+        from lw_coder.commands.verdict_report import report_verdict
+
         report_verdict(end.verdict, shell_path(setup.context.repository.root, setup.run.folder))
     return exit_code(setup.run, end.result, end.imported, end.verdict)
 
@@ -208,10 +205,13 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
     """Find the conversation to go on with, if that is wanted."""
     if named is None:
         return None
+    from lw_coder.commands.runs import find_run
+    from lw_coder.sessions.continuing import find_conversation
+
     run = find_run(root, named) if named else None
     if run and run.plan_id != plan_id:
         raise RunError(f"{run.identity}: is a run of another plan", f"name a run of {plan_id}")
-    return find_conversation([run] if run else list_runs(root, plan_id), named or plan_id)
+    return find_conversation([run] if run else run_folders.list_runs(root, plan_id), named or plan_id)
 
 
 def carry_out(inputs: CodeInputs, setup: SessionSetup, document: ResultDocument | None) -> CodeEnd:
@@ -236,6 +236,9 @@ def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
         if inputs.conversation:
             say("Session:  droid shows the earlier conversation; type what it is to do next")
         return run_session(folder, session, inputs.limits or None)
+    from lw_coder.sessions.headless import run_headless
+    from lw_coder.sessions.progress import Progress
+
     redaction = session_redaction(setup.context)
     progress = Progress(folder, str(setup.worktree.branch), redaction)
     say(f"Session:  {limits_line(inputs.limits)}; to end it, press Ctrl+C")

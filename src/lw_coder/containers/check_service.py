@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lw_coder.containers.check_stub import CHECK_FILE, CHECK_SERVICE
 from lw_coder.containers.compose_files import NAME_KEYS, Yaml, bind, dump, skeleton
 from lw_coder.containers.labels import CHECK_LABEL, PROXY_LABEL, RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, proxy_environment, render_filter
@@ -15,8 +15,6 @@ from lw_coder.settings.allowed_hosts import AllowedHost
 from lw_coder.settings.docker_flags import RunOptions
 from lw_coder.settings.environment import PROXY_NAMES
 
-CHECK_FILE = "check.yml"
-CHECK_SERVICE = "check"
 BASE_SERVICE = "check-base"  # only if the base commit has another image than the tip
 CHECK_HOME = "/home/check"
 
@@ -72,19 +70,6 @@ class CheckSpec:
     def proxy_service(self) -> str:
         """The name of the proxy's service: two runs in one project must not share it."""
         return f"check-proxy-{self.labels[RUN_LABEL].lower()}"
-
-
-def render_stub(image: str, run: str) -> str:
-    """Return the text of check.yml in a run that has not been verified.
-
-    Args:
-        image: id of an image that has a shell.
-        run: the run's name, as `lw_coder verify` takes it.
-    """
-    told = f"This run has not been verified. Type: lw_coder verify {run}"
-    command = ["sh", "-c", f"echo {shlex.quote(told)} >&2; exit 1"]
-    fixed = {"profiles": ["check"], "pull_policy": "never", "network_mode": "none"}
-    return dump({"services": {CHECK_SERVICE: {**fixed, "image": image, "command": command}}}, CHECK_FILE)
 
 
 def render_check(spec: CheckSpec) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lw_coder.containers.client_config import DETACH_KEYS, keys_freed
 from lw_coder.containers.docker_command import (
@@ -257,8 +257,20 @@ def _find_image(tag: str) -> LocalImage | None:
     return LocalImage(found.id, found.config.labels or {})
 
 
-def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
-    """Run the droid service in the person's terminal and return its exit status.
+class SessionEnd(NamedTuple):
+    """How a session ended.
+
+    Attributes:
+        status: its exit status.
+        is_removed: whether the engine is known to have no container of it any more.
+    """
+
+    status: int
+    is_removed: bool
+
+
+def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> SessionEnd:
+    """Run the droid service in the person's terminal.
 
     If the docker client exits before the session does, because it was killed or detached, the terminal is
     attached to the session again. If the container could not be started, Compose has printed the reason, and
@@ -266,12 +278,12 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> int:
     """
     status, own = _run_service(folder, project, labels), {_PROJECT_LABEL: project, **labels}
     for _ in range(_MOST_RETURNS):
-        running = still_running(own)
+        running, is_removed = what_remains(own)
         if not running:
-            return status
+            return SessionEnd(status, is_removed)
         warn("the docker client exited, but the session is still running; reconnecting to it")
         status = _attach(running, own)
-    return status
+    return SessionEnd(status, is_removed=False)
 
 
 def _run_service(folder: Path, project: str, labels: Mapping[str, str]) -> int:
@@ -288,7 +300,7 @@ def _attach(container: str, labels: Labels) -> int:
     ended = Question("wait", container)
     try:
         status = _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
-        told = "" if still_running(labels) else ended.answer()
+        told = "" if what_remains(labels).running else ended.answer()
     finally:
         ended.end()
     return int(told) if told.isdigit() else status
@@ -305,11 +317,25 @@ def _status(call: Callable[[], object]) -> int:
     return 0
 
 
-def still_running(labels: Labels) -> str | None:
-    """Return the id of a running container that has these labels; None also if the engine does not answer."""
-    with suppress(EngineError):  # if the engine is gone, so is the session
-        return next((one.id for one in containers_with(labels, only_running=True)), None)
-    return None
+class Remains(NamedTuple):
+    """What the engine still has of a session.
+
+    Attributes:
+        running: the id of a running container; None also if the engine does not answer.
+        is_removed: whether it is known to have no container, not even one that has ended.
+    """
+
+    running: str | None
+    is_removed: bool
+
+
+def what_remains(labels: Labels) -> Remains:
+    """Ask once for a session's containers, which have these labels."""
+    try:
+        found = containers_with(labels)
+    except EngineError:  # if the engine is gone, so is the session
+        return Remains(None, is_removed=False)
+    return Remains(next((one.id for one in found if one.is_running), None), is_removed=not found)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from lw_coder.sessions.transcripts import SESSIONS
 if TYPE_CHECKING:
     from lw_coder.foundation.redaction import Redaction
 
-CONTINUE = "LW_CODER_CONTINUE"  # the variable that start-session reads
-
 LONGEST = 128 << 20  # bytes of a conversation; ten hours of work make about 20 MB
 _FOLDER = f"{SESSIONS}/-workspace"  # droid names it after the session's working directory
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -120,18 +120,18 @@ def run_headless(
         redaction: is applied to everything that is kept or shown of what the agent says.
         progress: shows what the agent does.
     """
-    started = datetime.now(UTC)
+    started, is_removed = datetime.now(UTC), False
     with EventLog(folder) as log:
         account = Account(folder, log, redaction, progress)
         watch = SessionWatch(session.labels[PLAN_LABEL], limits, account.counts, _announce)
         try:
-            status, signalled = _attended(folder, session, account, watch)
+            status, signalled, is_removed = _attended(folder, session, account, watch)
         except Signalled:
             signalled = status = stop_raising() or 0
         finally:
             stop_raising()  # what follows is short
             progress.end()
-            refused = remove_containers(session)
+            refused = remove_containers(session, is_removed=is_removed)
     report = account.report()
     if report.final.strip():
         write_summary(folder, report.final)
@@ -146,8 +146,8 @@ def _announce(limit: ReachedLimit) -> None:
 
 def _attended(
     folder: Path, session: SessionSpec, account: Account, watch: SessionWatch
-) -> tuple[int, int | None]:
-    """Return the session's status, and lw_coder's if a signal ended the session."""
+) -> tuple[int, int | None, bool]:
+    """Return the session's status, lw_coder's if a signal ended it, and whether its container is removed."""
     own = {OWN_LABEL: "true"}
     flooded = stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session))
     with flooded as reasons, watch:
@@ -155,14 +155,14 @@ def _attended(
         status, signalled = _follow(client, account, watch)
         labels = {PLAN_LABEL: session.labels[PLAN_LABEL], **own}
         for _ in range(_MOST_RETURNS):
-            running = engine.still_running(labels)
+            running, is_removed = engine.what_remains(labels)
             if not running:
                 break
             warn("the docker client exited, but the session is still running; reconnecting to it")
             status, late = _follow_again(running, account, watch)
             signalled = signalled or late
     account.problem = next(iter(reasons), account.problem)
-    return signalled or status, signalled
+    return signalled or status, signalled, is_removed
 
 
 def _follow_again(container: str, account: Account, watch: SessionWatch) -> tuple[int, int | None]:

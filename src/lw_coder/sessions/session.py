@@ -37,12 +37,13 @@ def run_session(folder: Path, session: SessionSpec, limits: Limits | None = None
     """
     started = datetime.now(UTC)
     watch = SessionWatch(session.labels[PLAN_LABEL], limits or Limits(), _counter(folder))
+    is_removed = False
     try:
         with watch if limits else nullcontext():
-            status, signalled = _watched(folder, session)
+            status, signalled, is_removed = _watched(folder, session)
     finally:
         stop_raising()  # what follows is short; a closing terminal can end the session, and then this process
-        refused = remove_containers(session)
+        refused = remove_containers(session, is_removed=is_removed)
         discard_input()  # those that arrived late
     return SessionResult(status, started, datetime.now(UTC), refused, signalled, limit=watch.reached)
 
@@ -58,7 +59,9 @@ def _counter(folder: Path) -> Callable[[], Counts]:
     return count
 
 
-def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
+def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None, bool]:
+    """Return the session's status, lw_coder's if a signal arrived, and whether its container is removed."""
+    is_removed = False
     try:
         with (
             restored_terminal(),
@@ -66,11 +69,11 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None]:
             handled_by(lambda: _remove_container(session)),
         ):
             leave_interrupts_to_session()  # one before this moment ends the session
-            status = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
+            status, is_removed = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
             signalled = stop_raising()  # it need not have been raised
     except Signalled:
         signalled = status = stop_raising() or 0
-    return signalled or status, signalled
+    return signalled or status, signalled, is_removed
 
 
 def _remove_container(session: SessionSpec) -> None:
@@ -82,15 +85,20 @@ def _remove_container(session: SessionSpec) -> None:
         remove_own_containers(session.labels[PLAN_LABEL])
 
 
-def remove_containers(session: SessionSpec) -> Counter[str]:
+def remove_containers(session: SessionSpec, *, is_removed: bool = False) -> Counter[str]:
     """Remove what a session has in the engine, and count what its proxy refused.
 
     If the engine does not answer or cannot remove it, this is a warning: the commits are not affected.
+
+    Args:
+        session: what is removed.
+        is_removed: whether its own container is known to be removed already.
     """
     refused: Counter[str] = Counter()
     try:
         refused = refused_hosts(_proxy_log(session))
-        remove_own_containers(session.labels[PLAN_LABEL])
+        if not is_removed:
+            remove_own_containers(session.labels[PLAN_LABEL])
         if session.allowed is not None:
             remove_idle_proxies(session.labels[PLAN_LABEL])
     except EngineError as error:

@@ -15,7 +15,6 @@ from lw_coder.foundation.report import warn
 from lw_coder.prompts import prompt_files
 from lw_coder.runs.run_folders import Run, write_file
 from lw_coder.sessions.context import session_redaction
-from lw_coder.sessions.continuing import Conversation, copy_conversation
 from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.droid_settings import (
     OVERRIDES_FILE,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from lw_coder.repository.private_git import PrivateGit
     from lw_coder.repository.worktrees import Worktree
     from lw_coder.sessions.context import SessionContext
+    from lw_coder.sessions.continuing import Conversation
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ def write_settings(setup: SessionSetup) -> None:
     write_file(folder, "settings.json", settings)
     write_file(folder, POLICY_FILE, render_policy(settings))
     if setup.conversation:
+        from lw_coder.sessions.continuing import copy_conversation
+
         copy_conversation(setup.conversation, folder, session_redaction(context))
     for volume in named_volumes(context.config.run_options):
         engine.ensure_volume(volume)

@@ -20,7 +20,6 @@ from lw_coder.sessions.container_paths import (
     OVERRIDES,
     WORKSPACE,
 )
-from lw_coder.sessions.continuing import CONTINUE
 from lw_coder.sessions.droid_settings import OVERRIDES_FILE
 from lw_coder.sessions.login import Login, login_mounts, policy_mounts
 from lw_coder.settings.allowed_hosts import CONTEXT7, FACTORY_HOSTS, AllowedHost, host_of
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from lw_coder.sessions.setup import SessionSetup
     from lw_coder.settings.model_access import ModelAccess
 
+_CONTINUE = "LW_CODER_CONTINUE"  # start-session reads it
 _CA_NAMES = (
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
@@ -70,7 +70,7 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
             **fixed_environment(
                 context.login, has_ca_bundle=context.ca_bundle is not None, has_proxy=allowed is not None
             ),
-            **({CONTINUE: setup.conversation.name} if setup.conversation else {}),
+            **({_CONTINUE: setup.conversation.name} if setup.conversation else {}),
         },
         labels=session_labels(context.identity, owner, run.name),
         allowed=allowed,

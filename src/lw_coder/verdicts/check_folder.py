@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lw_coder.containers.check_service import CHECK_FILE, CHECK_HOME, CheckSpec, render_check, render_stub
+from lw_coder.containers.check_service import CHECK_HOME, CheckSpec, render_check
 from lw_coder.containers.labels import check_labels
 from lw_coder.containers.specs import Mount
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.repository.checkouts import Checkouts, prepare_checkouts
-from lw_coder.runs.run_folders import Run, remove_tree, write_file
+from lw_coder.runs.run_folders import remove_tree, write_file
 from lw_coder.sessions.spec import ca_mounts, ca_variables, host_user, project_name
+from lw_coder.verdicts.stub import FOLDER
 from lw_coder.verdicts.subject import Subject
 
-FOLDER = "verdict"
-INCLUDED = f"{FOLDER}/{CHECK_FILE}"  # by a run's compose.yml
 LOGS = "logs"
 
 _INPUT = "input"
 _SCRIPT = "run-check"
 _SPARE = 60  # seconds that lw_coder has to end a check before the container does
-
-
-def write_stub(run: Run, image: str) -> None:
-    """Write the Compose file of a run that has not been verified yet."""
-    write_file(run.folder, INCLUDED, render_stub(image, run.identity))
 
 
 def write_check_folder(subject: Subject, image: str) -> Checkouts:

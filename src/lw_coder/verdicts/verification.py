@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lw_coder.containers import engine
-from lw_coder.containers.check_service import BASE_SERVICE, CHECK_FILE, CHECK_SERVICE
+from lw_coder.containers.check_service import BASE_SERVICE
+from lw_coder.containers.check_stub import CHECK_FILE, CHECK_SERVICE
 from lw_coder.containers.docker_command import Question
 from lw_coder.containers.images import DOCKERFILE
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PROXY_LABEL, check_labels
@@ -18,12 +19,13 @@ from lw_coder.foundation.report import warn
 from lw_coder.repository.git import run_git
 from lw_coder.repository.importing.untrusted_files import memory_limited
 from lw_coder.runs import run_record
-from lw_coder.verdicts.check_folder import FOLDER, LOGS, check_number, write_check_folder
+from lw_coder.verdicts.check_folder import LOGS, check_number, write_check_folder
 from lw_coder.verdicts.evaluation import judged_notes
 from lw_coder.verdicts.jobs import Job, Place, run_jobs
 from lw_coder.verdicts.pointed_out import Basis, PointedOut, pointed_out
 from lw_coder.verdicts.rebuild import rebuilt
 from lw_coder.verdicts.results import CheckResult, Outcome
+from lw_coder.verdicts.stub import FOLDER
 from lw_coder.verdicts.subject import Subject
 from lw_coder.verdicts.verdict import Verdict
 

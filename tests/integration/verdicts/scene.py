@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lw_coder.containers.check_service import CHECK_FILE
+from lw_coder.containers.check_stub import CHECK_FILE
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.containers.images import DOCKERFILE
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import open_run, seal_run, write_file, write_record
-from lw_coder.verdicts.check_folder import INCLUDED, write_stub
+from lw_coder.verdicts.stub import INCLUDED, write_stub
 from tests.support.engine import containers, docker
 from tests.support.result_schema import require_verdict
 from tests.support.sample_repository import run_git
