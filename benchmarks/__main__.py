@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import against, base_image, growth, processes, sessions, starts, verification
+from benchmarks import against, base_image, growth, headless, processes, sessions, starts, verification
 from benchmarks.figures import (
     GOALS,
     HEADER,
@@ -28,6 +28,7 @@ from benchmarks.figures import (
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "starts": starts.measure,
     "warm": sessions.warm,
+    "headless": headless.measure,
     "processes": processes.measure,
     "cold": sessions.cold,
     "at-once": sessions.at_once,

@@ -79,6 +79,7 @@ GOALS: Mapping[str, float] = {
     "completion": 10.0,
     "warm code, first instruction": 1.25,
     "warm code beside devcontainer, first instruction": 0.75,
+    "headless code, first request": 1.1,
     "git processes of a warm start": 16.0,
     "docker processes of a warm start": 7.0,
     "cold prompts and a changed layer": 1.15,

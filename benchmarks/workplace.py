@@ -18,7 +18,7 @@ import pexpect
 
 from tests.support.engine import bridge_address
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import Script, ScriptedModel
 from tests.support.shell_agent import shell_agent
 
 PYTHON = sys.executable
@@ -119,15 +119,24 @@ def finish(child: pexpect.spawn[bytes]) -> None:
 
 
 @contextmanager
-def workplace(thinking: float = 0.0, lw_coder: str = LW_CODER) -> Iterator[Workplace]:
-    """Make a workplace whose model answers after `thinking` seconds, and remove all of it afterwards."""
+def workplace(
+    thinking: float = 0.0, lw_coder: str = LW_CODER, script: Script | None = None
+) -> Iterator[Workplace]:
+    """Make a workplace, and remove all of it afterwards.
+
+    Args:
+        thinking: seconds after which the model answers.
+        lw_coder: the command.
+        script: plays the model for the real droid; by default, the stub takes droid's place.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lw_coder-bench-"))
     try:
-        with ScriptedModel(shell_agent([], thinking=thinking), host=bridge_address()) as model:
+        with ScriptedModel(script or shell_agent([], thinking=thinking), host=bridge_address()) as model:
             place = Workplace(make_sample_repository(folder / "repository"), folder / "home", lw_coder)
             (place.home / "tmp").mkdir(parents=True)
             place.sample.write_env(model.base_url)
-            place.set_dockerfile()
+            if script is None:
+                place.set_dockerfile()
             try:
                 yield place
             finally:
