@@ -95,7 +95,8 @@ def test_no_terminal() -> None:
     assert (result.returncode, result.stdout) == (ExitCode.ERROR, "")
     (line,) = result.stderr.splitlines()
     assert line == (
-        "error: there is no terminal, and the session is interactive; run the command in a terminal"
+        "error: there is no terminal, and the session is interactive; "
+        "run the command in a terminal, or add --headless"
     )
 
 

@@ -149,7 +149,7 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOp
     with printed_on_failure(document):
         require_known(options.limits, "--")
         if not options.headless:
-            require_terminal()
+            require_terminal("or add --headless")
         code = _begin_and_end(load_inputs(name, start, probe, options), document)
     if document:
         document.print(code)

@@ -37,15 +37,19 @@ _RESET = (
 )
 
 
-def require_terminal() -> None:
+def require_terminal(alternative: str = "") -> None:
     """Raise an error if there is no terminal.
+
+    Args:
+        alternative: what the person can do instead of using a terminal, such as `or add --headless`.
 
     Raises:
         SessionError: standard input or output is not a terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SessionError(
-            "there is no terminal, and the session is interactive", "run the command in a terminal"
+            "there is no terminal, and the session is interactive",
+            ", ".join(part for part in ("run the command in a terminal", alternative) if part),
         )
 
 
