@@ -110,8 +110,14 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
     help="End it after so long without a tool call; with --headless, 20 by default.",
 )
 @click.option("--turns", type=_TURNS, help="End it after so many answers of the model.")
+@click.option("--requests", type=_TURNS, help="End it after so many requests; needs the gateway.")
 @click.option("--tokens", type=click.IntRange(min=1), help="End it after so many tokens; needs the gateway.")
 @click.option("--cost-usd", type=_MINUTES, help="End it after so many US dollars; needs the gateway.")
+@click.option(
+    "--requests-per-minute",
+    type=_TURNS,
+    help="Let the agent ask its model so often at most; needs the gateway.",
+)
 @click.option("--no-checks", is_flag=True, help="Do not run the checks after the session.")
 def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: Any) -> int:
     """Carry out PLAN, a plan file or a plan id.

@@ -17,7 +17,7 @@ from typing import Any, Self
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.scripted_model import CHAT_PATH, MESSAGES_PATH, Json
 
-PROGRAM = Path(__file__).parents[2] / "docker"
+PROGRAM = Path(__file__).parents[2] / "docker/droid"
 KEY = "sk-or-the-key-of-the-provider"
 TOKEN = "the-token-of-this-run"
 MODEL = "scripted/model"

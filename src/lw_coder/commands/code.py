@@ -147,7 +147,6 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOp
     """
     document = ResultDocument() if options.as_json else None
     with printed_on_failure(document):
-        require_known(options.limits, "--")
         if not options.headless:
             require_terminal("or add --headless")
         code = _begin_and_end(load_inputs(name, start, probe, options), document)
@@ -190,6 +189,8 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions
 def _checked(name: str, repository: git.Repository, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
     plan = load_plan(repository, name)
     context = load_context(repository, load_config(repository.root))
+    if not context.config.gateway:
+        require_known(options.limits, "--")
     build_files = images.read_build_files(
         repository.root, context.environment.env_file, context.config.build_options
     )
@@ -264,12 +265,14 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             cleans_up=True,
         ) as building:
             engine.load_client()
-            has_proxies = context.config.allow_hosts is not None
+            has_proxies = context.config.has_networks
             stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=has_proxies)
             private_git = create_private_git(repository, worktree, run.folder, identity, configured)
             for note in private_git.notes:
                 warn(note)
-            setup = SessionSetup(context, run, worktree, private_git, inputs.conversation)
+            setup = SessionSetup(
+                context, run, worktree, private_git, inputs.conversation, limits=inputs.limits
+            )
             write_settings(setup)
             sha = inputs.plan.metadata.git_sha
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)

@@ -55,6 +55,7 @@ from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_run, unfinished_runs
 from lw_coder.settings.config import load_config_or_defaults
+from lw_coder.settings.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,10 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         configured = read_configuration(worktree.place)
         identity = git.identity(worktree.place, configured)
         private_git = create_private_git(repository, worktree, run.folder, identity, configured)
+        limits = inputs.context.config.limits or Limits()
         for note in private_git.notes:
             warn(note)
-        setup = SessionSetup(inputs.context, run, worktree, private_git)
+        setup = SessionSetup(inputs.context, run, worktree, private_git, limits=limits)
         write_spec(inputs, setup)
         with waiting(f"Preparing the image {BASE_TAG} ..."):
             base = images.build_base(run.folder, log_folder() / "build-base.log")

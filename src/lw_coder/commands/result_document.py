@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _UNKNOWN: Mapping[str, Any] = {
     **dict.fromkeys(("plan_id", "run", "ended", "commits", "branch", "uncommitted", "verdict", "limits")),
-    **dict.fromkeys(("usage", "paths", "error")),
+    **dict.fromkeys(("usage", "spent", "paths", "error")),
 }
 
 
@@ -63,6 +63,7 @@ class ResultDocument:
             "uncommitted": None if left is None else asdict(left),
             "verdict": None if verdict is None else dict(verdict),
             "usage": dict(result.report.usage) if result.report else None,
+            "spent": result.spending.as_record() if result.spending else None,
             "paths": _paths(root, setup.worktree.path, run),
         }
 

@@ -29,7 +29,7 @@ from lw_coder.sessions.cleanup import require_idle
 from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
 
 _WORDS = {"summary": SUMMARY_FILE, "events": EVENTS_FILE}  # of a headless session
-_COLUMNS = ("run", "model", "status", "commits")
+_COLUMNS = ("run", "model", "status", "commits", "cost_usd")
 
 
 def list_command(start: Path, plan_id: str | None, *, as_json: bool) -> ExitCode:
@@ -190,7 +190,7 @@ def _row(run: Run) -> dict[str, Any]:
     try:
         record = read_record(run)
     except RunError:
-        return {"run": run.identity, "model": None, "status": "damaged", "commits": None}
+        return {"run": run.identity, "model": None, "status": "damaged", "commits": None, "cost_usd": None}
     ended = record.get("ended") or {}
     status = ended.get("status", "not ended")
     return {
@@ -198,7 +198,15 @@ def _row(run: Run) -> dict[str, Any]:
         "model": record.get("model"),
         "status": status,
         "commits": ended.get("commits"),
+        "cost_usd": _spent(ended).get("cost_usd"),
     }
+
+
+def _spent(ended: dict[str, Any]) -> dict[str, Any]:
+    """Return what a session's gateway has counted in all; empty without one."""
+    spent = ended.get("spent")
+    total = spent.get("total") if isinstance(spent, dict) else None
+    return total if isinstance(total, dict) else {}
 
 
 def has_pending(repository: Repository, run: Run) -> bool:

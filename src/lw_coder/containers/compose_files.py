@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
 from lw_coder.containers.labels import RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, render_filter
-from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.containers.specs import GatewaySpec, Mount, SessionSpec
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 
@@ -81,7 +81,7 @@ class ComposeSpec:
         env_file: the session's env file, if there is one.
         ca_bundle: certificates for the builds, if any.
         image: id of the droid service's image.
-        proxy_image: id of the proxy's.
+        proxy_image: id of the proxy's and the gateway's.
         includes: other Compose files of the run, relative to the folder.
     """
 
@@ -130,7 +130,7 @@ def _services(spec: ComposeSpec) -> Yaml:
         _confine(spec, spec.session, file)
         file.update(_named_volumes(spec))
     else:
-        del services["droid"], services["proxy"], file["networks"]
+        del services["droid"], services["proxy"], services["gateway"], file["networks"]
     if spec.builds:
         return _merged(file, {"secrets": _secrets(spec)})
     del file["secrets"]
@@ -138,22 +138,37 @@ def _services(spec: ComposeSpec) -> Yaml:
 
 
 def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
-    """Make the proxy the session's only way out; if any host is allowed, remove the proxy."""
+    """Put the proxy and the gateway between the session and the network, or remove what it does not have."""
     services = file["services"]
-    if session.allowed is None:
-        del services["proxy"], file["networks"]
+    proxy, gateway = services.pop("proxy"), services.pop("gateway")
+    if not session.has_networks:
+        del file["networks"]
         return
-    del services["droid"]["network_mode"]
-    proxy = f"proxy-{session.labels[RUN_LABEL].lower()}"
-    services["droid"] |= {"networks": ["inside"], "depends_on": {proxy: {"condition": "service_healthy"}}}
-    # The proxy resolves names.
+    helpers: dict[str, Yaml] = {}
+    if session.allowed is not None:
+        mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
+        helpers["proxy"] = {**proxy, "volumes": [bind(spec, mount)]}
+    if session.gateway:
+        helpers["gateway"] = {**gateway, **_gateway(spec, session.gateway)}
+    # Both resolve names for the session.
     names = {key: spec.run_options.keys[key] for key in NAME_KEYS if key in spec.run_options.keys}
-    mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
-    labels, image = session.proxy_labels, spec.proxy_image
-    own = {"image": image, "user": session.user, "labels": labels, "volumes": [bind(spec, mount)]}
-    services[proxy] = {**services.pop("proxy"), **own, **names}
+    own = {"image": spec.proxy_image, "user": session.user, "labels": session.proxy_labels, **names}
+    suffix = session.labels[RUN_LABEL].lower()
+    services |= {f"{name}-{suffix}": {**helper, **own} for name, helper in helpers.items()}
+    del services["droid"]["network_mode"]
+    services["droid"] |= {
+        "networks": ["inside"] if session.allowed is not None else ["inside", "outside"],
+        "depends_on": {f"{name}-{suffix}": {"condition": "service_healthy"} for name in helpers},
+    }
     for name, network in file["networks"].items():
-        network |= {"name": f"{session.project}_{name}", "labels": labels}
+        network |= {"name": f"{session.project}_{name}", "labels": session.proxy_labels}
+
+
+def _gateway(spec: ComposeSpec, gateway: GatewaySpec) -> Yaml:
+    return {
+        "environment": [*gateway.forwarded, *_as_list(dict(gateway.fixed))],
+        "volumes": [bind(spec, mount) for mount in gateway.mounts],
+    }
 
 
 def _build_service(spec: ComposeSpec, build: ImageBuild) -> Yaml:

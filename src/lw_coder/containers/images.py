@@ -85,8 +85,9 @@ def base_fingerprint() -> str:
     """Return a hash of everything that the base image is built from, including the host's user."""
     digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
     folder = shipped_folder("docker") / "droid"
-    for path in sorted(folder.iterdir()):
-        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.parent.name != "__pycache__":
+            digest.update(f"\0{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

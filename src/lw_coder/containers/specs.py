@@ -20,6 +20,21 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class GatewaySpec:
+    """The container of a session's model gateway.
+
+    Attributes:
+        mounts: its settings, its folder in the run, and certificates.
+        forwarded: names of its variables; the key's is one of them.
+        fixed: variables that have the same value in every run.
+    """
+
+    mounts: tuple[Mount, ...]
+    forwarded: tuple[str, ...]
+    fixed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class SessionSpec:
     """Everything that defines a session's container, except its image.
 
@@ -31,6 +46,7 @@ class SessionSpec:
         fixed: variables that have the same value in every run.
         labels: labels of the container.
         allowed: the only hosts that it may reach; None means any host.
+        gateway: holds the model's key for it; None if the session has the key itself.
     """
 
     project: str
@@ -40,6 +56,12 @@ class SessionSpec:
     fixed: Mapping[str, str]
     labels: Mapping[str, str]
     allowed: tuple[AllowedHost, ...] | None = None
+    gateway: GatewaySpec | None = None
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether it has networks of its own, with a proxy or a gateway in them."""
+        return self.allowed is not None or self.gateway is not None
 
     @property
     def proxy_labels(self) -> dict[str, str]:

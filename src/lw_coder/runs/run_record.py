@@ -114,7 +114,15 @@ def complete(
     """
     times = {"started_at": result.started.isoformat(), "ended_at": result.ended.isoformat()}
     how = {"outcome": result.outcome, "limit": asdict(result.limit) if result.limit else None}
-    told = {"status": result.status, **how, **times, **_outcome(imported, uncommitted), "plans": list(plans)}
+    spent = {"spent": result.spending.as_record()} if result.spending else {}
+    told = {
+        "status": result.status,
+        **how,
+        **times,
+        **_outcome(imported, uncommitted),
+        "plans": list(plans),
+        **spent,
+    }
     _end(run, {**told, "agent": _reported(result.report)} if result.report else told)
 
 

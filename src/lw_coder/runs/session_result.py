@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lw_coder.gateway.spending import Spending
+
 
 @dataclass(frozen=True)
 class ReachedLimit:
@@ -49,6 +51,7 @@ class SessionResult:
         signalled: the exit code of lw_coder, if a signal to it ended the session.
         limit: the limit that ended it, if one did.
         report: what a headless session's agent reported; None for a session at a terminal.
+        spending: what its gateway has counted; None if it has none.
     """
 
     status: int
@@ -58,6 +61,7 @@ class SessionResult:
     signalled: int | None = None
     limit: ReachedLimit | None = None
     report: AgentReport | None = None
+    spending: Spending | None = None
 
     @property
     def failure(self) -> str | None:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from lw_coder.containers import engine
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.foundation.errors import ConfigError, EnvironmentFileError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.sessions.login import Login, choose_login, require_reachable_model
-from lw_coder.settings.config import CodeConfig
+from lw_coder.settings.config import CONFIG_FILE, CodeConfig
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import (
+    API_KEY,
     PROXY_NAMES,
     SessionEnvironment,
     load_environment,
@@ -61,9 +62,20 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
     ).with_deadline(config.model_timeout)
     refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
     login = choose_login(environment.values, Path.home())
+    if config.gateway:
+        _require_no_login(login)
+        environment = environment.without(API_KEY)
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
     identity = repo_hash(root_commit(repository), repository.common_dir)
     return SessionContext(repository, config, environment, login, identity, ca_bundle)
+
+
+def _require_no_login(login: Login) -> None:
+    if login is not Login.NONE:
+        raise ConfigError(
+            f"{CONFIG_FILE}: [code] gateway: the agent signs in with Factory, whose server asks the models",
+            "remove gateway = true, or use a model of your own, without Factory",
+        )
 
 
 def require_engine(
@@ -82,10 +94,11 @@ def require_engine(
         ConfigError: Compose refuses docker_run_args or docker_build_args.
     """
     found, environment = engine.connect(probe, build_gives_version=build_gives_version), context.environment
-    if context.config.allow_hosts is not None:
+    if context.config.has_networks:
         engine.require_isolation(found.version)
     if environment.env_file:
-        engine.check_env_file(environment.env_file, environment.values)
+        key = {API_KEY: environment.model.api_key} if context.config.gateway else {}
+        engine.check_env_file(environment.env_file, {**environment.values, **key})
     require_readable(context.repository.root, context.config.run_options, context.config.build_options)
     return found
 
@@ -104,11 +117,17 @@ def report_context(context: SessionContext) -> None:
     except EnvironmentFileError as error:  # the image can have a way of its own
         warn(f"{error.message}; {error.remedy}")
     say(f"Agent: {context.login.value}")
+    if config.gateway:
+        say(f"Gateway: {API_KEY} stays outside of the session")
 
 
 def session_redaction(context: SessionContext) -> Redaction:
     """Return what removes the values of the session's variables from copies of what its agent says."""
-    named = context.config.run_options.variables
+    named, environment = context.config.run_options.variables, context.environment
     return Redaction(
-        {**{name: os.environ[name] for name in named if name in os.environ}, **context.environment.values}
+        {
+            **{name: os.environ[name] for name in named if name in os.environ},
+            API_KEY: environment.model.api_key,
+            **environment.values,
+        }
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lw_coder.sessions.container_paths import FACTORY, WORKSPACE
 from lw_coder.sessions.login import Login
+from lw_coder.settings.environment import API_KEY
 from lw_coder.settings.model_access import OUTPUT_TOKENS
 
 if TYPE_CHECKING:
@@ -35,15 +36,21 @@ _REFUSAL = "This tool is not among those of an lw_coder session."
 
 
 def render_settings(
-    login: Login, model: ModelAccess, *, max_output_tokens: int = OUTPUT_TOKENS, is_confined: bool = False
+    login: Login,
+    model: ModelAccess,
+    *,
+    max_output_tokens: int = OUTPUT_TOKENS,
+    is_confined: bool = False,
+    has_token: bool = False,
 ) -> str:
-    """Render droid's settings.json; it contains only the name of the key's variable.
+    """Render droid's settings.json; it contains only the name of the key's variable, or a run's token.
 
     Args:
         login: how the agent is signed in.
         model: the model that it uses, unless it is signed in with Factory.
         max_output_tokens: the length of one answer of that model.
         is_confined: whether the session may reach only listed hosts.
+        has_token: whether `model` is the session's gateway, and its key the run's token.
     """
     name = _CUSTOM_MODEL if login is Login.NONE else FACTORY_MODEL
     settings: dict[str, Any] = {
@@ -55,7 +62,8 @@ def render_settings(
         "hooks": {"PreToolUse": [_refusal_of_others(TOOLS if is_confined else TOOLS + WEB_TOOLS)]},
     }
     if login is Login.NONE:
-        settings["customModels"] = [_custom_model(model, max_output_tokens)]
+        key = model.api_key if has_token else f"${{{API_KEY}}}"
+        settings["customModels"] = [_custom_model(model, key, max_output_tokens)]
     return _json(settings)
 
 
@@ -100,7 +108,7 @@ def _json(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2) + "\n"
 
 
-def _custom_model(model: ModelAccess, max_output_tokens: int) -> dict[str, Any]:
+def _custom_model(model: ModelAccess, key: str, max_output_tokens: int) -> dict[str, Any]:
     # droid's generic provider answers for anthropic/claude models with an error of its own; OpenRouter
     # serves them in Anthropic's format too, at the same URL without its /v1.
     is_anthropic = model.model.startswith("anthropic/")
@@ -113,7 +121,7 @@ def _custom_model(model: ModelAccess, max_output_tokens: int) -> dict[str, Any]:
         "model": model.model,
         "id": _CUSTOM_MODEL,
         "displayName": model.model,
-        "apiKey": "${OPENROUTER_API_KEY}",
+        "apiKey": key,
         "maxOutputTokens": max_output_tokens,
         **provider,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.foundation.signals import Signalled, stop_raising
+from lw_coder.gateway.spending import read_spending
 from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResult
 from lw_coder.sessions.droid_events import Event, Lines, parse
 from lw_coder.sessions.event_log import EventLog, write_summary
@@ -123,7 +125,13 @@ def run_headless(
     started, is_removed = datetime.now(UTC), False
     with EventLog(folder) as log:
         account = Account(folder, log, redaction, progress)
-        watch = SessionWatch(session.labels[PLAN_LABEL], limits, account.counts, _announce)
+        watch = SessionWatch(
+            session.labels[PLAN_LABEL],
+            limits,
+            account.counts,
+            _announce,
+            spending=partial(read_spending, folder),
+        )
         try:
             status, signalled, is_removed = _attended(folder, session, account, watch)
         except Signalled:
@@ -136,7 +144,14 @@ def run_headless(
     if report.final.strip():
         write_summary(folder, report.final)
     return SessionResult(
-        status, started, datetime.now(UTC), refused, signalled, limit=watch.reached, report=report
+        status,
+        started,
+        datetime.now(UTC),
+        refused,
+        signalled,
+        limit=watch.reached or watch.spent_limit(),
+        report=report,
+        spending=read_spending(folder),
     )
 
 

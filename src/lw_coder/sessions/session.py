@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from lw_coder.containers import engine
@@ -15,6 +16,7 @@ from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
+from lw_coder.gateway.spending import read_spending
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
 from lw_coder.sessions.session_watch import Counts, SessionWatch
@@ -36,16 +38,30 @@ def run_session(folder: Path, session: SessionSpec, limits: Limits | None = None
         limits: what ends it; None if nothing does.
     """
     started = datetime.now(UTC)
-    watch = SessionWatch(session.labels[PLAN_LABEL], limits or Limits(), _counter(folder))
+    watch = SessionWatch(
+        session.labels[PLAN_LABEL],
+        limits or Limits(),
+        _counter(folder),
+        spending=partial(read_spending, folder),
+    )
     is_removed = False
     try:
-        with watch if limits else nullcontext():
+        with watch if limits or session.gateway else nullcontext():
             status, signalled, is_removed = _watched(folder, session)
     finally:
         stop_raising()  # what follows is short; a closing terminal can end the session, and then this process
         refused = remove_containers(session, is_removed=is_removed)
         discard_input()  # those that arrived late
-    return SessionResult(status, started, datetime.now(UTC), refused, signalled, limit=watch.reached)
+    ended = datetime.now(UTC)
+    return SessionResult(
+        status,
+        started,
+        ended,
+        refused,
+        signalled,
+        limit=watch.reached or watch.spent_limit(),
+        spending=read_spending(folder),
+    )
 
 
 def _counter(folder: Path) -> Callable[[], Counts]:
@@ -99,7 +115,7 @@ def remove_containers(session: SessionSpec, *, is_removed: bool = False) -> Coun
         refused = refused_hosts(_proxy_log(session))
         if not is_removed:
             remove_own_containers(session.labels[PLAN_LABEL])
-        if session.allowed is not None:
+        if session.has_networks:
             remove_idle_proxies(session.labels[PLAN_LABEL])
     except EngineError as error:
         warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,14 +13,16 @@ from typing import Self
 from lw_coder.containers import engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.foundation.errors import EngineError
+from lw_coder.gateway.spending import Spending
 from lw_coder.runs.session_result import ReachedLimit
 from lw_coder.sessions.cleanup import remove_own_containers
-from lw_coder.settings.limits import Limits
+from lw_coder.settings.limits import GATEWAY_LIMITS, Limits
 
 GRACE = 15.0  # seconds between SIGTERM and removal; droid ends its tools in this time, and then itself
 GIVEN_UP = 60.0  # seconds of removing; after these, docker's client is ended
 LONGEST_START = 600.0  # seconds; droid's own start is not idle time, but a session that never begins is
 _INTERVAL = 1.0  # seconds between checks
+_NAMED = re.compile(r"limits\.(\w+)")
 _PAUSE = 0.3  # seconds while a session is being ended
 
 
@@ -48,6 +51,13 @@ def reached_limit(limits: Limits, minutes: float, idle_minutes: float, turns: in
     return None
 
 
+def _gateways_limit(told: str, limits: Limits) -> ReachedLimit:
+    """Return the limit that the gateway names; a limit of the cost that it cannot keep is one too."""
+    found = _NAMED.search(told)
+    name = found[1] if found and found[1] in GATEWAY_LIMITS else "cost_usd"
+    return ReachedLimit(name, getattr(limits, name) or 0)
+
+
 class SessionWatch:
     """Watches a session in a thread, from the start of its container to the end of a `with` block.
 
@@ -56,6 +66,7 @@ class SessionWatch:
         limits: what ends it.
         count: returns what it has done so far; called in the thread.
         on_limit: called in the thread when a limit is reached, before the session is asked to end.
+        spending: returns what the session's gateway has counted, or None; called in the thread.
     """
 
     def __init__(
@@ -64,10 +75,13 @@ class SessionWatch:
         limits: Limits,
         count: Callable[[], Counts],
         on_limit: Callable[[ReachedLimit], object] = lambda _: None,
+        *,
+        spending: Callable[[], Spending | None] = lambda: None,
     ) -> None:
         self.reached: ReachedLimit | None = None
         self.has_given_up = threading.Event()
         self._plan, self._limits, self._count, self._on_limit = plan, limits, count, on_limit
+        self._spending = spending
         self._asked, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -86,6 +100,11 @@ class SessionWatch:
         """Ask the session to end, and remove it if it does not; this does not wait."""
         self._asked.set()
 
+    def spent_limit(self) -> ReachedLimit | None:
+        """Return the limit at which the gateway refuses requests, or None."""
+        spending = self._spending()
+        return _gateways_limit(spending.limit, self._limits) if spending and spending.limit else None
+
     def _watch(self) -> None:
         while not self._asked.wait(_INTERVAL):
             self.reached = self._reached()
@@ -97,10 +116,15 @@ class SessionWatch:
     def _reached(self) -> ReachedLimit | None:
         now, counts = time.monotonic(), self._count()
         is_starting = not counts.has_begun and now - self._begun < LONGEST_START
-        if counts.steps != self._steps or is_starting:
+        if counts.steps != self._steps or is_starting or self._is_provider_awaited():
             self._steps, self._progressed = counts.steps, now
         minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
-        return reached_limit(self._limits, minutes, idle, counts.turns)
+        return reached_limit(self._limits, minutes, idle, counts.turns) or self.spent_limit()
+
+    def _is_provider_awaited(self) -> bool:
+        """Return whether the gateway waits because the provider wants it; that is not idle time."""
+        spending = self._spending()
+        return spending is not None and spending.waiting_until is not None
 
     def _end(self) -> None:
         """Ask each container once; Compose can start one that was not there the first time."""

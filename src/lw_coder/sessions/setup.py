@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, named_vol
 from lw_coder.containers.images import Images
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.report import warn
+from lw_coder.gateway.settings import FOLDER as GATEWAY_FOLDER
+from lw_coder.gateway.settings import SETTINGS_FILE, agents_access, render_gateway_settings
 from lw_coder.prompts import prompt_files
 from lw_coder.runs.run_folders import Run, write_file
 from lw_coder.sessions.context import session_redaction
@@ -23,6 +26,7 @@ from lw_coder.sessions.droid_settings import (
     render_settings,
 )
 from lw_coder.sessions.login import POLICY_FILE, policy_mounts
+from lw_coder.settings.limits import Limits
 
 if TYPE_CHECKING:
     from lw_coder.repository.private_git import PrivateGit
@@ -41,6 +45,8 @@ class SessionSetup:
         worktree: the tree that the agent works on.
         git: its private git folder.
         conversation: the earlier conversation that it goes on with, or None.
+        limits: the session's.
+        token: what the agent shows to the run's gateway, if there is one; it is good for this run alone.
     """
 
     context: SessionContext
@@ -48,6 +54,8 @@ class SessionSetup:
     worktree: Worktree
     git: PrivateGit
     conversation: Conversation | None = None
+    limits: Limits = field(default_factory=Limits)
+    token: str = field(default_factory=secrets.token_urlsafe, repr=False)
 
     def as_sealed(self) -> SessionSetup:
         """Return the same with the run's final folder, which may not exist yet."""
@@ -59,15 +67,25 @@ def write_settings(setup: SessionSetup) -> None:
     """Write what every session mounts, and create the named volumes."""
     context, folder = setup.context, setup.run.folder
     (folder / "sessions").mkdir(mode=0o700)
-    settings = _settings(context)
+    settings = _settings(setup)
     write_file(folder, "settings.json", settings)
     write_file(folder, POLICY_FILE, render_policy(settings))
     if setup.conversation:
         from lw_coder.sessions.continuing import copy_conversation
 
         copy_conversation(setup.conversation, folder, session_redaction(context))
+    if context.config.gateway:
+        _write_gateway_files(setup)
     for volume in named_volumes(context.config.run_options):
         engine.ensure_volume(volume)
+
+
+def _write_gateway_files(setup: SessionSetup) -> None:
+    context, folder = setup.context, setup.run.folder
+    (folder / GATEWAY_FOLDER).mkdir(mode=0o700)
+    model, names = context.environment.model, context.environment.names
+    settings = render_gateway_settings(setup.token, model, context.config, setup.limits, names)
+    write_file(folder, SETTINGS_FILE, settings)
 
 
 def write_prompt_files(setup: SessionSetup, texts: Mapping[str, str]) -> None:
@@ -81,19 +99,21 @@ def write_prompt_files(setup: SessionSetup, texts: Mapping[str, str]) -> None:
     for path, text in texts.items():
         write_file(folder, path, text)
     subagents = prompt_files.subagents(texts)
-    write_file(folder, OVERRIDES_FILE, render_overrides(_settings(setup.context), subagents))
+    write_file(folder, OVERRIDES_FILE, render_overrides(_settings(setup), subagents))
     names = [subagent.front["name"] for subagent in subagents]
     for line in factory_notes(setup.worktree.path, names, hooks_run=not policy_mounts(login, folder)):
         warn(line)
 
 
-def _settings(context: SessionContext) -> str:
-    config = context.config
+def _settings(setup: SessionSetup) -> str:
+    context, config = setup.context, setup.context.config
+    model = context.environment.model
     return render_settings(
         context.login,
-        context.environment.model,
+        agents_access(model, setup.token) if config.gateway else model,
         max_output_tokens=config.max_output_tokens,
         is_confined=config.allow_hosts is not None,
+        has_token=config.gateway,
     )
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from lw_coder.containers.labels import session_labels
 from lw_coder.containers.proxy import proxy_environment
-from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.containers.specs import GatewaySpec, Mount, SessionSpec
+from lw_coder.gateway.settings import FOLDER as GATEWAY_FOLDER
+from lw_coder.gateway.settings import HOST, SETTINGS_FILE
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.sessions.container_paths import (
     CA_BUNDLE,
@@ -23,13 +25,14 @@ from lw_coder.sessions.container_paths import (
 from lw_coder.sessions.droid_settings import OVERRIDES_FILE
 from lw_coder.sessions.login import Login, login_mounts, policy_mounts
 from lw_coder.settings.allowed_hosts import CONTEXT7, FACTORY_HOSTS, AllowedHost, host_of
+from lw_coder.settings.environment import API_KEY
 
 if TYPE_CHECKING:
     from lw_coder.repository.private_git import PrivateGit
     from lw_coder.sessions.setup import SessionSetup
     from lw_coder.settings.model_access import ModelAccess
 
-_CONTINUE = "LW_CODER_CONTINUE"  # start-session reads it
+_CONTINUE, _GATEWAY = "LW_CODER_CONTINUE", "LW_CODER_GATEWAY"  # start-session reads them
 _CA_NAMES = (
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
@@ -51,7 +54,9 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
         tasks_read_only: False if the session is to write plans.
     """
     context, run = setup.context, setup.run
-    allowed = allowed_hosts(context.login, context.environment.model, context.config.allowed_hosts)
+    config, login = context.config, context.login
+    model = None if config.gateway else context.environment.model
+    allowed = allowed_hosts(login, model, config.allowed_hosts)
     tasks = context.repository.root / TASKS_FOLDER
     return SessionSpec(
         project=project_name(context.identity, run.plan_id, run.name),
@@ -71,9 +76,27 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
                 context.login, has_ca_bundle=context.ca_bundle is not None, has_proxy=allowed is not None
             ),
             **({_CONTINUE: setup.conversation.name} if setup.conversation else {}),
+            **({_GATEWAY: HOST} if config.gateway else {}),
         },
         labels=session_labels(context.identity, owner, run.name),
         allowed=allowed,
+        gateway=gateway_spec(setup) if config.gateway else None,
+    )
+
+
+def gateway_spec(setup: SessionSetup) -> GatewaySpec:
+    """Describe the container of a session's model gateway."""
+    context, folder = setup.context, setup.run.folder
+    certificates = ca_variables() if context.ca_bundle else {}
+    return GatewaySpec(
+        mounts=(
+            Mount(folder / SETTINGS_FILE, f"/etc/{SETTINGS_FILE}"),
+            Mount(folder / GATEWAY_FOLDER, "/evidence", read_only=False),
+            *ca_mounts(context.ca_bundle),
+        ),
+        # The values of the others are removed from what it passes on and records.
+        forwarded=tuple(dict.fromkeys((API_KEY, *context.environment.names))),
+        fixed=certificates,
     )
 
 
@@ -134,10 +157,16 @@ def fixed_environment(login: Login, *, has_ca_bundle: bool, has_proxy: bool = Fa
 
 
 def allowed_hosts(
-    login: Login, model: ModelAccess, configured: tuple[AllowedHost, ...] | None
+    login: Login, model: ModelAccess | None, configured: tuple[AllowedHost, ...] | None
 ) -> tuple[AllowedHost, ...] | None:
-    """Add the hosts that every session needs to the configured ones; None, for any host, stays None."""
+    """Add the hosts that every session needs to the configured ones; None, for any host, stays None.
+
+    Args:
+        login: how the agent is signed in.
+        model: the model that it asks itself; None if a gateway does.
+        configured: `allow_hosts`.
+    """
     if configured is None:
         return None
-    agents = (host_of(model.base_url),) if login is Login.NONE else FACTORY_HOSTS
-    return (*agents, CONTEXT7, *configured)
+    models = (host_of(model.base_url),) if model else ()
+    return (*(models if login is Login.NONE else FACTORY_HOSTS), CONTEXT7, *configured)

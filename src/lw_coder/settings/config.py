@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,11 +17,14 @@ from lw_coder.foundation.report import printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
 from lw_coder.settings.check_commands import check_problem
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
+from lw_coder.settings.environment import API_KEY
 from lw_coder.settings.limits import Limits, require_known
 from lw_coder.settings.model_access import DEADLINE, OUTPUT_TOKENS
 
 CONFIG_FILE = Path(".lw_coder/config.toml")
 DEFAULT_FORWARD_ENV = ("OPENROUTER_*",)
+
+Dollars = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 _TABLE = "code"
 _MOST_MINUTES = 1440
@@ -33,6 +36,14 @@ _FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
 _TOML_TERMS = ((" | null", ""), ("Object contains unknown field", "unknown key"), ("`object`", "`table`"))
 # tomllib's time grows with the square of a dotted key's length, and more.
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){50}""")
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """US dollars for a million tokens of a model: of the prompt, of the answer, and of a cached prompt."""
+
+    input: Dollars
+    output: Dollars
+    cached: Dollars | None = None
 
 
 class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +61,9 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         allow_hosts: the only hosts that a session may reach, besides its model and context7; None means any.
         model_timeout: seconds that the model has to write the prompts, including retries.
         max_output_tokens: length of one answer to the session's agent, unless it is signed in with Factory.
+        gateway: whether a gateway holds the model's key, outside of the session's container, and counts.
+        prices: by model, for providers that report no cost; for the gateway.
+        record_requests: whether the gateway keeps requests and answers.
         limits: what ends a session.
         checks: commands that lw_coder runs over the result of a session, to verify it.
         checks_network: whether checks may use the network; with allow_hosts, only to reach those hosts.
@@ -66,11 +80,19 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     allow_hosts: tuple[str, ...] | None = None
     model_timeout: float = DEADLINE
     max_output_tokens: int = OUTPUT_TOKENS
+    gateway: bool = False
+    prices: dict[str, Price] = {}
+    record_requests: bool = False
     limits: Limits | None = None
     checks: tuple[str, ...] = ()
     checks_network: bool = False
     checks_rebuild: bool = False
     checks_minutes: float = 15
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether a session has networks of its own, with a proxy or a gateway in them."""
+        return self.allow_hosts is not None or self.gateway
 
     @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
@@ -126,15 +148,29 @@ def load_config(root: Path) -> CodeConfig:
     """
     config = _ruled(_typed(_code_table(_read_toml(root / CONFIG_FILE))))
     _ = config.build_options, config.run_options  # an unknown flag is an error now, not later
-    if config.allow_hosts is not None and "network_mode" in config.run_options.keys:
+    if config.has_networks and "network_mode" in config.run_options.keys:
+        other = "gateway" if config.allow_hosts is None else "allow_hosts"
         raise ConfigError(
-            f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with allow_hosts",
+            f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with {other}",
             "remove one of the two",
         )
-    if config.limits is not None:
+    _require_gateway(config)
+    if config.limits is not None and not config.gateway:
         require_known(config.limits, f"{CONFIG_FILE}: [code] limits.")
     _require_prompt_program(root, config.prompt_program)
     return config
+
+
+def _require_gateway(config: CodeConfig) -> None:
+    """Refuse what only the gateway can do, and what takes the key past it."""
+    for key in ("prices", "record_requests") if not config.gateway else ():
+        if getattr(config, key):
+            raise _key_error(key, "only the model gateway uses this", "set gateway = true, or remove it")
+    if config.gateway and API_KEY in config.run_options.variables:
+        raise ConfigError(
+            f"{CONFIG_FILE}: docker_run_args: {API_KEY}: with gateway = true, no session gets the key",
+            "remove one of the two",
+        )
 
 
 def _require_prompt_program(root: Path, named: str | None) -> None:

@@ -73,6 +73,11 @@ class SessionEnvironment:
     values: Mapping[str, str] = field(repr=False)
     known: Mapping[str, str] = field(repr=False, default_factory=dict)
 
+    def without(self, name: str) -> SessionEnvironment:
+        """Return the same without a variable that no session gets."""
+        names = tuple(each for each in self.names if each != name)
+        return replace(self, names=names, values={each: self.values[each] for each in names})
+
     def with_deadline(self, seconds: float) -> SessionEnvironment:
         """Return the same with another time limit for the model that writes the prompts."""
         return replace(self, model=replace(self.model, deadline=seconds))

@@ -11,7 +11,7 @@ from lw_coder.foundation.errors import ConfigError
 
 MOST_MINUTES = 525_600.0  # a year
 MOST_TURNS = 1_000_000
-_NEEDS_GATEWAY = ("tokens", "cost_usd")
+GATEWAY_LIMITS = ("requests", "tokens", "cost_usd", "requests_per_minute")
 
 Minutes = Annotated[float, msgspec.Meta(gt=0, le=MOST_MINUTES)]
 Count = Annotated[int, msgspec.Meta(gt=0, le=MOST_TURNS)]
@@ -24,15 +24,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         minutes: from the start of its container.
         idle_minutes: without a tool call or a tool's result, of the agent or of a subagent.
         turns: answers of the model, to the agent and to its subagents.
-        tokens: of the model; only a model gateway can count them.
-        cost_usd: US dollars; likewise.
+        requests: to the model; this and what follows only the model gateway can count.
+        tokens: of prompts and answers.
+        cost_usd: US dollars.
+        requests_per_minute: of these, more wait; this ends nothing.
     """
 
     minutes: Minutes | None = None
     idle_minutes: Minutes | None = None
     turns: Count | None = None
+    requests: Count | None = None
     tokens: Annotated[int, msgspec.Meta(gt=0)] | None = None
     cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    requests_per_minute: Count | None = None
 
     def __bool__(self) -> bool:
         """Return whether there is any limit."""
@@ -75,12 +79,12 @@ def require_known(limits: Limits, where: str) -> None:
     Raises:
         ConfigError: there is one.
     """
-    for name in _NEEDS_GATEWAY:
+    for name in GATEWAY_LIMITS:
         if getattr(limits, name) is not None:
             told = name.replace("_", "-") if where == "--" else name
             raise ConfigError(
-                f"{where}{told}: only the model gateway can count this, and sessions do not use one",
-                "remove it; minutes, idle_minutes and turns work without the gateway",
+                f"{where}{told}: only the model gateway can count this, and sessions do not use it",
+                "set gateway = true below [code], or remove it; minutes, idle_minutes and turns need none",
             )
 
 

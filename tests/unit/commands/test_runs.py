@@ -68,10 +68,18 @@ def made(tmp_path: Path) -> Made:
 
 def test_runs_are_listed_as_a_table_and_as_json(made: Made) -> None:
     table = made.types("list").stdout.splitlines()
-    assert table[0].split() == ["run", "model", "status", "commits"]
-    assert table[1].split() == [made.run, "some/model", "0", "1"]
+    assert table[0].split() == ["run", "model", "status", "commits", "cost_usd"]
+    assert table[1].split() == [made.run, "some/model", "0", "1", "-"]
     (row,) = json.loads(made.types("list", "--json").stdout)
-    assert row == {"run": made.run, "model": "some/model", "status": 0, "commits": 1}
+    assert row == {"run": made.run, "model": "some/model", "status": 0, "commits": 1, "cost_usd": None}
+
+
+def test_what_a_run_has_cost(made: Made) -> None:
+    total = {"requests": 3, "cost_usd": 0.125}
+    record = {**RECORD, "ended": {"status": 0, "commits": 1, "spent": {"total": total}}}
+    (made.sample.root / ".lw_coder/runs" / made.run / "run.json").write_text(json.dumps(record))
+    assert made.types("list").stdout.splitlines()[1].split()[-1] == "0.125"
+    assert "cost_usd: 0.125\n" in made.types("show", made.run).stdout
 
 
 def test_a_repository_without_runs_says_so(tmp_path: Path) -> None:
@@ -124,7 +132,7 @@ def test_an_unknown_run_is_one_line(made: Made) -> None:
 
 def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:
     (made.sample.root / ".lw_coder/runs" / made.run / "run.json").write_text("{", encoding="ascii")
-    assert made.types("list").stdout.splitlines()[1].split() == [made.run, "-", "damaged", "-"]
+    assert made.types("list").stdout.splitlines()[1].split() == [made.run, "-", "damaged", "-", "-"]
     assert made.types("show", made.run).returncode == 1
 
 

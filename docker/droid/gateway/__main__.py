@@ -1,4 +1,4 @@
-"""Run the gateway: python3 -m gateway SETTINGS FOLDER [PORT]."""
+"""Run the gateway: python3 -m gateway SETTINGS FOLDER [PORT [HOST]]."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ PORT = 8080
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings, folder, *port = sys.argv[1:]
+    settings, folder, *place = sys.argv[1:]
     app = make_app(read_settings(Path(settings)), Path(folder), os.environ)
     web.run_app(
         app,
-        port=int(port[0]) if port else PORT,
+        port=int(place[0]) if place else PORT,
+        host=place[1] if place[1:] else None,
         access_log=None,
         print=None,
         handler_cancellation=True,

@@ -1,0 +1,136 @@
+"""Sessions with a model gateway: the key stays outside, requests are counted, limits of spending hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.integration.conftest import Person
+from tests.integration.headless_session import headless
+from tests.support.agent_script import execute, prompt_answer, scripted_demo
+from tests.support.engine import bridge_address, docker
+from tests.support.patience import PATIENCE
+from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
+from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
+from tests.support.shell_agent import shell_agent
+
+BRANCH = f"lw/task/{PLAN_ID}"
+COMMIT = "echo done > done.txt && git add done.txt && git commit -q -m 'Do some of it'"
+USAGE = {"prompt_tokens": 400, "completion_tokens": 100, "cost": 0.002}
+LOOK_AROUND = """\
+env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'
+cat ~/.factory/settings.json /droid-overrides.json
+cat /etc/gateway.json /evidence/* 2>&1
+curl -sS -i http://gateway:8080/v1/models; curl -sS -i http://gateway:8080/ -H 'Host: example.com'
+"""
+
+
+def _configure(sample: SampleRepository, more: str = "") -> None:
+    text = f"[code]\ngateway = true\n{more}"
+    (sample.root / ".lw_coder/config.toml").write_text(text, encoding="ascii")
+
+
+def working(command: str = COMMIT) -> Script:
+    """Make an agent that runs a command, and then others for ever; each answer reports what it cost."""
+
+    def play(conversation: Conversation) -> Reply:
+        if conversation.kind != "agent":
+            return (
+                prompt_answer(conversation) if conversation.kind == "dspy" else Reply("A title", usage=USAGE)
+            )
+        step = f"echo {conversation.rounds}" if conversation.rounds else command
+        return Reply(tool_calls=(execute(conversation, "Go on", step),), usage=USAGE)
+
+    return play
+
+
+def _asked(model: ScriptedModel) -> str:
+    return "\n".join(json.dumps(request.body) for request in model.requests)
+
+
+def _texts(folder: Path) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_agent_never_sees_the_key(sample: SampleRepository, person: Person) -> None:
+    _configure(sample)
+    ended = headless(person, sample, shell_agent([LOOK_AROUND, COMMIT]), "--json")
+    assert ended.status == 0, ended.stderr
+    assert "Gateway: OPENROUTER_API_KEY stays outside of the session\n" in ended.stderr
+    asked = _asked(ended.model)
+    assert "OPENROUTER_BASE_URL" in asked, "the agent looked at its variables"
+    assert "there is nothing at this address" in asked, "the agent reached the gateway"
+    assert KEY not in asked
+    assert {request.headers["Authorization"] for request in ended.model.requests} == {f"Bearer {KEY}"}
+    assert KEY not in _texts(ended.run)
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
+
+
+def test_all_requests_are_counted(sample: SampleRepository, person: Person) -> None:
+    _configure(sample)
+    ended = headless(person, sample, scripted_demo, "--json")
+    assert ended.status == 0, ended.stderr
+    sent = len(ended.model.requests) - ended.model.count("dspy")
+    spent = ended.ended["spent"]
+    assert spent["total"]["requests"] == sent > 0
+    assert sum(one["requests"] for one in spent["models"].values()) == sent
+    assert sum(one["requests"] for one in spent["conversations"]) == sent
+    assert len(spent["conversations"]) >= 3, "the agent and both subagents"
+    assert spent["total"]["input_tokens"] > 0
+    assert f"Model:    {sent} requests, " in ended.stderr
+
+
+def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Person) -> None:
+    _configure(sample)
+    ended = headless(person, sample, working(), "--json", "--tokens", "1400")
+    result = json.loads(ended.stdout)
+    assert (ended.status, result["outcome"]) == (5, "limit"), ended.stderr
+    assert result["ended"]["limit"] == {"name": "tokens", "value": 1400}
+    assert ended.ended["spent"]["total"]["requests"] == len(ended.model.requests) - ended.model.count("dspy")
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it", ended.stderr
+
+
+def test_a_limit_of_the_cost_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
+    _configure(sample, "limits = { cost_usd = 0.01 }\n")
+    with ScriptedModel(working(), host=bridge_address()) as model:
+        sample.write_env(model.base_url)
+        status, text = person.runs_to_the_end("code", PLAN_ID)
+    assert status == 5, text
+    assert "a limit ended the session: cost_usd = 0.01" in text
+    assert "Model:    " in text
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
+
+
+def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Person) -> None:
+    _configure(sample, "allow_hosts = []\n")
+    with ScriptedModel(shell_agent([COMMIT]), host=bridge_address()) as model:
+        ended = headless(person, sample, shell_agent([COMMIT]), "--json")
+        assert ended.status == 0, ended.stderr
+        assert "gateway" not in (ended.run / "allow_hosts.filter").read_text()
+        sample.write_env(model.base_url)
+        (ended.run / "gateway.json").write_text(
+            (ended.run / "gateway.json").read_text().replace(ended.model.base_url, model.base_url)
+        )
+        replay = ("docker", "compose", "-f", str(ended.run / "compose.yml"), "run", "--rm", "-T", "droid")
+        done = subprocess.run(
+            (*replay, "start-session", "--headless"),
+            cwd=sample.root,
+            env=person.env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert model.count("agent") > 0
+        count = len((ended.run / "gateway/requests.jsonl").read_text().splitlines())
+        assert count == len(model.requests) + len(ended.model.requests) - ended.model.count("dspy")
+    _remove_what_the_replay_left(ended.run)
+
+
+def _remove_what_the_replay_left(run: Path) -> None:
+    for kind in ("container", "network"):
+        left = docker(kind, "ls", "--quiet", "--filter", f"label=lw_coder.run={run.name}").split()
+        if left:
+            docker(kind, "rm", *(["--force"] if kind == "container" else []), *left)
