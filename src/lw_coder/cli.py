@@ -410,6 +410,8 @@ def _report(error: BaseException) -> int:
 
 
 def _show(error: LwCoderError) -> None:
+    for detail in error.details:
+        say(detail)
     for part in error.parts[:_MOST_SHOWN]:
         line = printable(f"{part.message}; {part.remedy}")  # names can contain control characters
         click.echo(f"{click.style('error:', fg='red')} {line}", err=True)

@@ -388,7 +388,8 @@ def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
         return
     place = shell_path(setup.context.repository.root, setup.worktree.path)
     names = ", ".join([*left.first, *(["..."] if left.count > len(left.first) else [])])
-    say(f"Left:     {left.count} uncommitted files in {place}: {names}")
+    files = "file" if left.count == 1 else "files"
+    say(f"Left:     {left.count} uncommitted {files} in {place}: {names}")
     say("          the plan's next session continues with them; to commit them yourself, type:")
     say(f"          git -C {place} add --all && git -C {place} commit")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from lw_coder.containers.build_context import context_sources, has_variable
@@ -20,6 +21,10 @@ _LOCK_FILES = (
     *("go.sum", "bun.lockb", "gradle.lockfile"),
 )
 _OWN_FILES = (str(DOCKERFILE), str(IGNORE_FILE))
+_NOT_IN_A_BUILD = (
+    ".gitignore",
+    ".gitattributes",
+)  # no build depends on them; `lw_coder init` writes the first
 _MOST_SHOWN = 5
 
 
@@ -35,15 +40,25 @@ def report_image_source(repository: Repository, worktree: Worktree, git_sha: str
     commit = worktree.head[:12]
     say(f"Image: from your working tree as it is now; the session starts at commit {commit}")
     changed = differing_files(repository, worktree.head, dockerfile)
+    own = changed
+    if changed and worktree.head != git_sha:
+        own = differing_files(repository, git_sha, dockerfile)
+        # Of what only the plan's earlier sessions changed, the image's dependencies count, not the code.
+        changed = [name for name in changed if name in own or _is_lock_file(name)]
     if not changed:
         return
+    remedy = _remedy(repository, worktree, git_sha, are_own=not set(own).isdisjoint(changed))
     more = ["..."] if len(changed) > _MOST_SHOWN else []
     names = ", ".join([*map(printable, changed[:_MOST_SHOWN]), *more])
     count = f"{len(changed)} files differ" if len(changed) > 1 else "a file differs"
     warn(
         f"{count} between your working tree, which the image is built from, and commit {commit}, which the "
-        f"session starts at: {names}; {_remedy(repository, worktree, git_sha)}"
+        f"session starts at: {names}; {remedy}"
     )
+
+
+def _is_lock_file(name: str) -> bool:
+    return any(fnmatchcase(name.rpartition("/")[2], pattern) for pattern in _LOCK_FILES)
 
 
 def differing_files(repository: Repository, commit: str, dockerfile: str) -> list[str]:
@@ -52,7 +67,9 @@ def differing_files(repository: Repository, commit: str, dockerfile: str) -> lis
     changed = changed_since(repository, commit, _pathspecs(sources))
     # A commit without lw_coder's own files cannot contradict them.
     return sorted(
-        name for name, is_new in changed.items() if not is_new or not name.startswith(f"{OWN_FOLDER}/")
+        name
+        for name, is_new in changed.items()
+        if name not in _NOT_IN_A_BUILD and not (is_new and name.startswith(f"{OWN_FOLDER}/"))
     )
 
 
@@ -63,7 +80,9 @@ def _pathspecs(sources: list[str]) -> list[str]:
     return [f":(glob){pattern}" for pattern in (*_OWN_FILES, *_LOCK_FILES, *below)]
 
 
-def _remedy(repository: Repository, worktree: Worktree, git_sha: str) -> str:
+def _remedy(repository: Repository, worktree: Worktree, git_sha: str, *, are_own: bool) -> str:
+    if not are_own:
+        return f"sessions of this plan changed them; to build the image with them, merge {worktree.branch}"
     if worktree.head == git_sha:
         return "to start from your files, commit them, and write that commit's id as the plan's git_sha"
     path = worktree.path

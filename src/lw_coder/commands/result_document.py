@@ -74,7 +74,7 @@ class ResultDocument:
             code: the command's exit code.
             error: why it is not zero, if that is an error.
         """
-        told = None if error is None else {"message": error.message, "remedy": error.remedy}
+        told = None if error is None else _error(error)
         click.echo(json.dumps({**self.values, "exit_code": code, "error": told}, indent=2))
 
 
@@ -96,6 +96,13 @@ def printed_on_failure(document: ResultDocument | None) -> Iterator[None]:
             document.values["outcome"] = "signal"
             document.print(int(str(signalled.code)))
         raise
+
+
+def _error(error: LwCoderError) -> dict[str, Any]:
+    """Return an error, and what else was wrong."""
+    lines = dict.fromkeys((each.message, each.remedy) for each in (error, *error.parts))
+    first, *more = ({"message": message, "remedy": remedy} for message, remedy in lines)
+    return {**first, "more": more}
 
 
 def _ended(result: SessionResult) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Self
 
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.image_names import BASE_TAG
-from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.errors import BuildError, EngineError
 from lw_coder.foundation.processes import awaited, end_group, readable, starting_group
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say
@@ -193,30 +193,23 @@ def build_image(
         variables: variables for the build, in addition to this process's.
 
     Raises:
-        EngineError: the build failed (the message is its last error; what the failing step printed at its
-            end was shown), or the log cannot be written.
+        BuildError: the build failed; the message is its last error.
+        EngineError: the log cannot be written.
     """
     failure = _build_once(folder, project, service, log, variables or {})
     if failure and any(word in failure.reason for word in _REMOVED_MEANWHILE):
         say(f"Image: building {service} once more: an image was removed during the build")
         failure = _build_once(folder, project, service, log, variables or {})
     if failure:
-        _show_tail(failure, variables or {})
-        raise _build_error(service, failure, log)
+        raise _build_error(service, failure, log, Redaction(variables or {}))
 
 
-def _show_tail(failure: BuildFailure, variables: Mapping[str, str]) -> None:
-    if failure.tail:
-        say("Image: the step that failed printed at its end:")
-    redaction = Redaction(variables)
-    for line in failure.tail:
-        say(f"  | {redaction.text(line)}")
-
-
-def _build_error(service: str, failure: BuildFailure, log: Path) -> EngineError:
+def _build_error(service: str, failure: BuildFailure, log: Path, redaction: Redaction) -> BuildError:
     reason = f"the {service} image could not be built: {printable(failure.reason)}"
     remedy = f"{log} has the full output"
-    return EngineError(reason, f"{failure.hint}; {remedy}" if failure.hint else remedy)
+    title = ["Image: the step that failed printed at its end:"] if failure.tail else []
+    details = (*title, *(f"  | {redaction.text(line)}" for line in failure.tail))
+    return BuildError(reason, f"{failure.hint}; {remedy}" if failure.hint else remedy, details)
 
 
 def _build_once(

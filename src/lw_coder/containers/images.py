@@ -17,7 +17,7 @@ from lw_coder.containers.compose_files import ImageBuild
 from lw_coder.containers.docker_command import LocalImage
 from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
-from lw_coder.foundation.errors import ConfigError, EngineError
+from lw_coder.foundation.errors import BuildError, ConfigError, EngineError
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
@@ -198,11 +198,11 @@ def _ensure_base(folder: Path, log: Path) -> str:
 def _build_base(folder: Path, log: Path) -> None:
     try:
         docker_command.build_image(folder, _PROJECT, "base", log)
-    except EngineError as error:
+    except BuildError as error:
         warn_of_kind(RunOptions(), of_build=True)
         script = shipped_folder("docker") / "droid/import-base.sh"
         remedy = f"{error.remedy}; where no registry can be reached, type: sudo sh {script}"
-        raise EngineError(error.message, remedy) from None
+        raise BuildError(error.message, remedy, error.details) from None
 
 
 def is_current(base: LocalImage | None) -> bool:

@@ -40,6 +40,11 @@ class LwCoderError(Exception):
         """The errors to show, one line each."""
         return (self,)
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Lines to show right above the message."""
+        return ()
+
 
 class PlanError(LwCoderError):
     """A plan file that is missing or invalid."""
@@ -80,6 +85,23 @@ class GitError(LwCoderError):
 
 class EngineError(LwCoderError):
     """Docker is absent, unreachable or too old, or a build failed."""
+
+
+class BuildError(EngineError):
+    """A build failed; its details are what the failing step printed at its end."""
+
+    def __init__(self, message: str, remedy: str, details: tuple[str, ...]) -> None:
+        super().__init__(message, remedy)
+        self._details = details
+
+    def __reduce__(self) -> tuple[type[BuildError], tuple[str, str, tuple[str, ...]]]:  # type: ignore[override]
+        """Make the error picklable."""
+        return type(self), (self.message, self.remedy, self._details)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """Lines to show right above the message."""
+        return self._details
 
 
 class PromptError(LwCoderError):

@@ -154,7 +154,7 @@ def _ensured(
     if tip is None:
         require_no_sessions_commit(repository, plan.git_sha, where)
     _require_room_for_branch(repository, branch, tip)
-    _require_descent(repository, branch, tip, plan.git_sha)
+    _require_descent(repository, path, branch, tip, plan.git_sha)
     incomplete = is_incomplete(repository, path)
     if incomplete:
         repair_record(repository, path)
@@ -355,12 +355,22 @@ def _require_room_for_branch(repository: Repository, branch: str, tip: str | Non
             )
 
 
-def _require_descent(repository: Repository, branch: str, tip: str | None, sha: str) -> None:
-    if tip is not None and tip != sha and not is_ancestor(repository, sha, tip):
-        raise GitError(
-            f"branch {branch} does not descend from the plan's git_sha {sha}",
-            f"correct git_sha, or rename the branch: git branch -m {branch} {branch}-old",
-        )
+def _require_descent(repository: Repository, path: Path, branch: str, tip: str | None, sha: str) -> None:
+    if tip is None or tip == sha or is_ancestor(repository, sha, tip):
+        return
+    message = f"branch {branch} does not descend from the plan's git_sha {sha}"
+    if path.is_dir() and is_ancestor(repository, tip, sha):
+        forward = f"git -C {quoted(path)} merge --ff-only {sha}"
+        raise GitError(message, f"it has no commits of its own; to move it there, type: {forward}")
+    raise GitError(message, f"correct git_sha, or start anew: {_setting_aside(path, branch)}")
+
+
+def _setting_aside(path: Path, branch: str) -> str:
+    """Return the commands that give a branch, and its worktree if there is one, another name."""
+    rename = f"git branch -m {branch} {branch}-old"
+    if not path.is_dir():
+        return rename
+    return f"git worktree move {quoted(path)} {quoted(path.with_name(f'{path.name}-old'))} && {rename}"
 
 
 def _record_at(records: list[_Record], path: Path, branch: str, *, is_incomplete: bool) -> _Record | None:
@@ -419,10 +429,13 @@ def _require_own_worktree(
     _require_nothing_left_unfinished(path, git_dir, yes=yes)
     if record.branch != f"refs/heads/{branch}":
         found = (record.branch or "no branch").removeprefix("refs/heads/")
-        raise GitError(
-            f"{path}: is on {printable(found)}, not on {branch}",
-            f"type: git -C {quoted(path)} switch {branch}",
+        old = quoted(path.with_name(f"{path.name}-old"))
+        remedy = (
+            f"git -C {quoted(path)} switch {branch}"
+            if ref_value(repository, f"refs/heads/{branch}")
+            else f"git worktree move {quoted(path)} {old}"
         )
+        raise GitError(f"{path}: is on {printable(found)}, not on {branch}", f"type: {remedy}")
 
 
 def require_nothing_unfinished(path: Path, git_dir: Path) -> None:

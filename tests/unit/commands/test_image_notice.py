@@ -119,7 +119,7 @@ def test_all_files_are_read_by_a_dockerfile_that_copies_all(made: GitRepository)
     made.write(".lw_coder/config.toml", "[code]\n")
     made.write(".gitignore", "*.log\n")
     made.write("x.log", "x\n")
-    assert differing_files(repository, sha, "COPY . /x\n") == [".gitignore", "other.py"]
+    assert differing_files(repository, sha, "COPY . /x\n") == ["other.py"]
 
 
 def test_a_branch_with_commits_is_what_the_session_starts_at(
@@ -132,7 +132,21 @@ def test_a_branch_with_commits_is_what_the_session_starts_at(
     tip = session.commit("later", "uv.lock")
     line, warning = said(made, capfd, sha)
     assert line.endswith(f"the session starts at commit {tip[:12]}")
-    assert ": uv.lock; to update the session's branch, commit your files and merge them in " in warning
-    assert warning.endswith(".lw_coder/worktrees/a-plan")
+    assert warning.endswith(
+        ": uv.lock; sessions of this plan changed them; to build the image with them, merge lw/task/a-plan"
+    )
     made.write("uv.lock", "later")
     assert len(said(made, capfd, sha)) == 1
+
+
+def test_code_that_an_earlier_session_changed_is_no_difference(
+    made: GitRepository, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sha = made.head()
+    worktree = ensure_worktree(find_repository(made.path), Start("a-plan", sha))
+    GitRepository(worktree.path).commit("later", "src/a.py")
+    assert len(said(made, capfd, sha)) == 1
+    made.write("src/deep/b.py", "the user's own\n")
+    _, warning = said(made, capfd, sha)
+    assert ": src/deep/b.py; to update the session's branch, commit your files and merge them in " in warning
+    assert warning.endswith(".lw_coder/worktrees/a-plan")

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import ValidationError
 
 from lw_coder.commands.result_document import ResultDocument, printed_on_failure
-from lw_coder.foundation.errors import PlanError
+from lw_coder.foundation.errors import InvalidPlanError, PlanError
 from lw_coder.settings.limits import UNATTENDED
 from tests.support.result_schema import result_of
 
@@ -40,8 +40,19 @@ def test_an_error_before_the_session(capsys: pytest.CaptureFixture[str]) -> None
         raise PlanError("it is wrong", "correct it")
     result = result_of(capsys.readouterr().out)
     assert (result["exit_code"], result["outcome"], result["plan_id"]) == (1, "error", "a-plan")
-    assert result["error"] == {"message": "it is wrong", "remedy": "correct it"}
+    assert result["error"] == {"message": "it is wrong", "remedy": "correct it", "more": []}
     assert result["limits"]["minutes"] == 120
+
+
+def test_all_problems_that_were_found(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = PlanError("it is wrong", "correct it"), PlanError("so is this", "correct that")
+    with pytest.raises(InvalidPlanError), printed_on_failure(ResultDocument()):
+        raise InvalidPlanError([first, second])
+    error = result_of(capsys.readouterr().out)["error"]
+    assert (error["message"], error["more"]) == (
+        "it is wrong",
+        [{"message": "so is this", "remedy": "correct that"}],
+    )
 
 
 def test_a_signal_before_the_session(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -159,6 +160,42 @@ def test_refuses_after_the_repository_was_moved_and_its_remedy_helps(
 def test_refuses_a_diverged_branch(made: GitRepository) -> None:
     made.run("branch", "lw/task/sample-plan")
     assert "git branch -m" in refused(made, plan(made.commit("later")), "does not descend")
+
+
+def typed(made: GitRepository, remedy: str) -> None:
+    """Type the commands that a remedy ends with."""
+    commands = remedy[remedy.index("git ") :]
+    subprocess.run(["sh", "-ec", commands], cwd=made.path, check=True, capture_output=True)
+
+
+def test_a_branch_without_own_commits_is_moved_by_what_the_remedy_says(made: GitRepository) -> None:
+    ensure_worktree(find_repository(made.path), plan(made.head()))
+    later = made.commit("later")
+    remedy = refused(made, plan(later), "does not descend")
+    typed(made, remedy)
+    assert ensure_worktree(find_repository(made.path), plan(later)).head == later
+
+
+def test_a_branch_with_own_commits_is_set_aside_by_what_the_remedy_says(made: GitRepository) -> None:
+    found = ensure_worktree(find_repository(made.path), plan(made.head()))
+    own = GitRepository(found.path).commit("its own")
+    (found.path / "untracked").touch()
+    later = made.commit("later")
+    remedy = refused(made, plan(later), "does not descend")
+    typed(made, remedy)
+    assert ensure_worktree(find_repository(made.path), plan(later)).head == later
+    old = found.path.with_name("sample-plan-old")
+    assert GitRepository(old).head() == own
+    assert (old / "untracked").exists()
+
+
+def test_a_worktree_whose_branch_was_renamed_is_set_aside_by_what_the_remedy_says(
+    made: GitRepository,
+) -> None:
+    ensure_worktree(find_repository(made.path), plan(made.head()))
+    made.run("branch", "-m", "lw/task/sample-plan", "another")
+    typed(made, refused(made, plan(made.head()), "is on another, not on"))
+    ensure_worktree(find_repository(made.path), plan(made.head()))
 
 
 def test_refuses_another_branch_and_a_detached_head(made: GitRepository, repository: Repository) -> None:

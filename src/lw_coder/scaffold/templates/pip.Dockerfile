@@ -49,3 +49,6 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
         pip install --quiet --cache-dir /var/cache/pip --editable ".$EXTRAS"; \
     fi \
     && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+
+# Python leaves no bytecode in the worktree.
+ENV PYTHONDONTWRITEBYTECODE=1

@@ -43,3 +43,6 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
     export POETRY_CACHE_DIR=/var/cache/pypoetry REQUESTS_CA_BUNDLE="$SSL_CERT_FILE" \
     && poetry install --no-interaction --no-ansi $POETRY_FLAGS \
     && find /opt/venv "$HOME" ! -user "$(stat -c %u "$HOME")" -exec chown -h --reference="$HOME" {} +
+
+# Python leaves no bytecode in the worktree.
+ENV PYTHONDONTWRITEBYTECODE=1

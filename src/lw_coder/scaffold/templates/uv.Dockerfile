@@ -56,3 +56,6 @@ RUN --mount=type=secret,id=ca_bundle,target=/etc/ssl/certs/ca-certificates.crt \
 # In a session, uv run takes what the image has, also without a network; after a change of the dependencies,
 # type: uv sync --all-groups
 ENV UV_NO_SYNC=1
+
+# Python leaves no bytecode in the worktree.
+ENV PYTHONDONTWRITEBYTECODE=1
