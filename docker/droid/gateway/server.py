@@ -217,15 +217,17 @@ class Gateway:
 
     async def _finished(self, call: Call) -> Entry:
         reported, entry = call.reader.usage(), _timed(call)
-        if reported is None and call.status == _OK:
-            reported = await self._provider.usage_of(call.reader.answer_id)
+        price = self._settings.prices.get(call.order.model)
+        lacks_cost = reported is None or price_of(reported, price) is None
+        if lacks_cost and call.status == _OK:
+            reported = await self._provider.usage_of(call.reader.answer_id) or reported
         if reported is None and call.status == _OK:
             usage = Usage(call.order.input_estimate, min(call.order.max_tokens, call.reader.size))
-            cost = price_of(usage, self._settings.prices.get(call.order.model))
+            cost = price_of(usage, price)
             cost = call.reserve.cost_usd if cost is None else cost
             return _with_usage(replace(entry, is_estimated=True), usage, cost)
         usage = reported or Usage(cost_usd=0.0)
-        return _with_usage(entry, usage, price_of(usage, self._settings.prices.get(call.order.model)))
+        return _with_usage(entry, usage, price_of(usage, price))
 
 
 def _timed(call: Call) -> Entry:

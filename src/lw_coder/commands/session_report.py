@@ -38,6 +38,8 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
         warn_of_kind(options)
     if result.limit:
         warn(f"a limit ended the session: {result.limit.name} = {result.limit.value:g}")
+        if result.spending and result.spending.cannot_be_kept:
+            warn(result.spending.cannot_be_kept)
     if result.spending:
         say(f"Model:    {result.spending.total.line()}")
     if result.refused:

@@ -12,6 +12,7 @@ from lw_coder.gateway.settings import FOLDER
 
 _REQUESTS = "requests.jsonl"
 _STATE = "state.json"
+_NOT_KEPT = "cannot be kept"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Spending:
     paused: str | None = None
     waiting_until: str | None = None
 
+    @property
+    def cannot_be_kept(self) -> str:
+        """Why a limit could not be kept, as the gateway says it; empty if that is not so."""
+        return self.limit if self.limit and _NOT_KEPT in self.limit else ""
+
     def as_record(self) -> dict[str, Any]:
         """Return what run.json has of it."""
         return {
@@ -97,12 +103,12 @@ def read_spending(run: Path) -> Spending | None:
     if not folder.is_dir():
         return None
     total, models, conversations = Spent(), dict[str, Spent](), dict[str, Spent]()
-    for entry in _lines(folder / _REQUESTS):
+    state = _json((folder / _STATE).read_text(encoding="utf-8") if (folder / _STATE).is_file() else "")
+    for entry in (*_lines(folder / _REQUESTS), *_open(state)):
         spent = _spent(entry)
         total = total.plus(spent)
         for sums, name in ((models, entry.get("model")), (conversations, entry.get("conversation"))):
             sums[str(name)] = sums.get(str(name), Spent()).plus(spent)
-    state = _json((folder / _STATE).read_text(encoding="utf-8") if (folder / _STATE).is_file() else "")
     told = {name: state.get(name) for name in ("limit", "paused", "waiting_until")}
     return Spending(total, models, conversations, **told)
 
@@ -111,6 +117,13 @@ def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
     if file.is_file():
         with file.open(encoding="utf-8", errors="replace") as lines:
             yield from (entry for line in lines if (entry := _json(line)))
+
+
+def _open(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the requests that were under way, with the most that they can have used."""
+    for each in state.get("open") or ():
+        most = {"output_tokens": each.get("tokens"), "cost_usd": each.get("cost_usd"), "is_estimated": True}
+        yield {**each.get("entry", {}), **most}
 
 
 def _json(text: str) -> Mapping[str, Any]:

@@ -6,6 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import Person
 from tests.integration.headless_session import headless
 from tests.support.agent_script import execute, prompt_answer, scripted_demo
@@ -94,12 +96,27 @@ def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Pers
 def test_a_limit_of_the_cost_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     _configure(sample, "limits = { cost_usd = 0.01 }\n")
     with ScriptedModel(working(), host=bridge_address()) as model:
-        sample.write_env(model.base_url)
+        sample.write_env(model.base_url, OPENROUTER_MODEL="some/model")
         status, text = person.runs_to_the_end("code", PLAN_ID)
     assert status == 5, text
     assert "a limit ended the session: cost_usd = 0.01" in text
-    assert "Model:    " in text
+    assert "0.0100 USD" in text
     assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
+
+
+def test_a_cost_that_nobody_knows_cannot_be_limited(sample: SampleRepository, person: Person) -> None:
+    _configure(sample)
+    ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--cost-usd", "1")
+    assert json.loads(ended.stdout)["outcome"] == "limit", ended.stderr
+    assert "cost_usd cannot be kept: the provider reports no cost, and [code] prices has none" in ended.stderr
+    assert ended.ended["spent"]["total"]["requests"] == 1
+    prices = 'prices = { "anthropic/claude-sonnet-4.5" = { input = 3, output = 15 } }\n'
+    _configure(sample, prices)
+    ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--cost-usd", "1")
+    assert (ended.status, ended.ended["limit"]) == (0, None), ended.stderr
+    total = ended.ended["spent"]["total"]
+    cost = (3 * total["input_tokens"] + 15 * total["output_tokens"]) / 1e6
+    assert total["cost_usd"] == pytest.approx(cost)
 
 
 def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Person) -> None:
