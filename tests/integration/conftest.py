@@ -41,7 +41,7 @@ SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is stil
 # These change what all tests on an engine share: the name of the base image.
 ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_users")
 # One process runs each of these files: its tests look at what one costly fixture did.
-WHOLE = ("test_docker_flags", "test_escape", "test_model_errors", "test_own_image")
+WHOLE = ("test_docker_flags", "test_escape", "test_gateway_escape", "test_model_errors", "test_own_image")
 # A part of the unit suite: plain Python, real git, and DSPy's answers from the shipped cache. The whole of it
 # has its own place, and a second time it would tell nothing more about the image.
 IN_A_SESSION = (
