@@ -11,7 +11,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import against, base_image, growth, headless, processes, sessions, starts, verification
+from benchmarks import (
+    against,
+    base_image,
+    gateway,
+    growth,
+    headless,
+    processes,
+    sessions,
+    starts,
+    verification,
+)
 from benchmarks.figures import (
     GOALS,
     HEADER,
@@ -29,6 +39,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "starts": starts.measure,
     "warm": sessions.warm,
     "headless": headless.measure,
+    "gateway": gateway.measure,
     "processes": processes.measure,
     "cold": sessions.cold,
     "at-once": sessions.at_once,

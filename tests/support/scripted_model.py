@@ -148,6 +148,7 @@ class Reply:
     silent: bool = False  # accepted, and never answered
     usage: Json | None = None  # what is reported instead of an estimate; nothing, if it is empty
     stalls: float = 0.0  # seconds in the middle of the answer
+    pace: float = 0.0  # seconds between two of its pieces
 
 
 Script = Callable[[Conversation], Reply]
@@ -457,9 +458,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         else:
             half = len(parts) // 2
-            self._write(parts[:half])
+            self._write(parts[:half], reply.pace)
             self.server.closing.wait(reply.stalls)
-            self._write([*parts[half:], ""])
+            self._write([*parts[half:], ""], reply.pace)
 
     def _send_json(self, body: Json, status: int = HTTPStatus.OK) -> None:
         self._open(status, "application/json")
@@ -476,9 +477,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _write(self, parts: Iterable[str]) -> None:
+    def _write(self, parts: Iterable[str], pace: float = 0.0) -> None:
         """Write HTTP chunks; an empty one ends the answer."""
         for part in parts:
+            if pace:
+                self.server.closing.wait(pace)
             data = part.encode()
             self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 

@@ -13,6 +13,7 @@ from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.report import say, warn
 from lw_coder.settings.docker_variables import dropped_variables
+from lw_coder.settings.limits import shown
 
 if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
@@ -37,7 +38,7 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
     if result.status and result.signalled is None and result.limit is None:
         warn_of_kind(options)
     if result.limit:
-        warn(f"a limit ended the session: {result.limit.name} = {result.limit.value:g}")
+        warn(f"a limit ended the session: {result.limit.name} = {shown(result.limit.value)}")
         if result.spending and result.spending.cannot_be_kept:
             warn(result.spending.cannot_be_kept)
     if result.spending:

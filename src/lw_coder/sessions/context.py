@@ -22,6 +22,7 @@ from lw_coder.settings.environment import (
     PROXY_NAMES,
     SessionEnvironment,
     load_environment,
+    read_env_file,
     refuse_dropped,
 )
 
@@ -64,6 +65,7 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
     login = choose_login(environment.values, Path.home())
     if config.gateway:
         _require_no_login(login)
+        _require_key_outside(repository.root, config)
         environment = environment.without(API_KEY)
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
     identity = repo_hash(root_commit(repository), repository.common_dir)
@@ -76,6 +78,18 @@ def _require_no_login(login: Login) -> None:
             f"{CONFIG_FILE}: [code] gateway: the agent signs in with Factory, whose server asks the models",
             "remove gateway = true, or use a model of your own, without Factory",
         )
+
+
+def _require_key_outside(root: Path, config: CodeConfig) -> None:
+    """Refuse an env file of docker_run_args that has the key."""
+    for entry in config.run_options.keys.get("env_file", ()):
+        path = root / entry["path"]
+        if path.is_file() and API_KEY in read_env_file(path):
+            place = f"{CONFIG_FILE}: docker_run_args: --env-file {printable(entry['path'])}"
+            raise ConfigError(
+                f"{place}: has {API_KEY}, and with gateway = true no session gets the key",
+                "move the key to another file, and name that as env_file",
+            )
 
 
 def require_engine(

@@ -21,7 +21,7 @@ from lw_coder.sessions.session import remove_containers
 from lw_coder.sessions.session_watch import Counts, SessionWatch
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
 from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
-from lw_coder.settings.limits import MOST_TURNS
+from lw_coder.settings.limits import MOST_TURNS, shown
 
 if TYPE_CHECKING:
     from lw_coder.containers.specs import SessionSpec
@@ -156,7 +156,7 @@ def run_headless(
 
 
 def _announce(limit: ReachedLimit) -> None:
-    say(f"Limit:    {limit.name} = {limit.value:g} is reached; the session is asked to end")
+    say(f"Limit:    {limit.name} = {shown(limit.value)} is reached; the session is asked to end")
 
 
 def _attended(

@@ -166,7 +166,7 @@ def _require_gateway(config: CodeConfig) -> None:
     for key in ("prices", "record_requests") if not config.gateway else ():
         if getattr(config, key):
             raise _key_error(key, "only the model gateway uses this", "set gateway = true, or remove it")
-    if config.gateway and API_KEY in config.run_options.variables:
+    if config.gateway and API_KEY in config.run_options.keys.get("environment", {}):
         raise ConfigError(
             f"{CONFIG_FILE}: docker_run_args: {API_KEY}: with gateway = true, no session gets the key",
             "remove one of the two",

@@ -98,7 +98,7 @@ def load_environment(
         EnvironmentFileError: the file, or the model's key or URL, is missing or invalid.
     """
     path = _env_path(root, env_file)
-    own = _read_env(path) if path else {}
+    own = read_env_file(path) if path else {}
     _refuse_hidden_key(own, process, path)
     values = {**own, **process}
     chosen = {name: value for name, value in values.items() if _is_forwarded(name, tuple(forward))}
@@ -172,7 +172,12 @@ def _env_path(root: Path, configured: str | None) -> Path | None:
     )
 
 
-def _read_env(path: Path) -> dict[str, str]:
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read the variables of an env file, literally.
+
+    Raises:
+        EnvironmentFileError: it cannot be read, is not text, or is too long.
+    """
     from dotenv import dotenv_values
 
     try:

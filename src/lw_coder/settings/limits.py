@@ -88,7 +88,12 @@ def require_known(limits: Limits, where: str) -> None:
             )
 
 
+def shown(value: float) -> str:
+    """Format a limit's value: no digit of a whole number is left out."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
 def limits_line(limits: Limits) -> str:
     """Describe limits in a few words."""
-    named = [f"{name} = {value:g}" for name, value in limits.as_dict().items() if value is not None]
+    named = [f"{name} = {shown(value)}" for name, value in limits.as_dict().items() if value is not None]
     return f"ends at {', '.join(named)}" if named else "has no limits"

@@ -41,6 +41,41 @@ def test_defaults(tmp_path: Path) -> None:
     assert (config.run_options.keys, config.build_options.keys, config.warnings()) == ({}, {}, [])
 
 
+def test_the_gateway_and_what_needs_it(tmp_path: Path) -> None:
+    text = """
+        [code]
+        gateway = true
+        prices = { "some/model" = { input = 3, output = 15.5, cached = 0.3 } }
+        record_requests = true
+        limits = { tokens = 1000, cost_usd = 0.5, requests = 9, requests_per_minute = 5 }
+    """
+    config = loaded(tmp_path, text)
+    assert (config.gateway, config.record_requests, config.has_networks) == (True, True, True)
+    assert (config.prices["some/model"].output, config.prices["some/model"].cached) == (15.5, 0.3)
+    assert not loaded(tmp_path, "[code]\n").has_networks
+    for line, word in (
+        ('prices = { "a" = { input = 1, output = 1 } }', "prices: only the model gateway uses this"),
+        ("record_requests = true", "record_requests: only the model gateway uses this"),
+        ("limits = { tokens = 1 }", "limits.tokens: only the model gateway can count this"),
+        ("limits = { requests_per_minute = 1 }", "limits.requests_per_minute: only the model gateway"),
+    ):
+        assert word in refused(written(tmp_path, f"[code]\n{line}\n")).message
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('docker_run_args = ["--env", "OPENROUTER_API_KEY"]', "OPENROUTER_API_KEY: with gateway = true, no"),
+        ('docker_run_args = ["--network", "host"]', "'--network' cannot be used with gateway"),
+        ('prices = { "a" = { input = -1, output = 1 } }', "prices"),
+        ('prices = { "a" = { input = 1 } }', "prices"),
+        ('prices = { "a" = { input = 1, output = 1, extra = 1 } }', "prices"),
+    ],
+)
+def test_what_does_not_go_with_the_gateway(tmp_path: Path, line: str, word: str) -> None:
+    assert word in refused(written(tmp_path, f"[code]\ngateway = true\n{line}\n")).message
+
+
 def test_all_keys(tmp_path: Path) -> None:
     (tmp_path / "program.json").touch()
     config = loaded(

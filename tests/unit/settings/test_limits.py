@@ -31,7 +31,13 @@ def test_an_option_that_is_no_such_number_is_refused(values: dict[str, Any]) -> 
         limits_of(values)
 
 
-@pytest.mark.parametrize(("name", "option"), [("tokens", "tokens"), ("cost_usd", "cost-usd")])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *(("requests", "requests"), ("tokens", "tokens"), ("cost_usd", "cost-usd")),
+        ("requests_per_minute", "requests-per-minute"),
+    ],
+)
 def test_what_only_a_gateway_can_count_is_refused(name: str, option: str) -> None:
     limits = limits_of({name: 5})
     with pytest.raises(ConfigError, match=f"^--{option}: only the model gateway"):
@@ -52,3 +58,4 @@ def test_the_limit_that_is_reached() -> None:
 def test_limits_in_words() -> None:
     assert limits_line(UNATTENDED) == "ends at minutes = 120, idle_minutes = 20"
     assert limits_line(Limits()) == "has no limits"
+    assert limits_line(Limits(tokens=12_345_678, cost_usd=0.5)) == "ends at tokens = 12345678, cost_usd = 0.5"

@@ -1,0 +1,89 @@
+"""What lw_coder reads of a gateway's files, whatever a killed container has left of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lw_coder.gateway.spending import Spending, Spent, read_spending
+
+ENTRY: dict[str, Any] = {
+    "number": 1,
+    "model": "some/model",
+    "conversation": "one",
+    "input_tokens": 100,
+    "output_tokens": 20,
+    "cached_tokens": 40,
+    "cost_usd": 0.25,
+    "is_estimated": False,
+}
+
+
+def written(run: Path, entries: list[dict[str, Any]], state: dict[str, Any] | None = None) -> Spending:
+    folder = run / "gateway"
+    folder.mkdir()
+    text = "".join(f"{json.dumps(entry)}\n" for entry in entries)
+    (folder / "requests.jsonl").write_text(text, encoding="utf-8")
+    if state is not None:
+        (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    spending = read_spending(run)
+    assert spending is not None
+    return spending
+
+
+def test_a_run_without_a_gateway_has_none(tmp_path: Path) -> None:
+    assert read_spending(tmp_path) is None
+
+
+def test_a_gateway_that_was_asked_nothing(tmp_path: Path) -> None:
+    (tmp_path / "gateway").mkdir()
+    assert read_spending(tmp_path) == Spending()
+
+
+def test_requests_are_added_up_by_model_and_by_conversation(tmp_path: Path) -> None:
+    other = {**ENTRY, "model": "another", "conversation": "two", "cost_usd": 0.5}
+    spending = written(tmp_path, [ENTRY, other, ENTRY])
+    assert spending.total == Spent(3, 300, 60, 120, 1.0)
+    assert {name: spent.requests for name, spent in spending.models.items()} == {
+        "some/model": 2,
+        "another": 1,
+    }
+    assert [spent.requests for spent in spending.conversations.values()] == [2, 1]
+    assert spending.total.line() == "3 requests, 300 tokens in (120 cached), 60 out, 1.0000 USD"
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_one_unknown_cost_makes_the_sum_unknown(tmp_path: Path, order: list[int]) -> None:
+    entries = [ENTRY, {**ENTRY, "cost_usd": None}]
+    spending = written(tmp_path, [entries[number] for number in order])
+    assert spending.total.cost_usd is None
+    assert "cost unknown" in spending.total.line()
+
+
+def test_a_request_under_way_counts_with_the_most_that_it_can_use(tmp_path: Path) -> None:
+    open_one = {"entry": {**ENTRY, "input_tokens": 0, "cost_usd": None}, "tokens": 5000, "cost_usd": 0.5}
+    total = written(tmp_path, [ENTRY], {"open": [open_one], "limit": None}).total
+    assert (total.requests, total.output_tokens, total.cost_usd, total.estimated) == (2, 5020, 0.75, 1)
+    assert total.line().endswith("0.7500 USD; 1 estimated")
+
+
+def test_what_was_cut_off_with_its_container_is_left_out(tmp_path: Path) -> None:
+    written(tmp_path, [ENTRY], {"limit": "lw_coder: limit reached: limits.tokens = 100"})
+    with (tmp_path / "gateway/requests.jsonl").open("a") as file:
+        file.write('{"number": 2, "input_tok')
+    spending = read_spending(tmp_path)
+    assert spending is not None
+    assert spending.total.requests == 1
+    assert spending.limit == "lw_coder: limit reached: limits.tokens = 100"
+    (tmp_path / "gateway/state.json").write_text('{"limit": "lw_')
+    spending = read_spending(tmp_path)
+    assert spending is not None
+    assert spending.limit is None
+
+
+def test_a_limit_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
+    told = "limits.cost_usd cannot be kept: the provider reports no cost, and [code] prices has none"
+    assert written(tmp_path, [], {"limit": told}).cannot_be_kept == told
