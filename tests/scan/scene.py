@@ -151,7 +151,7 @@ def _all_of_it(scene: Scene, model: ScriptedModel, search: Search) -> list[Searc
     key = scene.marker("OPENROUTER_API_KEY")
     assert {request.authorization for request in model.requests} == {f"Bearer {key}"}
     replay = _replay(scene, search)
-    confined = _confined_session(scene, search)
+    confined = [*_confined_session(scene, search), *_session_with_a_gateway(scene, search)]
     _plan_session(scene)
     scene.write_env(model)
     _failures(scene, model)
@@ -229,6 +229,32 @@ def _confined_session(scene: Scene, search: Search) -> list[Searched]:
         assert terminal.leave() == 0, terminal.text
         scene.printed["a confined session"] = terminal.transcript
     return [found]
+
+
+def _session_with_a_gateway(scene: Scene, search: Search) -> list[Searched]:
+    """Work behind a gateway, which alone has the key, and keeps what passes."""
+    config = scene.sample.root / ".lw_coder/config.toml"
+    with (
+        _changed(config, f"{CONFIG}gateway = true\nrecord_requests = true\n"),
+        scene.person.types(LW_CODER, "--debug", "code", PLAN_ID) as terminal,
+    ):
+        terminal.wait_for(SUMMARY)
+        (session,) = sessions_in(scene.sample.root)
+        (gateway,) = containers(f"{PROXY_LABEL}={scene.identity}/{PLAN_ID}")
+        key = f"OPENROUTER_API_KEY={scene.marker('OPENROUTER_API_KEY')}"
+        environments = {
+            one: docker("inspect", "--format", "{{json .Config.Env}}", one) for one in (session, gateway)
+        }
+        assert key in environments[gateway]
+        assert key not in environments[session]
+        found = [
+            search.parts("docker inspect and logs, a session with a gateway", _told_of(session)),
+            search.parts("docker inspect and logs, its gateway", _told_of(gateway)),
+        ]
+        assert terminal.leave() == 0, terminal.text
+        scene.printed["a session with a gateway"] = terminal.transcript
+    assert (scene.run / "gateway/bodies.jsonl").stat().st_size > 0
+    return found
 
 
 def _plan_session(scene: Scene) -> None:

@@ -131,6 +131,7 @@ def run_headless(
             account.counts,
             _announce,
             spending=partial(read_spending, folder),
+            on_wait=_announce_wait,
         )
         try:
             status, signalled, is_removed = _attended(folder, session, account, watch)
@@ -157,6 +158,14 @@ def run_headless(
 
 def _announce(limit: ReachedLimit) -> None:
     say(f"Limit:    {limit.name} = {shown(limit.value)} is reached; the session is asked to end")
+
+
+def _announce_wait(until: str) -> None:
+    try:
+        time = datetime.fromisoformat(until).astimezone().strftime("%H:%M:%S")
+    except ValueError:  # an unknown form; it is shown as it is
+        time = printable(until)
+    say(f"Model:    waiting for the provider until {time}")
 
 
 def _attended(

@@ -67,6 +67,8 @@ class SessionWatch:
         count: returns what it has done so far; called in the thread.
         on_limit: called in the thread when a limit is reached, before the session is asked to end.
         spending: returns what the session's gateway has counted, or None; called in the thread.
+        on_wait: called in the thread with the time (ISO 8601) until which the gateway begins to wait for the
+            provider.
     """
 
     def __init__(
@@ -77,11 +79,13 @@ class SessionWatch:
         on_limit: Callable[[ReachedLimit], object] = lambda _: None,
         *,
         spending: Callable[[], Spending | None] = lambda: None,
+        on_wait: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.reached: ReachedLimit | None = None
         self.has_given_up = threading.Event()
         self._plan, self._limits, self._count, self._on_limit = plan, limits, count, on_limit
-        self._spending = spending
+        self._spending, self._on_wait = spending, on_wait
+        self._awaited: str | None = None
         self._asked, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -116,7 +120,7 @@ class SessionWatch:
     def _reached(self) -> ReachedLimit | None:
         now, counts = time.monotonic(), self._count()
         is_starting = not counts.has_begun and now - self._begun < LONGEST_START
-        if counts.steps != self._steps or is_starting or self._is_provider_awaited():
+        if self._is_provider_awaited() or counts.steps != self._steps or is_starting:
             self._steps, self._progressed = counts.steps, now
         minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
         return reached_limit(self._limits, minutes, idle, counts.turns) or self.spent_limit()
@@ -124,7 +128,11 @@ class SessionWatch:
     def _is_provider_awaited(self) -> bool:
         """Return whether the gateway waits because the provider wants it; that is not idle time."""
         spending = self._spending()
-        return spending is not None and spending.waiting_until is not None
+        until = spending.waiting_until if spending else None
+        if until and until != self._awaited:
+            self._on_wait(until)
+        self._awaited = until
+        return until is not None
 
     def _end(self) -> None:
         """Ask each container once; Compose can start one that was not there the first time."""

@@ -14,7 +14,7 @@ from tests.support.agent_script import execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
-from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
+from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
 from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
@@ -117,6 +117,42 @@ def test_a_cost_that_nobody_knows_cannot_be_limited(sample: SampleRepository, pe
     total = ended.ended["spent"]["total"]
     cost = (3 * total["input_tokens"] + 15 * total["output_tokens"]) / 1e6
     assert total["cost_usd"] == pytest.approx(cost)
+
+
+def test_a_busy_provider_is_waited_for_and_that_is_told(sample: SampleRepository, person: Person) -> None:
+    busy = Reply(failure=HttpFailure(429, headers={"Retry-After": "5"}))
+    patient = shell_agent([COMMIT])
+
+    def play(conversation: Conversation) -> Reply:
+        return busy if conversation.kind == "agent" and conversation.attempt == 0 else patient(conversation)
+
+    _configure(sample)
+    ended = headless(person, sample, play, "--json")
+    assert ended.status == 0, ended.stderr
+    assert "Model:    waiting for the provider until " in ended.stderr
+    requests = [json.loads(line) for line in (ended.run / "gateway/requests.jsonl").read_text().splitlines()]
+    assert max(request["waited_seconds"] for request in requests) >= 5
+
+
+def test_a_longer_wait_ends_the_session_and_it_goes_on_later(
+    sample: SampleRepository, person: Person
+) -> None:
+    patient = shell_agent([COMMIT])
+    away = Reply(failure=HttpFailure(429, headers={"Retry-After": "3600"}))
+
+    def play(conversation: Conversation) -> Reply:
+        has_worked = conversation.kind == "agent" and conversation.rounds > 0
+        return away if has_worked else patient(conversation)
+
+    _configure(sample)
+    ended = headless(person, sample, play, "--json")
+    result = json.loads(ended.stdout)
+    assert (ended.status, result["outcome"]) == (4, "failed"), ended.stderr
+    assert "the provider wants to be asked again at " in result["ended"]["reason"]
+    assert result["spent"]["paused_until"]
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
+    ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--continue")
+    assert (ended.status, ended.record["continues"]) == (0, result["run"]), ended.stderr
 
 
 def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Person) -> None:
