@@ -12,7 +12,7 @@ from tests.integration.conftest import Person
 from tests.integration.headless_session import headless
 from tests.support.agent_script import execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, wait_until
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
 from tests.support.shell_agent import shell_agent
@@ -153,6 +153,24 @@ def test_a_longer_wait_ends_the_session_and_it_goes_on_later(
     assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
     ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--continue")
     assert (ended.status, ended.record["continues"]) == (0, result["run"]), ended.stderr
+
+
+def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
+    sample: SampleRepository, person: Person
+) -> None:
+    patient = shell_agent([COMMIT, "sleep 5", "echo the end"])
+
+    def crash(_: subprocess.Popen[str], model: ScriptedModel) -> None:
+        wait_until(lambda: model.count("agent") > 1, "the second request")
+        (run,) = [path.name for path in (sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*")]
+        (gateway,) = docker("ps", "--quiet", "--filter", f"name=gateway-{run.lower()}").split()
+        docker("exec", gateway, "pkill", "-KILL", "python3")
+
+    _configure(sample)
+    ended = headless(person, sample, patient, "--json", meanwhile=crash)
+    assert ended.status == 0, ended.stderr
+    sent = len(ended.model.requests) - ended.model.count("dspy")
+    assert ended.ended["spent"]["total"]["requests"] == sent
 
 
 def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Person) -> None:
