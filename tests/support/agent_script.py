@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.support.patience import PATIENCE
 from tests.support.scripted_model import Conversation, Json, Reply, Step, ToolCall
 
 REVIEWER = "code-review-auditor"
@@ -138,10 +139,11 @@ def _path(conversation: Conversation) -> str:
 
 def execute(conversation: Conversation, summary: str, command: str) -> ToolCall:
     """Call droid's Execute as the conversation's tools describe it."""
-    # droid wants the risk in some modes, and does not know the word in others
+    # droid wants the risk in some modes, and does not know the word in others. It ends a command after 60
+    # seconds, which are not enough on a busy machine.
     known = next((tool.parameters for tool in conversation.tools if tool.name == "Execute"), frozenset())
-    risk = {"riskLevelReason": "It stays within the repository.", "riskLevel": "low"}
-    asked = {name: value for name, value in risk.items() if name in known}
+    more = {"riskLevelReason": "It stays within the repository.", "riskLevel": "low", "timeout": PATIENCE}
+    asked = {name: value for name, value in more.items() if name in known}
     return ToolCall("Execute", {"summary": summary, "command": command, **asked})
 
 
