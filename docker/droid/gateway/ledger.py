@@ -110,9 +110,10 @@ class Ledger:
         self.last_number = 0
         self.spent = Spent()
         self._folder = folder
-        for entry in _read_entries(folder / REQUESTS_FILE):
+        ended = _read_entries(folder / REQUESTS_FILE)
+        for entry in ended:
             self._add(entry)
-        for entry in _left_open(folder / STATE_FILE):
+        for entry in _left_open(folder / STATE_FILE, {entry.number for entry in ended}):
             self.write(entry)
         self.save()
 
@@ -155,11 +156,13 @@ def _is_whole(line: str) -> bool:
     return line.startswith("{") and line.endswith("}")
 
 
-def _left_open(file: Path) -> list[Entry]:
+def _left_open(file: Path, ended: set[int]) -> list[Entry]:
     """Return the requests that were under way when an earlier container was killed."""
     if not file.exists():
         return []
     left = json.loads(file.read_text(encoding="utf-8"))["open"]
+    # One that has ended can still be named here: the file is written afterwards.
+    left = [each for each in left if each["entry"]["number"] not in ended]
     return [_killed(Entry(**each["entry"]), each["tokens"], each["cost_usd"]) for each in left]
 
 

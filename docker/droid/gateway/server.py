@@ -63,7 +63,7 @@ class Gateway:
         self._settings = settings
         self._ledger = ledger
         self._budget = Budget(settings, ledger.spent)
-        self._provider = Provider(session, settings, environment.get(settings.key_variable, ""))
+        self._provider = Provider(session, settings, environment.get(settings.key_variable, "").strip())
         names = {settings.key_variable, *settings.secret_variables}
         self._secrets = [environment[name] for name in names if environment.get(name)]
         self._number = ledger.last_number

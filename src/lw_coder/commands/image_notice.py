@@ -21,10 +21,7 @@ _LOCK_FILES = (
     *("go.sum", "bun.lockb", "gradle.lockfile"),
 )
 _OWN_FILES = (str(DOCKERFILE), str(IGNORE_FILE))
-_NOT_IN_A_BUILD = (
-    ".gitignore",
-    ".gitattributes",
-)  # no build depends on them; `lw_coder init` writes the first
+_NOT_IN_A_BUILD = (".gitignore", ".gitattributes")
 _MOST_SHOWN = 5
 
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lw_coder.settings.limits import GATEWAY_LIMITS
+
 if TYPE_CHECKING:
     from lw_coder.settings.config import CodeConfig
     from lw_coder.settings.limits import Limits
@@ -21,7 +23,6 @@ ADDRESS = f"http://{HOST}:8080/v1"
 SETTINGS_FILE = "gateway.json"
 FOLDER = "gateway"  # of a run; the gateway writes what it counts there
 
-_LIMITS = ("requests", "tokens", "cost_usd", "requests_per_minute")
 _OPENROUTER = "openrouter.ai"
 
 
@@ -48,7 +49,7 @@ def render_gateway_settings(
         "models": [model.model],
         "generation_url": f"{base}/generation" if urlsplit(base).hostname == _OPENROUTER else None,
         "max_output_tokens": config.max_output_tokens,
-        "limits": {name: value for name, value in limits.as_dict().items() if name in _LIMITS},
+        "limits": {name: value for name, value in limits.as_dict().items() if name in GATEWAY_LIMITS},
         "prices": {name: msgspec.structs.asdict(price) for name, price in config.prices.items()},
         "record_requests": config.record_requests,
         "secret_variables": list(variables),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,8 @@ def read_spending(run: Path) -> Spending | None:
         return None
     total, models, conversations = Spent(), dict[str, Spent](), dict[str, Spent]()
     state = _json((folder / _STATE).read_text(encoding="utf-8") if (folder / _STATE).is_file() else "")
-    for entry in (*_lines(folder / _REQUESTS), *_open(state)):
+    ended = list(_lines(folder / _REQUESTS))
+    for entry in (*ended, *_open(state, {entry.get("number") for entry in ended})):
         spent = _spent(entry)
         total = total.plus(spent)
         for sums, name in ((models, entry.get("model")), (conversations, entry.get("conversation"))):
@@ -119,11 +120,13 @@ def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
             yield from (entry for line in lines if (entry := _json(line)))
 
 
-def _open(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _open(state: Mapping[str, Any], ended: Container[object]) -> Iterator[Mapping[str, Any]]:
     """Yield the requests that were under way, with the most that they can have used."""
     for each in state.get("open") or ():
+        entry = each.get("entry", {})
         most = {"output_tokens": each.get("tokens"), "cost_usd": each.get("cost_usd"), "is_estimated": True}
-        yield {**each.get("entry", {}), **most}
+        if entry.get("number") not in ended:  # the state is written after the request
+            yield {**entry, **most}
 
 
 def _json(text: str) -> Mapping[str, Any]:

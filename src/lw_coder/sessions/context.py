@@ -111,7 +111,7 @@ def require_engine(
     if context.config.has_networks:
         engine.require_isolation(found.version)
     if environment.env_file:
-        key = {API_KEY: environment.model.api_key} if context.config.gateway else {}
+        key = {API_KEY: environment.known[API_KEY]} if context.config.gateway else {}
         engine.check_env_file(environment.env_file, {**environment.values, **key})
     require_readable(context.repository.root, context.config.run_options, context.config.build_options)
     return found

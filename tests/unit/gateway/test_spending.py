@@ -64,8 +64,10 @@ def test_one_unknown_cost_makes_the_sum_unknown(tmp_path: Path, order: list[int]
 
 
 def test_a_request_under_way_counts_with_the_most_that_it_can_use(tmp_path: Path) -> None:
-    open_one = {"entry": {**ENTRY, "input_tokens": 0, "cost_usd": None}, "tokens": 5000, "cost_usd": 0.5}
-    total = written(tmp_path, [ENTRY], {"open": [open_one], "limit": None}).total
+    entry = {**ENTRY, "number": 2, "input_tokens": 0, "cost_usd": None}
+    open_one = {"entry": entry, "tokens": 5000, "cost_usd": 0.5}
+    just_ended = {"entry": ENTRY, "tokens": 5000, "cost_usd": 0.5}
+    total = written(tmp_path, [ENTRY], {"open": [just_ended, open_one], "limit": None}).total
     assert (total.requests, total.output_tokens, total.cost_usd, total.estimated) == (2, 5020, 0.75, 1)
     assert total.line().endswith("0.7500 USD; 1 estimated")
 
