@@ -31,12 +31,16 @@ HEADLESS_COMMAND = ("start-session", "--headless")  # instead of the droid servi
 
 _CHUNK = 1 << 16
 _PATIENCE = 10.0  # seconds for a client that has closed its output
-# What the engine says if `docker image prune` or `docker image rm` removes an image during a build.
-_REMOVED_MEANWHILE = (
-    "failed to get digest sha256:",
-    "failed to get destination image",
-    "No such image: sha256:",
-)
+# What the engine says where the same build succeeds a moment later, and what that means. `docker image prune`
+# or `docker image rm` can remove an image during a build. The Dockerfile is always there; BuildKit, which
+# keeps copies of folders, once did not have it in a copy.
+_REMOVED = "an image was removed during the build"
+_PASSING = {
+    "failed to get digest sha256:": _REMOVED,
+    "failed to get destination image": _REMOVED,
+    "No such image: sha256:": _REMOVED,
+    "failed to read dockerfile: open ": "the engine did not get the Dockerfile",
+}
 
 
 @dataclass(frozen=True)
@@ -197,8 +201,9 @@ def build_image(
         EngineError: the log cannot be written.
     """
     failure = _build_once(folder, project, service, log, variables or {})
-    if failure and any(word in failure.reason for word in _REMOVED_MEANWHILE):
-        say(f"Image: building {service} once more: an image was removed during the build")
+    passing = [why for word, why in _PASSING.items() if failure and word in failure.reason]
+    if passing:
+        say(f"Image: building {service} once more: {passing[0]}")
         failure = _build_once(folder, project, service, log, variables or {})
     if failure:
         raise _build_error(service, failure, log, Redaction(variables or {}))
