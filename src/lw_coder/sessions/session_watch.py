@@ -22,7 +22,7 @@ GRACE = 15.0  # seconds between SIGTERM and removal; droid ends its tools in thi
 GIVEN_UP = 60.0  # seconds of removing; after these, docker's client is ended
 LONGEST_START = 600.0  # seconds; droid's own start is not idle time, but a session that never begins is
 _INTERVAL = 1.0  # seconds between checks
-_NAMED = re.compile(r"limits\.(\w+)")
+_NAMED = re.compile(r"limits\.(\w+)(?: = ([0-9.e+-]+))?")
 _PAUSE = 0.3  # seconds while a session is being ended
 
 
@@ -51,11 +51,17 @@ def reached_limit(limits: Limits, minutes: float, idle_minutes: float, turns: in
     return None
 
 
-def _gateways_limit(told: str, limits: Limits) -> ReachedLimit:
-    """Return the limit that the gateway names; a limit of the cost that it cannot keep is one too."""
+def gateways_limit(told: str, limits: Limits) -> ReachedLimit:
+    """Return the limit that the gateway names; a limit of the cost that it cannot keep is one too.
+
+    Args:
+        told: what the gateway says.
+        limits: the session's; where they have the limit's value, it is used as it was configured.
+    """
     found = _NAMED.search(told)
     name = found[1] if found and found[1] in GATEWAY_LIMITS else "cost_usd"
-    return ReachedLimit(name, getattr(limits, name) or 0)
+    # A session of `lw_coder plan` has limits only in the gateway.
+    return ReachedLimit(name, getattr(limits, name) or float((found and found[2]) or 0))
 
 
 class SessionWatch:
@@ -106,8 +112,10 @@ class SessionWatch:
 
     def spent_limit(self) -> ReachedLimit | None:
         """Return the limit at which the gateway refuses requests, or None."""
-        spending = self._spending()
-        return _gateways_limit(spending.limit, self._limits) if spending and spending.limit else None
+        return self._limit_of(self._spending())
+
+    def _limit_of(self, spending: Spending | None) -> ReachedLimit | None:
+        return gateways_limit(spending.limit, self._limits) if spending and spending.limit else None
 
     def _watch(self) -> None:
         while not self._asked.wait(_INTERVAL):
@@ -118,16 +126,15 @@ class SessionWatch:
         self._end()
 
     def _reached(self) -> ReachedLimit | None:
-        now, counts = time.monotonic(), self._count()
+        now, counts, spending = time.monotonic(), self._count(), self._spending()
         is_starting = not counts.has_begun and now - self._begun < LONGEST_START
-        if self._is_provider_awaited() or counts.steps != self._steps or is_starting:
+        if self._is_provider_awaited(spending) or counts.steps != self._steps or is_starting:
             self._steps, self._progressed = counts.steps, now
         minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
-        return reached_limit(self._limits, minutes, idle, counts.turns) or self.spent_limit()
+        return reached_limit(self._limits, minutes, idle, counts.turns) or self._limit_of(spending)
 
-    def _is_provider_awaited(self) -> bool:
+    def _is_provider_awaited(self, spending: Spending | None) -> bool:
         """Return whether the gateway waits because the provider wants it; that is not idle time."""
-        spending = self._spending()
         until = spending.waiting_until if spending else None
         if until and until != self._awaited:
             self._on_wait(until)

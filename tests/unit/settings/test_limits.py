@@ -9,7 +9,7 @@ import pytest
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.foundation.errors import ConfigError
 from lw_coder.runs.session_result import ReachedLimit
-from lw_coder.sessions.session_watch import reached_limit
+from lw_coder.sessions.session_watch import gateways_limit, reached_limit
 from lw_coder.settings.limits import UNATTENDED, Limits, limits_line, limits_of, require_known
 
 
@@ -53,6 +53,14 @@ def test_the_limit_that_is_reached() -> None:
     assert reached_limit(limits, 5, 2.5, 0) == ReachedLimit("idle_minutes", 2)
     assert reached_limit(limits, 5, 0, 5) == ReachedLimit("turns", 5)
     assert reached_limit(Limits(), 1e9, 1e9, 10**9) is None
+
+
+def test_the_limit_that_the_gateway_names() -> None:
+    told = "lw_coder: limit reached: limits.tokens = 1000"
+    assert gateways_limit(told, Limits(tokens=1000)) == ReachedLimit("tokens", 1000)
+    assert gateways_limit(told, Limits()) == ReachedLimit("tokens", 1000)
+    cannot = "limits.cost_usd cannot be kept: the provider reports no cost, and [code] prices has none"
+    assert gateways_limit(cannot, Limits(cost_usd=0.5)) == ReachedLimit("cost_usd", 0.5)
 
 
 def test_limits_in_words() -> None:
