@@ -16,6 +16,7 @@ from lw_coder.containers.labels import PLAN_RUNS, owner_of
 from lw_coder.foundation.errors import EngineError, ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, warn
+from lw_coder.pages.brief import brief
 from lw_coder.plans.find_plan import plan_ids, plans_with_id
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.repository.git import Repository, find_repository, root_commit
@@ -65,8 +66,10 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     folder = run.folder.relative_to(repository.root)
     files = {"prompts": folder / "prompts", "droids": folder / "droids"}
     files |= {label: folder / name for label, name in _WORDS.items() if (run.folder / name).is_file()}
-    for label, value in {**_row(run), **score, **_verdict(record), **files}.items():
+    for label, value in {**_row(run), **score, **files}.items():
         click.echo(f"{label + ':':9} {_cell(value)}")
+    for line in brief(repository, run, record):
+        click.echo(line)
     if record.get("kind") != "plan":  # its worktree was a temporary one
         replay = replay_command(repository.root, run, headless=record.get("headless") is True)
         click.echo(f"{'replay:':9} {replay}")
@@ -76,16 +79,6 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
             f"lw_coder runs import {run.identity}"
         )
     return ExitCode.OK
-
-
-def _verdict(record: dict[str, Any]) -> dict[str, str]:
-    """Return the verdict in a few words; nothing if there is none."""
-    verdict = record.get("verdict")
-    if not isinstance(verdict, dict):
-        return {}
-    reasons = verdict.get("reasons")
-    told = "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
-    return {"verdict": "passed" if verdict.get("passed") is True else f"not passed: {told}"}
 
 
 def score_command(start: Path, name: str, typed: str, feedback: str) -> ExitCode:

@@ -20,6 +20,7 @@ from lw_coder.runs.run_folders import Run, read_record, write_record
 from lw_coder.runs.session_result import AgentReport, SessionResult
 
 SCHEMA = 1
+_MOST_REFUSED = 100  # hosts; a session can ask for any number of them
 
 
 def begin(
@@ -121,6 +122,7 @@ def complete(
         **times,
         **_outcome(imported, uncommitted),
         "plans": list(plans),
+        "refused": dict(result.refused.most_common(_MOST_REFUSED)),
         **spent,
     }
     _end(run, {**told, "agent": _reported(result.report)} if result.report else told)

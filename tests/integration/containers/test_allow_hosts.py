@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,8 @@ def test_a_plan_session_is_confined_as_well(sample: SampleRepository, person: Pe
             assert docker("exec", container, "sh", "-c", f"{STATUS} http://listed.test; true") == "403"
             assert terminal.leave() == 0, terminal.text
     assert "listed.test (1x)" in terminal.text
+    (record,) = sample.root.glob(".lw_coder/runs/@plan/*/run.json")
+    assert json.loads(record.read_text())["ended"]["refused"] == {"listed.test": 1}
     identity = Execution(terminal, sample.root, PLAN_ID).identity
     assert identity not in docker("network", "ls", "--filter", f"label={PROXY_LABEL}")
 
