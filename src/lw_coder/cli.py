@@ -98,6 +98,7 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
     is_flag=False,
     flag_value="",
     metavar="[RUN]",
+    shell_complete=_complete_run,
     help="Go on with the agent's conversation in RUN, or in the plan's newest run.",
 )
 @click.option("--message", help="With --continue and --headless: what to tell the agent.")
@@ -127,7 +128,8 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
     to leave; the commits are then on lw/task/<plan_id>.
     """
     continues, message, no_checks = more.pop("continues"), more.pop("message"), more.pop("no_checks")
-    plan, continues = _plan_and_run(plan, continues)
+    if plan is None and not continues:
+        raise click.MissingParameter(param_hint="'PLAN'", param_type="argument")
     if as_json and not headless:
         raise click.UsageError("--json needs --headless")
     if no_checks and headless:
@@ -145,16 +147,6 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
             yes, headless, as_json, limits_of(more), continues, message, checks=not no_checks
         )
         return run_code_command(plan, _here(), probe, options)
-
-
-def _plan_and_run(plan: str | None, continues: str | None) -> tuple[str, str | None]:
-    """Tell a plan from the run to go on with: `--continue RUN` alone names the plan too."""
-    if plan is not None:
-        return plan, continues
-    if not continues:
-        raise click.MissingParameter(param_hint="'PLAN'", param_type="argument")
-    named, _, time = continues.partition("/")
-    return named, continues if time else ""
 
 
 @cli.command()
@@ -275,7 +267,7 @@ def list_(plan_id: str | None, *, as_json: bool) -> int:
 def show(run: str, *, as_json: bool) -> int:
     """Show a run.
 
-    RUN is <plan_id>/<time>, only the time, or a plan's id for its newest run.
+    RUN is `latest`, a plan's id for its newest run, <plan_id>/<time>, only the time, or the beginning of one.
     """
     from lw_coder.commands.runs import show_command
 
@@ -317,7 +309,7 @@ def score(run: str, score: str, *, feedback: str) -> int:
     It replaces an earlier score of that run, with its feedback. `runs show` and `runs export` print both;
     an optimiser of the prompts learns from them.
 
-    RUN is <plan_id>/<time>, only the time, or a plan's id for its newest run.
+    RUN is `latest`, a plan's id for its newest run, <plan_id>/<time>, only the time, or the beginning of one.
     """
     from lw_coder.commands.runs import score_command
 

@@ -22,7 +22,7 @@ from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
-from lw_coder.foundation.errors import ExitCode, RunError
+from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, waiting, warn
 from lw_coder.plans.finished import is_wanted
@@ -131,11 +131,12 @@ class CodeEnd:
     verdict: Verdict | None = None
 
 
-def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOptions) -> ExitCode:
+def run_code_command(name: str | None, start: Path, probe: EngineProbe, options: CodeOptions) -> ExitCode:
     """Carry out a plan in a session: at the person's terminal, or headless.
 
     Args:
-        name: path of a plan file, or the id or file name of a plan in the repository's tasks folder.
+        name: path of a plan file, or the id or file name of a plan in the repository's tasks folder; None
+            for the plan of the run to go on with.
         start: a folder in the repository.
         probe: what docker was asked at the start.
         options: what was typed besides the plan.
@@ -149,10 +150,36 @@ def run_code_command(name: str, start: Path, probe: EngineProbe, options: CodeOp
     with printed_on_failure(document):
         if not options.headless:
             require_terminal("or add --headless")
-        code = _begin_and_end(load_inputs(name, start, probe, options), document)
+        code = _begin_and_end(_load(name, start, probe, options, document), document)
     if document:
         document.print(code)
     return code
+
+
+def _load(
+    name: str | None,
+    start: Path,
+    probe: EngineProbe,
+    options: CodeOptions,
+    document: ResultDocument | None,
+) -> CodeInputs:
+    if name is None:
+        name, options = _plan_and_run(git.find_repository(start).root, options)
+    try:
+        return load_inputs(name, start, probe, options)
+    except LwCoderError:
+        if document:
+            document.name_plan(start, name)
+        raise
+
+
+def _plan_and_run(root: Path, options: CodeOptions) -> tuple[str, CodeOptions]:
+    """Return the plan of the run to go on with; a plan's id alone stands for its newest conversation."""
+    from lw_coder.runs.find_run import find_run
+
+    named = options.continues or ""
+    run = find_run(root, named)
+    return run.plan_id, replace(options, continues="" if named == run.plan_id else run.identity)
 
 
 def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitCode:
@@ -206,12 +233,10 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
     """Find the conversation to go on with, if that is wanted."""
     if named is None:
         return None
-    from lw_coder.commands.runs import find_run
+    from lw_coder.runs.find_run import find_run
     from lw_coder.sessions.continuing import find_conversation
 
-    run = find_run(root, named) if named else None
-    if run and run.plan_id != plan_id:
-        raise RunError(f"{run.identity}: is a run of another plan", f"name a run of {plan_id}")
+    run = find_run(root, named, plan_id) if named else None
     return find_conversation([run] if run else run_folders.list_runs(root, plan_id), named or plan_id)
 
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import click
 
-from lw_coder.commands.runs import has_pending
 from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
@@ -33,6 +32,7 @@ from lw_coder.repository.importing.nested_repositories import (
 from lw_coder.repository.incomplete_worktrees import is_incomplete
 from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
+from lw_coder.runs.pending import has_pending
 from lw_coder.runs.run_folders import Run, list_runs
 from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers

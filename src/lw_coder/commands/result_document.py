@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ import click
 
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
+from lw_coder.plans.find_plan import find_plan, plan_id_of
+from lw_coder.plans.plan_rules import is_plan_id
+from lw_coder.repository.git import find_repository
 from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
 
 if TYPE_CHECKING:
@@ -43,6 +46,12 @@ class ResultDocument:
     def begin(self, plan_id: str, limits: Limits) -> None:
         """Add what is known before the session."""
         self.values |= {"plan_id": plan_id, "limits": limits.as_dict()}
+
+    def name_plan(self, start: Path, typed: str) -> None:
+        """Add the plan's id, as far as it can be read, if there will be no session."""
+        with suppress(LwCoderError):
+            plan_id = plan_id_of(find_plan(find_repository(start).root, typed)) or ""
+            self.values["plan_id"] = plan_id if is_plan_id(plan_id) else None
 
     def complete(
         self,

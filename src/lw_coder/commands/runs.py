@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from lw_coder.foundation.errors import EngineError, ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.pages.brief import brief
-from lw_coder.plans.find_plan import plan_ids, plans_with_id
-from lw_coder.plans.plan_file import TASKS_FOLDER
-from lw_coder.repository.git import Repository, find_repository, root_commit
-from lw_coder.repository.importing.commits import import_commits, pending
+from lw_coder.repository.git import find_repository, root_commit
+from lw_coder.repository.importing.commits import import_commits
 from lw_coder.repository.private_git import PrivateGit, open_private_git
 from lw_coder.repository.worktrees import plan_worktree
 from lw_coder.runs.exported import exported_runs, score_fields
+from lw_coder.runs.find_run import find_run, require_known_plan
+from lw_coder.runs.pending import has_pending
 from lw_coder.runs.run_folders import Run, list_runs, read_record
 from lw_coder.runs.scores import parse_score, read_score, write_score
 from lw_coder.sessions.cleanup import require_idle
@@ -40,7 +39,7 @@ def list_command(start: Path, plan_id: str | None, *, as_json: bool) -> ExitCode
         RunError: there is neither a plan nor a run with this id.
     """
     root = find_repository(start).root
-    _require_known(root, plan_id)
+    require_known_plan(root, plan_id)
     rows = [_row(run) for run in list_runs(root, plan_id)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -144,39 +143,10 @@ def export_command(start: Path, plan_id: str | None) -> ExitCode:
         RunError: there is neither a plan nor a run with this id.
     """
     root = find_repository(start).root
-    _require_known(root, plan_id)
+    require_known_plan(root, plan_id)
     for line in exported_runs(root, plan_id):
         click.echo(json.dumps(line, sort_keys=True))
     return ExitCode.OK
-
-
-def _require_known(root: Path, plan_id: str | None) -> None:
-    if plan_id is None or list_runs(root, plan_id) or plans_with_id(root, plan_id):
-        return
-    known = {run.plan_id for run in list_runs(root)} | plan_ids(root / TASKS_FOLDER)
-    close = get_close_matches(plan_id, sorted(known), n=1)
-    hint = f"did you mean {printable(close[0])}? " if close else ""
-    raise RunError(
-        f"{printable(plan_id)}: there is no plan and no run with this id",
-        f"{hint}`lw_coder runs list` shows all runs",
-    )
-
-
-def find_run(root: Path, name: str) -> Run:
-    """Find a run by `<plan_id>/<time>`, by its time alone, or by a plan's id for its newest.
-
-    Raises:
-        RunError: no run matches, or more than one.
-    """
-    plan_id, _, time = name.strip("/").rpartition("/")
-    runs = list_runs(root)
-    found = [run for run in runs if run.name == time and plan_id in {"", run.plan_id}]
-    newest = [run for run in runs if run.plan_id == name][-1:]
-    if len(found) > 1:
-        raise RunError(f"{name}: more than one run has this time", "put the plan's id and a slash before it")
-    if not found and not newest:
-        raise RunError(f"{printable(name)}: no such run", "`lw_coder runs list` shows all runs")
-    return (found or newest)[0]
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -200,11 +170,6 @@ def _spent(ended: dict[str, Any]) -> dict[str, Any]:
     spent = ended.get("spent")
     total = spent.get("total") if isinstance(spent, dict) else None
     return total if isinstance(total, dict) else {}
-
-
-def has_pending(repository: Repository, run: Run) -> bool:
-    """Return whether a run has commits that the repository lacks."""
-    return (run.folder / "git").is_dir() and pending(repository, open_private_git(run.folder))
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

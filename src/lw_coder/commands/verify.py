@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lw_coder.commands.runs import find_run, has_pending
 from lw_coder.commands.session_report import shell_path
 from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine
@@ -20,6 +19,8 @@ from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository
+from lw_coder.runs.find_run import find_run
+from lw_coder.runs.pending import has_pending
 from lw_coder.settings.config import CONFIG_FILE, load_config
 from lw_coder.settings.environment import load_environment
 from lw_coder.verdicts.checks import current_plan
@@ -62,7 +63,7 @@ def verify_command(start: Path, name: str, probe: EngineProbe, *, as_json: bool)
 def _subject(start: Path, name: str) -> Subject:
     repository = find_repository(start)
     config = load_config(repository.root)
-    run = find_run(repository.root, read_plan(Path(name)).metadata.plan_id if Path(name).is_file() else name)
+    run = find_run(repository.root, _plan_or_run(name))
     plan = current_plan(repository, run.plan_id)
     subject = subject_of(repository, run, config, plan)
     if not subject.checks:
@@ -71,6 +72,11 @@ def _subject(start: Path, name: str) -> Subject:
             'add some, such as checks = ["uv run pytest -q"]',
         )
     return _with_redaction(subject) if subject.notes else subject
+
+
+def _plan_or_run(name: str) -> str:
+    # Not Path.is_file, which raises an error for a name that is too long.
+    return read_plan(Path(name)).metadata.plan_id if os.path.isfile(name) else name  # noqa: PTH113
 
 
 def _with_redaction(subject: Subject) -> Subject:

@@ -18,9 +18,6 @@ _SUFFIX = ".md"
 _FRONT = re.compile(rb"\A(?:\xef\xbb\xbf)?---.*?^---[ \t]*\r?(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _ID_LINE = re.compile(rb"^plan_id:[ \t]*[\"']?([A-Za-z0-9._-]{3,100})[\"']?[ \t\r]*$", re.MULTILINE)
 
-_LONGEST_TYPED = 100  # characters of a wrong name that are compared
-_MOST_NAMED = 3  # ids that resemble a wrong one
-
 
 def find_plan(root: Path, name: str) -> Path:
     """Find the file of a plan, which may be invalid.
@@ -59,16 +56,14 @@ def _in_tasks(root: Path, name: str) -> Path | None:
 
 
 def _not_found(root: Path, name: str, *, is_folder: bool) -> PlanError:
-    from difflib import get_close_matches
+    from lw_coder.foundation.known_names import did_you_mean, listed
 
     if is_folder:
         return PlanError(f"{printable(name)}: is a folder, not a plan", "name a Markdown file or a plan id")
     known = sorted({*plan_ids(root / TASKS_FOLDER), *(Path(file).stem for file in _names(root))})
-    like = get_close_matches(name[:_LONGEST_TYPED], known, n=_MOST_NAMED)
-    others = f"name a plan file, or one of the ids in {TASKS_FOLDER}/"
-    remedy = f"did you mean {' or '.join(like)}?" if like else others
+    there_are = f"the plans are {listed(known)}" if known else "there are no plans yet"
     message = f"{printable(name)}: no such file, and no plan with that id or file name in {TASKS_FOLDER}/"
-    return PlanError(message, printable(remedy))
+    return PlanError(message, f"{did_you_mean(name, known)} {there_are}".strip())
 
 
 def _names(root: Path) -> list[str]:

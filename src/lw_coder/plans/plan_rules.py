@@ -23,7 +23,13 @@ FINISHED = ("done", "abandoned")
 
 _MOST_UNKNOWN = 20  # keys that are named one by one
 _LONGEST_KEY = 60  # characters; a longer one resembles none of ours
-_PLAN_ID = re.compile(r"[A-Za-z0-9._-]{3,100}")
+_SHORTEST, _LONGEST = 3, 100  # characters of an id
+_MOST_CHARACTERS = 5  # wrong ones of an id that are named
+_ID_RULE = (
+    f"use {_SHORTEST} to {_LONGEST} letters, digits, dots, underscores or hyphens, without two dots in a "
+    "row, without a dot at its start or end, and without .lock at its end"
+)
+_NOT_IN_WORD = re.compile(r"[^A-Za-z0-9._-]")
 _GIT_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9._-]+|\.(?=\.)")
 _BULLET = re.compile(r"(?:[-*+\u2022\u2013\u2014]|[0-9]+[.)])\s")
@@ -57,6 +63,11 @@ class Key:
     problems: Callable[[str, Value, Hints], Iterator[Problem]]
     value: Callable[[Value], Any]
     is_required: bool = False
+
+
+def is_plan_id(text: str) -> bool:
+    """Return whether a text can be the id of a plan."""
+    return not _id_faults(text)
 
 
 def any_commit(written: str) -> str:
@@ -104,7 +115,7 @@ def _examples(hints: Hints) -> dict[str, str]:
 
 def _as_id(text: str) -> str:
     found = _NOT_IN_ID.sub("-", text).strip("-.")[:100].removesuffix(".lock")
-    return found if _PLAN_ID.fullmatch(found) else "my-plan"
+    return found if is_plan_id(found) else "my-plan"
 
 
 def _key_problems(entries: tuple[Entry, ...], hints: Hints) -> Iterator[Problem]:
@@ -169,16 +180,27 @@ def _misread(name: str, value: Value) -> Iterator[Problem]:
 
 def _id_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
     word = _word(value)
-    if not _PLAN_ID.fullmatch(word) or ".." in word:
+    faults = _id_faults(word) if value.kind == "text" else ["it is not a word"]
+    if faults:
         example = f"write {name}: {_as_id(value.source.strip(chr(34)) or hints.stem)}"
-        rule = "use 3 to 100 letters, digits, dots, underscores or hyphens, without two dots in a row"
-        yield Problem(f"{_shown(value)} is not a valid id", f"{rule}: {example}", value.line, name)
-    elif word.startswith(".") or word.endswith((".", ".lock")):
-        rule = "choose one that neither begins nor ends with a dot, and does not end in .lock"
-        problem = f"{shown(word)} is not valid in a branch name"
-        yield Problem(problem, f"{rule}: write {name}: {_as_id(word)}", value.line, name)
+        problem = f"{_shown(value)} is not a valid id: {'; '.join(faults)}"
+        yield Problem(problem, f"{_ID_RULE}: {example}", value.line, name)
     else:
         yield from _misread(name, value)
+
+
+def _id_faults(word: str) -> list[str]:
+    """Return what is wrong with a plan's id, which is also part of a branch's name."""
+    other = sorted(set(_NOT_IN_WORD.findall(word)))
+    faults = {
+        f"it has {len(word)} characters, fewer than {_SHORTEST}": len(word) < _SHORTEST,
+        f"it has {len(word)} characters, more than {_LONGEST}": len(word) > _LONGEST,
+        f"it contains {' '.join(map(repr, other[:_MOST_CHARACTERS]))}": bool(other),
+        "it has two dots in a row": ".." in word,
+        "it begins or ends with a dot": word.strip(".") != word,
+        "it ends in .lock": word.endswith(".lock"),
+    }
+    return [fault for fault, is_so in faults.items() if is_so]
 
 
 def _sha_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:

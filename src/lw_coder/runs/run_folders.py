@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,6 +61,11 @@ class Run:
     def started(self) -> datetime:
         """The time in the folder's name, which pruning uses."""
         return _time_of(self.name)
+
+    @property
+    def number(self) -> int:
+        """Which of the plan's runs of that second it is: 1, 2, ..."""
+        return int(self.name.partition("-")[2] or 1)
 
 
 def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
@@ -165,6 +170,11 @@ def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:
     return [
         Run(plan.name, run.name, run) for plan in plans for run in _folders(plan) if _is_run_name(run.name)
     ]
+
+
+def oldest_first(runs: Iterable[Run]) -> list[Run]:
+    """Sort runs of several plans by the times in their names."""
+    return sorted(runs, key=lambda run: (run.started, run.number, run.plan_id))
 
 
 def runs_to_prune(root: Path, now: datetime | None = None, keep: timedelta = KEEP) -> list[Run]:

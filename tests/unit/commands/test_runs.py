@@ -89,9 +89,9 @@ def test_a_repository_without_runs_says_so(tmp_path: Path) -> None:
     assert "no runs yet" in nothing.stderr
 
 
-@pytest.mark.parametrize("short", [False, True])
-def test_a_run_is_shown_by_its_name_and_by_its_plan(made: Made, *, short: bool) -> None:
-    shown = made.types("show", PLAN_ID if short else made.run)
+@pytest.mark.parametrize("typed", ["{run}", PLAN_ID, PLAN_ID[:4], "latest"])
+def test_a_run_is_shown_by_each_of_its_names(made: Made, typed: str) -> None:
+    shown = made.types("show", typed.format(run=made.run))
     assert f"docker compose -f .lw_coder/runs/{made.run}/compose.yml run --rm droid" in shown.stdout
 
 
@@ -111,7 +111,7 @@ def test_an_unknown_plan_is_told(made: Made, command: str) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: sample-plam: there is no plan and no run with this id; ")
-    assert f"did you mean {PLAN_ID}?" in line
+    assert f"did you mean {PLAN_ID}? there are: {PLAN_ID}" in line
     assert made.types(command, PLAN_ID).stdout
 
 
@@ -127,7 +127,8 @@ def test_a_plan_without_runs_is_known(made: Made) -> None:
 def test_an_unknown_run_is_one_line(made: Made) -> None:
     shown = made.types("show", "nothing")
     assert shown.returncode == 1
-    assert shown.stderr == "error: nothing: no such run; `lw_coder runs list` shows all runs\n"
+    there_are = f"there are runs of {PLAN_ID}; `lw_coder runs list` shows all"
+    assert shown.stderr == f"error: nothing: no such run; {there_are}\n"
 
 
 def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:

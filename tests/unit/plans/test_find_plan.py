@@ -81,9 +81,16 @@ def test_names_that_find_nothing(tmp_path: Path) -> None:
 
 def test_names_that_resemble_a_wrong_one_are_shown(tmp_path: Path) -> None:
     written(tmp_path / TASKS, text(plan_id="add-docs"), "2025-documents.md")
-    assert not_found(tmp_path, "add-doc").remedy == "did you mean add-docs?"
-    assert not_found(tmp_path, "2025-document").remedy == "did you mean 2025-documents?"
-    assert not_found(tmp_path, "else").remedy == f"name a plan file, or one of the ids in {TASKS}/"
+    assert not_found(tmp_path, "add-doc").remedy.startswith("did you mean add-docs? ")
+    assert not_found(tmp_path, "2025-document").remedy.startswith("did you mean 2025-documents? ")
+    assert not_found(tmp_path, "else").remedy == "the plans are 2025-documents, add-docs"
+
+
+def test_many_plans_are_listed_in_a_short_line(tmp_path: Path) -> None:
+    assert not_found(tmp_path, "else").remedy == "there are no plans yet"
+    for number in range(300):
+        written(tmp_path / TASKS, text(plan_id=f"plan-{number:03}"), f"plan-{number:03}.md")
+    assert not_found(tmp_path, "else").remedy.endswith("plan-009 and 290 more")
 
 
 def test_ids_that_two_plans_have(tmp_path: Path) -> None:
