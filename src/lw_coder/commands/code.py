@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
     from lw_coder.containers.docker_command import EngineProbe, LocalImage
     from lw_coder.containers.images import Built
+    from lw_coder.containers.specs import SessionSpec
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import AgentReport, SessionResult
@@ -242,7 +243,7 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
 
 def carry_out(inputs: CodeInputs, setup: SessionSetup, document: ResultDocument | None) -> CodeEnd:
     """Run the session, import its commits, count its uncommitted files, and run the checks."""
-    result = run(inputs, setup)
+    result = _kept(setup, run(inputs, setup))
     repository, identity = setup.context.repository, setup.run.identity
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
@@ -250,14 +251,44 @@ def carry_out(inputs: CodeInputs, setup: SessionSetup, document: ResultDocument 
     if document:  # the checks can fail
         document.complete(setup, result, imported, uncommitted, None)
     verdict = None
-    if inputs.options.checks:
+    if inputs.options.checks and result.setup is None:
         verdict, result = judged(setup, inputs.plan, result, imported)
     return CodeEnd(result, imported, uncommitted, verdict)
 
 
+def _kept(setup: SessionSetup, result: SessionResult) -> SessionResult:
+    """Keep what the setup commands printed, if there are any."""
+    if not (commands := setup.context.config.setup):
+        return result
+    from lw_coder.sessions.setup_commands import with_setup
+
+    return with_setup(setup.run.folder, commands, session_redaction(setup.context), result)
+
+
+def write_setup_commands(setup: SessionSetup) -> None:
+    """Write what runs the setup commands, if there are any."""
+    config = setup.context.config
+    if config.setup:
+        from lw_coder.sessions.setup_commands import write_setup_files
+
+        variables = (*setup.context.environment.names, *config.run_options.variables)
+        write_setup_files(setup.run.folder, config.setup, variables)
+
+
+def _spec(setup: SessionSetup) -> SessionSpec:
+    """Describe the session's container, with its setup commands."""
+    if not setup.context.config.setup:
+        return session_spec(setup, setup.run.plan_id)
+    from lw_coder.sessions.setup_commands import setup_mounts
+
+    return session_spec(setup, setup.run.plan_id, *setup_mounts(setup.run.folder))
+
+
 def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
     """Run the session, at the person's terminal or headless."""
-    folder, session = setup.run.folder, session_spec(setup, setup.run.plan_id)
+    folder, session = setup.run.folder, _spec(setup)
+    if count := len(setup.context.config.setup):
+        say(f"Setup:    before the agent starts, {count} {'commands run' if count > 1 else 'command runs'}")
     if not inputs.options.headless:
         if inputs.conversation:
             say("Session:  droid shows the earlier conversation; type what it is to do next")
@@ -299,6 +330,7 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
                 context, run, worktree, private_git, inputs.conversation, limits=inputs.limits
             )
             write_settings(setup)
+            write_setup_commands(setup)
             sha = inputs.plan.metadata.git_sha
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
             report_notices(inputs, setup, configured)
@@ -358,7 +390,7 @@ def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[
 def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
-    session, builds = session_spec(final, setup.run.plan_id), _builds(context, final.run.folder)
+    session, builds = _spec(final), _builds(context, final.run.folder)
     write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
     write_stub(setup.run, built.images.repo)
     login, forwarded = context.login.name, context.environment.names

@@ -33,10 +33,7 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
     """
     for note in imported.notes:
         warn(note)
-    if (result.failure and result.report is None) or result.outcome == "failed":
-        warn(str(result.failure))
-    if result.status and result.signalled is None and result.limit is None:
-        warn_of_kind(options)
+    _report_failure(result, options)
     if result.limit:
         warn(f"a limit ended the session: {result.limit.name} = {shown(result.limit.value)}")
         if result.spending and result.spending.cannot_be_kept:
@@ -45,6 +42,17 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
         say(f"Model:    {result.spending.total.line()}")
     if result.refused:
         say(refusal_line(result.refused))
+
+
+def _report_failure(result: SessionResult, options: RunOptions) -> None:
+    if result.setup:
+        from lw_coder.sessions.setup_commands import report_setup_failure
+
+        report_setup_failure(result.setup)
+    if (result.failure and result.report is None) or result.outcome in {"failed", "setup"}:
+        warn(str(result.failure))
+    if result.outcome == "failed" and result.status:
+        warn_of_kind(options)
 
 
 def exit_code(
@@ -65,6 +73,8 @@ def exit_code(
         raise SystemExit(result.signalled)
     if result.limit:
         return ExitCode.LIMIT
+    if result.setup:
+        return ExitCode.SETUP
     if result.failure:
         return ExitCode.SESSION
     return ExitCode.OK if verdict is None or verdict.passed else ExitCode.VERDICT

@@ -39,7 +39,13 @@ def read_failure(lines: Sequence[str]) -> BuildFailure:
     plain = [click.unstyle(line).rstrip() for line in lines]
     reason, printed = _last_word(plain), _failing_step(plain)
     searched = "\n".join([*printed[-_LINES_SEARCHED:], reason])
-    return BuildFailure(reason, tuple(map(_clipped, printed[-_LINES_SHOWN:])), find_hint(searched))
+    return BuildFailure(reason, last_lines(printed), find_hint(searched))
+
+
+def last_lines(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the last lines of an output, up to ten that are not blank, without styles and shortened."""
+    plain = [click.unstyle(line).rstrip() for line in lines if line.strip()]
+    return tuple(map(_clipped, plain[-_LINES_SHOWN:]))
 
 
 def _failing_step(lines: Sequence[str]) -> list[str]:

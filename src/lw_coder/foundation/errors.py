@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     SESSION = 4  # the agent's session ended with a non-zero status, or headless without finishing
     LIMIT = 5  # a limit ended the session
     VERDICT = 6  # a check did not pass, or nothing was committed
+    SETUP = 7  # a command of `[code] setup` failed, and the agent was not started
     INTERRUPTED = 130  # Ctrl+C
 
 

@@ -40,6 +40,14 @@ class AgentReport:
 
 
 @dataclass(frozen=True)
+class SetupFailure:
+    """Why a session's agent was not started: what failed, and the last lines that it printed."""
+
+    what: str
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SessionResult:
     """How a session ended.
 
@@ -52,6 +60,7 @@ class SessionResult:
         limit: the limit that ended it, if one did.
         report: what a headless session's agent reported; None for a session at a terminal.
         spending: what its gateway has counted; None if it has none.
+        setup: what failed before the agent was started, or None.
     """
 
     status: int
@@ -62,6 +71,7 @@ class SessionResult:
     limit: ReachedLimit | None = None
     report: AgentReport | None = None
     spending: Spending | None = None
+    setup: SetupFailure | None = None
 
     @property
     def failure(self) -> str | None:
@@ -69,6 +79,8 @@ class SessionResult:
 
         droid's status alone says little: it is 0 after an empty answer of the model too.
         """
+        if self.setup:
+            return self.setup.what
         if self.status:
             why = f": {self.report.problem}" if self.report and self.report.problem else ""
             return f"the session ended with status {self.status}{why}"
@@ -80,9 +92,11 @@ class SessionResult:
 
     @property
     def outcome(self) -> str:
-        """`signal`, `limit`, `failed` or `completed`."""
+        """`signal`, `limit`, `setup`, `failed` or `completed`."""
         if self.signalled:
             return "signal"
         if self.limit:
             return "limit"
+        if self.setup:
+            return "setup"
         return "failed" if self.failure else "completed"

@@ -18,7 +18,7 @@ from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResul
 from lw_coder.sessions.droid_events import Event, Lines, parse
 from lw_coder.sessions.event_log import EventLog, write_summary
 from lw_coder.sessions.session import remove_containers
-from lw_coder.sessions.session_watch import Counts, SessionWatch
+from lw_coder.sessions.session_watch import Counts, SessionWatch, is_setting_up
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
 from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
 from lw_coder.settings.limits import MOST_TURNS, shown
@@ -46,7 +46,7 @@ class Account:
     """
 
     def __init__(self, folder: Path, log: EventLog, redaction: Redaction, progress: Progress) -> None:
-        self._log, self._redaction, self._progress = log, redaction, progress
+        self._folder, self._log, self._redaction, self._progress = folder, log, redaction, progress
         self._transcripts = TranscriptCounts(folder)
         self._answers: set[str] = set()
         self._steps = 0
@@ -84,7 +84,8 @@ class Account:
         """Return what the agent and its subagents have done; for the watching thread."""
         if self.conversation:  # until then, its own transcript cannot be told from a subagent's
             self._transcripts.update(without=self.conversation)
-        return Counts(bool(self.conversation), self._turns, self._steps + self._transcripts.steps)
+        steps = self._steps + self._transcripts.steps
+        return Counts(bool(self.conversation), self._turns, steps, is_setting_up(self._folder))
 
     def report(self) -> AgentReport:
         """Return all of it, after the session."""

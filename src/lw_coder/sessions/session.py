@@ -19,7 +19,7 @@ from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_
 from lw_coder.gateway.spending import read_spending
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
-from lw_coder.sessions.session_watch import Counts, SessionWatch
+from lw_coder.sessions.session_watch import Counts, SessionWatch, is_setting_up
 from lw_coder.sessions.terminal import discard_input, restored_terminal
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
 from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
@@ -70,7 +70,7 @@ def _counter(folder: Path) -> Callable[[], Counts]:
     def count() -> Counts:
         transcripts.update()
         has_begun = bool(transcripts.turns or transcripts.steps)
-        return Counts(has_begun, transcripts.turns, transcripts.steps)
+        return Counts(has_begun, transcripts.turns, transcripts.steps, is_setting_up(folder))
 
     return count
 

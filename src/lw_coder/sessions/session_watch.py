@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from lw_coder.containers import engine
@@ -21,6 +23,8 @@ from lw_coder.settings.limits import GATEWAY_LIMITS, Limits
 GRACE = 15.0  # seconds between SIGTERM and removal; droid ends its tools in this time, and then itself
 GIVEN_UP = 60.0  # seconds of removing; after these, docker's client is ended
 LONGEST_START = 600.0  # seconds; droid's own start is not idle time, but a session that never begins is
+SETUP_FOLDER = "setup"  # of a run whose session has setup commands
+SETUP_END = f"{SETUP_FOLDER}/out/end.json"  # which the container writes when they have ended
 _INTERVAL = 1.0  # seconds between checks
 _NAMED = re.compile(r"limits\.(\w+)(?: = ([0-9.e+-]+))?")
 _PAUSE = 0.3  # seconds while a session is being ended
@@ -34,11 +38,13 @@ class Counts:
         has_begun: whether droid has started.
         turns: answers of the model.
         steps: what shows that it makes progress.
+        is_setting_up: whether commands still prepare the worktree, before droid is started.
     """
 
     has_begun: bool
     turns: int = 0
     steps: int = 0
+    is_setting_up: bool = False
 
 
 def reached_limit(limits: Limits, minutes: float, idle_minutes: float, turns: int) -> ReachedLimit | None:
@@ -62,6 +68,15 @@ def gateways_limit(told: str, limits: Limits) -> ReachedLimit:
     name = found[1] if found and found[1] in GATEWAY_LIMITS else "cost_usd"
     # A session of `lw_coder plan` has limits only in the gateway.
     return ReachedLimit(name, getattr(limits, name) or float((found and found[2]) or 0))
+
+
+def is_setting_up(folder: Path) -> bool:
+    """Return whether the setup commands of a run's session have not ended yet; false if it has none.
+
+    Args:
+        folder: the run's.
+    """
+    return (folder / SETUP_FOLDER).is_dir() and not os.path.lexists(folder / SETUP_END)
 
 
 class SessionWatch:
@@ -91,12 +106,13 @@ class SessionWatch:
         self.has_given_up = threading.Event()
         self._plan, self._limits, self._count, self._on_limit = plan, limits, count, on_limit
         self._spending, self._on_wait = spending, on_wait
+        self._is_prepared = False
         self._awaited: str | None = None
         self._asked, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        self._begun = self._progressed = time.monotonic()
+        self._begun = self._prepared = self._progressed = time.monotonic()
         self._steps = 0
         self._thread.start()
         return self
@@ -127,11 +143,18 @@ class SessionWatch:
 
     def _reached(self) -> ReachedLimit | None:
         now, counts, spending = time.monotonic(), self._count(), self._spending()
-        is_starting = not counts.has_begun and now - self._begun < LONGEST_START
+        self._note_preparation(now, counts)
+        is_starting = not counts.has_begun and now - self._prepared < LONGEST_START
         if self._is_provider_awaited(spending) or counts.steps != self._steps or is_starting:
             self._steps, self._progressed = counts.steps, now
         minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
         return reached_limit(self._limits, minutes, idle, counts.turns) or self._limit_of(spending)
+
+    def _note_preparation(self, now: float, counts: Counts) -> None:
+        """Let droid's start begin when the worktree is prepared; what the container says later is ignored."""
+        self._is_prepared = self._is_prepared or counts.has_begun or not counts.is_setting_up
+        if not self._is_prepared:
+            self._prepared = now
 
     def _is_provider_awaited(self, spending: Spending | None) -> bool:
         """Return whether the gateway waits because the provider wants it; that is not idle time."""

@@ -65,6 +65,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         prices: by model, for providers that report no cost; for the gateway.
         record_requests: whether the gateway keeps requests and answers.
         limits: what ends a session.
+        setup: commands that run in a session's container before its agent is started.
         checks: commands that lw_coder runs over the result of a session, to verify it.
         checks_network: whether checks may use the network; with allow_hosts, only to reach those hosts.
         checks_rebuild: whether checks run in an image that is built from the result.
@@ -84,6 +85,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     prices: dict[str, Price] = {}
     record_requests: bool = False
     limits: Limits | None = None
+    setup: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     checks_network: bool = False
     checks_rebuild: bool = False
@@ -338,11 +340,15 @@ def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
-def _checks(commands: tuple[str, ...]) -> tuple[str, ...]:
+def _commands(commands: tuple[str, ...]) -> tuple[str, ...]:
     for command in commands:
         if problem := check_problem(command):
             raise ValueError(problem)
-    return tuple(dict.fromkeys(commands))
+    return commands
+
+
+def _checks(commands: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_commands(commands)))
 
 
 def _minutes(minutes: float) -> float:
@@ -360,6 +366,7 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     "allow_hosts": _hosts,
     "model_timeout": _seconds,
     "max_output_tokens": _tokens,
+    "setup": _commands,
     "checks": _checks,
     "checks_minutes": _minutes,
 }

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lw_coder.containers.service_call import ComposeCall, run_service
+from lw_coder.foundation.bounded_log import BoundedLog
 from lw_coder.foundation.report import printable
 from lw_coder.foundation.signals import interruptible
-from lw_coder.verdicts.bounded_log import BoundedLog
 from lw_coder.verdicts.results import Outcome
 
 JOB_LABEL = "lw_coder.job"

@@ -15,6 +15,7 @@ from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.containers.images import DOCKERFILE, read_build_files
 from lw_coder.containers.service_call import ComposeCall, build_service
+from lw_coder.foundation.bounded_log import BoundedLog
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import interruptible
 from lw_coder.repository.changed_files import changed_files
@@ -22,7 +23,6 @@ from lw_coder.repository.checkouts import exported
 from lw_coder.runs.run_folders import write_file
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 from lw_coder.settings.environment import PROXY_NAMES
-from lw_coder.verdicts.bounded_log import BoundedLog
 from lw_coder.verdicts.subject import Subject
 
 BUILD_LOG = "rebuild.log"  # in the run's folder

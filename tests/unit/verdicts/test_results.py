@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.verdicts.bounded_log import KEPT, BoundedLog
+from lw_coder.foundation.bounded_log import KEPT, BoundedLog
 from lw_coder.verdicts.checks import Check, configured_checks
 from lw_coder.verdicts.results import NOT_FOUND, CheckResult, Meaning, Outcome
 from lw_coder.verdicts.verdict import Verdict

@@ -1,4 +1,4 @@
-"""The log of a check, of which only the first and the last part are kept."""
+"""A log of a command, of which only the first and the last part are kept."""
 
 from __future__ import annotations
 
