@@ -68,6 +68,7 @@ class Facts:
         texts = {
             "completed": Judgement("completed", _GOOD),
             "failed": Judgement(f"failed with status {_count(self.ended.number('status'))}", _BAD),
+            "setup": Judgement("a setup command failed", _BAD),
             "limit": Judgement(f"ended by the limit {reached.text('name')}", _BAD),
             "signal": Judgement("ended by a signal", _BAD),
         }
