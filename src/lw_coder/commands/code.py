@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import click
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.image_notice import report_image_source
 from lw_coder.commands.judgement import judged
-from lw_coder.commands.result_document import ResultDocument, printed_on_failure
+from lw_coder.commands.result_document import ResultDocument, ended_on_failure
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
@@ -60,7 +61,7 @@ from lw_coder.sessions.setup import (
 from lw_coder.sessions.spec import session_spec
 from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
-from lw_coder.settings.config import load_config
+from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.environment import build_variables
 from lw_coder.settings.limits import Limits, limits_line, require_known
 from lw_coder.verdicts.stub import INCLUDED, write_stub
@@ -147,13 +148,13 @@ def run_code_command(name: str | None, start: Path, probe: EngineProbe, options:
             commits could not be imported.
         SystemExit: a signal ended the session; its commits were imported.
     """
-    document = ResultDocument() if options.as_json else None
-    with printed_on_failure(document):
+    document = ResultDocument(*([click.echo] if options.as_json else [])) if options.headless else None
+    with ended_on_failure(document):
         if not options.headless:
             require_terminal("or add --headless")
         code = _begin_and_end(_load(name, start, probe, options, document), document)
     if document:
-        document.print(code)
+        document.end(code)
     return code
 
 
@@ -171,7 +172,23 @@ def _load(
     except LwCoderError:
         if document:
             document.name_plan(start, name)
+            _notify_of_failure(document, start)
         raise
+
+
+def _notify_of_failure(document: ResultDocument, start: Path) -> None:
+    """Let the person be notified although the set-up is wrong, if the plan and the config are known."""
+    with suppress(LwCoderError):
+        root = git.find_repository(start).root
+        if document.values["plan_id"]:
+            _add_notification(document, load_config(root), root)
+
+
+def _add_notification(document: ResultDocument, config: CodeConfig, root: Path) -> None:
+    if config.notify:
+        from lw_coder.commands.notification import notify
+
+        document.receivers.append(partial(notify, config.notify, root))
 
 
 def _plan_and_run(root: Path, options: CodeOptions) -> tuple[str, CodeOptions]:
@@ -186,6 +203,7 @@ def _plan_and_run(root: Path, options: CodeOptions) -> tuple[str, CodeOptions]:
 def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitCode:
     if document:
         document.begin(inputs.plan_id, inputs.limits)
+        _add_notification(document, inputs.context.config, inputs.context.repository.root)
     options = inputs.options
     if not is_wanted(inputs.plan, yes=options.yes, can_ask=not options.headless):
         return ExitCode.ERROR

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import printable
@@ -34,13 +32,15 @@ _UNKNOWN: Mapping[str, Any] = {
 
 
 class ResultDocument:
-    """What is known of a command's result; printed once, at its end.
+    """What is known of a command's result; given to its receivers once, at its end.
 
     Attributes:
         values: by the names of the schema.
+        receivers: what is called with its text.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *receivers: Callable[[str], object]) -> None:
+        self.receivers = list(receivers)
         self.values: dict[str, Any] = {"schema": SCHEMA, "outcome": "error", **_UNKNOWN}
 
     def begin(self, plan_id: str, limits: Limits) -> None:
@@ -76,20 +76,22 @@ class ResultDocument:
             "paths": _paths(root, setup.worktree.path, run),
         }
 
-    def print(self, code: int, error: LwCoderError | None = None) -> None:
-        """Print it on standard output.
+    def end(self, code: int, error: LwCoderError | None = None) -> None:
+        """Give it to its receivers.
 
         Args:
             code: the command's exit code.
             error: why it is not zero, if that is an error.
         """
         told = None if error is None else _error(error)
-        click.echo(json.dumps({**self.values, "exit_code": code, "error": told}, indent=2))
+        text = json.dumps({**self.values, "exit_code": code, "error": told}, indent=2)
+        for receive in self.receivers:
+            receive(text)
 
 
 @contextmanager
-def printed_on_failure(document: ResultDocument | None) -> Iterator[None]:
-    """Print the document if the block fails with an expected error or a signal.
+def ended_on_failure(document: ResultDocument | None) -> Iterator[None]:
+    """End the document if the block fails with an expected error or a signal.
 
     Args:
         document: None if none was asked for.
@@ -98,12 +100,12 @@ def printed_on_failure(document: ResultDocument | None) -> Iterator[None]:
         yield
     except LwCoderError as error:
         if document:
-            document.print(ExitCode.ERROR, error)
+            document.end(ExitCode.ERROR, error)
         raise
     except SystemExit as signalled:
         if document:
             document.values["outcome"] = "signal"
-            document.print(int(str(signalled.code)))
+            document.end(int(str(signalled.code)))
         raise
 
 

@@ -6,8 +6,9 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from lw_coder.foundation.signals import held
@@ -73,6 +74,45 @@ def end_group(process: subprocess.Popen[Any], grace: float = 0.0) -> None:
                     os.killpg(process.pid, number)  # the id is not reused before the child is waited for
                 is_over = _read_to_end(process, _PATIENCE)
         process.wait()
+
+
+def run_program(
+    command: Sequence[str], told: str, folder: Path, variables: Mapping[str, str], seconds: float
+) -> str | None:
+    """Run a program of the person's to its end, within a time; what it prints goes to stderr.
+
+    Args:
+        command: the program and its arguments.
+        told: what it reads on its standard input.
+        folder: where it runs.
+        variables: its environment, all of it.
+        seconds: then it is killed, with what it started.
+
+    Returns:
+        What went wrong, or None.
+    """
+    import subprocess
+
+    try:
+        with starting_group():
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(variables),
+                stdin=subprocess.PIPE,
+                stdout=2,  # standard output is for results
+                text=True,
+                process_group=0,
+            )
+    except OSError as error:
+        return f"cannot be started: {error.strerror}"
+    with awaited(process):
+        try:
+            process.communicate(told, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            end_group(process)
+            return f"did not end within {seconds:g} seconds"
+    return f"ended with status {process.returncode}" if process.returncode else None
 
 
 def _read_to_end(process: subprocess.Popen[Any], seconds: float) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from lw_coder.foundation.errors import ConfigError
 from lw_coder.foundation.nesting import DEEPEST, bracket_depth
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.report import is_utf8, printable
 from lw_coder.settings.allowed_hosts import AllowedHost, parse_host
 from lw_coder.settings.check_commands import check_problem
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions, parse_build_flags, parse_run_flags
@@ -66,6 +66,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         record_requests: whether the gateway keeps requests and answers.
         limits: what ends a session.
         setup: commands that run in a session's container before its agent is started.
+        notify: a program and its arguments, run on this machine when a headless session has ended.
         checks: commands that lw_coder runs over the result of a session, to verify it.
         checks_network: whether checks may use the network; with allow_hosts, only to reach those hosts.
         checks_rebuild: whether checks run in an image that is built from the result.
@@ -86,6 +87,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     record_requests: bool = False
     limits: Limits | None = None
     setup: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     checks_network: bool = False
     checks_rebuild: bool = False
@@ -133,12 +135,18 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Warnings to show before the session starts, one line each."""
         takes_all = any(set(pattern) <= set("*?") for pattern in self.forward_env)
         lines = [_WILDCARD_WARNING] if takes_all else []
+        if self.notify and "/" in self.notify[0] and not self.notify[0].startswith(("/", "~")):
+            lines.append(_NOTIFY_WARNING)
         return lines + [f"{CONFIG_FILE}: docker_run_args: {danger}" for danger in self.run_options.dangers]
 
 
 _WILDCARD_WARNING = (
     f'{CONFIG_FILE}: forward_env: "*" passes every variable of your shell and env file to the agent; '
     "name the ones it needs instead"
+)
+_NOTIFY_WARNING = (
+    f"{CONFIG_FILE}: notify: runs a program of this repository on your machine, and commits of an agent can "
+    "change it; name one outside of the repository"
 )
 
 
@@ -347,6 +355,14 @@ def _commands(commands: tuple[str, ...]) -> tuple[str, ...]:
     return commands
 
 
+def _program(words: tuple[str, ...]) -> tuple[str, ...]:
+    if words and not words[0].strip():
+        raise ValueError("begins with an empty text instead of a program")
+    if any("\0" in word or not is_utf8(word) for word in words):
+        raise ValueError("contains a NUL character, or what is not UTF-8 text")
+    return words
+
+
 def _checks(commands: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_commands(commands)))
 
@@ -367,6 +383,7 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     "model_timeout": _seconds,
     "max_output_tokens": _tokens,
     "setup": _commands,
+    "notify": _program,
     "checks": _checks,
     "checks_minutes": _minutes,
 }

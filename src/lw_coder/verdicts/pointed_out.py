@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lw_coder.containers.build_context import context_sources, covers
+from lw_coder.foundation.errors import ConfigError
 from lw_coder.repository.changed_files import ChangedFile, changed_files, read_texts
 from lw_coder.repository.git import Repository
+from lw_coder.settings.config import parse_toml
 from lw_coder.verdicts import file_kinds
 from lw_coder.verdicts.edited_tests import silencers_added, skips_in, test_changes
 
@@ -139,6 +141,17 @@ def _settings(change: _Change) -> Iterator[str]:
         yield f"{_done(change.file)}; it can hold settings of a check"
     elif path == f"{_OWN}config.toml":
         yield f"{_done(change.file)}; the checks were those of your main worktree"
+        if _notify(change.old) != _notify(change.new):
+            yield "notify changed: what it names runs on your machine, outside of any container"
+
+
+def _notify(config: str) -> object:
+    """Return what a config.toml has as `notify`, of whatever type; None if it has none, or is none."""
+    try:
+        table = parse_toml(config).get("code")
+    except ConfigError:
+        return None
+    return table.get("notify") if isinstance(table, dict) else None
 
 
 def _ci(change: _Change) -> Iterator[str]:

@@ -74,7 +74,7 @@ def _replays(sample: SampleRepository, person: Person, ended: Headless) -> None:
 
 
 def test_a_failing_command_stops_the_run_before_its_agent(sample: SampleRepository, person: Person) -> None:
-    configure(sample, FAILING, 'checks = ["true"]')
+    configure(sample, FAILING, 'checks = ["true"]', 'notify = ["sh", "-c", "cat > told.json"]')
     ended = headless(person, sample, shell_agent(["touch agent.txt"]), "--json")
     result = result_of(ended.stdout)
     assert (ended.status, result["exit_code"], result["outcome"]) == (7, 7, "setup"), ended.stderr
@@ -82,6 +82,7 @@ def test_a_failing_command_stops_the_run_before_its_agent(sample: SampleReposito
     assert "  | why [OPENROUTER_API_KEY]\n" in ended.stderr
     assert ended.stderr.index("  | why ") < ended.stderr.index("warning: the setup command failed")
     assert result["verdict"] is None
+    assert (sample.root / "told.json").read_text() == ended.stdout
     assert ended.model.count("agent") == 0
     assert not (worktree(sample) / "never.txt").exists()
     assert ended.ended["outcome"] == "setup"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import ValidationError
 
-from lw_coder.commands.result_document import ResultDocument, printed_on_failure
+from lw_coder.commands.result_document import ResultDocument, ended_on_failure
 from lw_coder.foundation.errors import InvalidPlanError, PlanError
 from lw_coder.settings.limits import UNATTENDED
 from tests.support.result_schema import result_of
@@ -34,9 +34,9 @@ def test_the_schema_refuses_what_it_does_not_know() -> None:
 
 
 def test_an_error_before_the_session(capsys: pytest.CaptureFixture[str]) -> None:
-    document = ResultDocument()
+    document = ResultDocument(print)
     document.begin("a-plan", UNATTENDED)
-    with pytest.raises(PlanError), printed_on_failure(document):
+    with pytest.raises(PlanError), ended_on_failure(document):
         raise PlanError("it is wrong", "correct it")
     result = result_of(capsys.readouterr().out)
     assert (result["exit_code"], result["outcome"], result["plan_id"]) == (1, "error", "a-plan")
@@ -46,7 +46,7 @@ def test_an_error_before_the_session(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_all_problems_that_were_found(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = PlanError("it is wrong", "correct it"), PlanError("so is this", "correct that")
-    with pytest.raises(InvalidPlanError), printed_on_failure(ResultDocument()):
+    with pytest.raises(InvalidPlanError), ended_on_failure(ResultDocument(print)):
         raise InvalidPlanError([first, second])
     error = result_of(capsys.readouterr().out)["error"]
     assert (error["message"], error["more"]) == (
@@ -56,13 +56,13 @@ def test_all_problems_that_were_found(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_signal_before_the_session(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit), printed_on_failure(ResultDocument()):
+    with pytest.raises(SystemExit), ended_on_failure(ResultDocument(print)):
         raise SystemExit(143)
     result = result_of(capsys.readouterr().out)
     assert (result["exit_code"], result["outcome"], result["ended"]) == (143, "signal", None)
 
 
 def test_nothing_is_printed_where_no_document_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PlanError), printed_on_failure(None):
+    with pytest.raises(PlanError), ended_on_failure(None):
         raise PlanError("it is wrong", "correct it")
     assert capsys.readouterr().out == ""

@@ -100,6 +100,31 @@ def test_all_keys(tmp_path: Path) -> None:
     assert config.warnings() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('setup = ["make", " "]', "setup: contains an empty command"),
+        ('setup = ["a\\u0000b"]', "setup: contains a command with a NUL"),
+        ('notify = ["", "x"]', "notify: begins with an empty text instead of a program"),
+        ('notify = ["x", "a\\u0000b"]', "notify: contains a NUL character"),
+        ('notify = "x"', "notify: expected `array`"),
+    ],
+)
+def test_commands_that_cannot_be_run(tmp_path: Path, line: str, word: str) -> None:
+    assert word in refused(written(tmp_path, f"[code]\n{line}\n")).message
+
+
+def test_commands_are_kept_as_they_are(tmp_path: Path) -> None:
+    config = loaded(tmp_path, '[code]\nsetup = ["make", "make"]\nnotify = ["/usr/bin/x", ""]\n')
+    assert (config.setup, config.notify) == (("make", "make"), ("/usr/bin/x", ""))
+    assert config.warnings() == []
+
+
+def test_a_notification_by_a_program_of_the_repository_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = loaded(tmp_path, '[code]\nnotify = ["tools/tell.sh"]\n').warnings()
+    assert "notify: runs a program of this repository" in warning
+
+
 def test_missing_file(tmp_path: Path) -> None:
     error = refused(tmp_path)
     assert "file not found" in error.message
