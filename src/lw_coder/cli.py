@@ -246,6 +246,33 @@ def verify(run: str, *, as_json: bool) -> int:
         return verify_command(_here(), run, probe, as_json=as_json)
 
 
+@cli.command()
+@click.argument("plan", shell_complete=_complete_run)
+@click.option("--no-ff", "how", flag_value="merge", default=True, help="Make a merge commit; the default.")
+@click.option(
+    "--ff",
+    "how",
+    flag_value="fast-forward",
+    help="Fast-forward if that is possible; no commit names the run.",
+)
+@click.option("--squash", "how", flag_value="squash", help="Make one commit of all changes.")
+@click.option("--unverified", is_flag=True, help="Merge also without a verdict that the result passed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@AS_JSON
+def take(plan: str, how: str, *, unverified: bool, yes: bool, as_json: bool) -> int:
+    """Merge the branch of PLAN into the branch that you have checked out.
+
+    Shows the verdict of the plan's newest run, the changed files, and what is unusual in the change, such
+    as hooks, CI files or links that leave the repository; then asks once. The commit has a trailer that
+    names the run. If anything is in the way, such as a conflict or a file that is not committed, nothing
+    is changed. The exit code is 6 if there is no verdict that the result passed.
+    """
+    from lw_coder.commands.take import TakeOptions, take_command
+    from lw_coder.repository.merging import How
+
+    return take_command(_here(), plan, TakeOptions(How(how), yes, unverified, as_json))
+
+
 @cli.group()
 def runs() -> None:
     """List, show, score, import, export and prune runs."""
@@ -391,7 +418,7 @@ def _report(error: BaseException) -> int:
             return ExitCode.USAGE
         case LwCoderError():
             _show(error)
-            return ExitCode.ERROR
+            return error.exit_code
         case KeyboardInterrupt() | click.Abort():
             say("interrupted")  # over the ^C that the terminal shows
             return ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""The JSON document of `lw_coder code --headless --json`; result.schema.json describes it."""
+"""The JSON document that a command prints at its end; docs/reference has a schema for each command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lw_coder.foundation.errors import ExitCode, LwCoderError
+from lw_coder.foundation.errors import LwCoderError
 from lw_coder.foundation.report import printable
 from lw_coder.plans.find_plan import find_plan, plan_id_of
 from lw_coder.plans.plan_rules import is_plan_id
@@ -27,21 +27,40 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _UNKNOWN: Mapping[str, Any] = {
     **dict.fromkeys(("plan_id", "run", "ended", "commits", "branch", "uncommitted", "verdict", "limits")),
-    **dict.fromkeys(("usage", "spent", "paths", "error")),
+    **dict.fromkeys(("usage", "spent", "paths")),
 }
 
 
-class ResultDocument:
+class Document:
     """What is known of a command's result; given to its receivers once, at its end.
 
     Attributes:
-        values: by the names of the schema.
+        values: by the names of the command's schema.
         receivers: what is called with its text.
     """
 
-    def __init__(self, *receivers: Callable[[str], object]) -> None:
+    def __init__(self, unknown: Mapping[str, Any], *receivers: Callable[[str], object]) -> None:
         self.receivers = list(receivers)
-        self.values: dict[str, Any] = {"schema": SCHEMA, "outcome": "error", **_UNKNOWN}
+        self.values: dict[str, Any] = {"schema": SCHEMA, "outcome": "error", **unknown, "error": None}
+
+    def end(self, code: int, error: LwCoderError | None = None) -> None:
+        """Give it to its receivers.
+
+        Args:
+            code: the command's exit code.
+            error: why it is not zero, if that is an error.
+        """
+        told = None if error is None else _error(error)
+        text = json.dumps({**self.values, "exit_code": code, "error": told}, indent=2)
+        for receive in self.receivers:
+            receive(text)
+
+
+class ResultDocument(Document):
+    """What is known of a headless session's result."""
+
+    def __init__(self, *receivers: Callable[[str], object]) -> None:
+        super().__init__(_UNKNOWN, *receivers)
 
     def begin(self, plan_id: str, limits: Limits) -> None:
         """Add what is known before the session."""
@@ -76,21 +95,9 @@ class ResultDocument:
             "paths": _paths(root, setup.worktree.path, run),
         }
 
-    def end(self, code: int, error: LwCoderError | None = None) -> None:
-        """Give it to its receivers.
-
-        Args:
-            code: the command's exit code.
-            error: why it is not zero, if that is an error.
-        """
-        told = None if error is None else _error(error)
-        text = json.dumps({**self.values, "exit_code": code, "error": told}, indent=2)
-        for receive in self.receivers:
-            receive(text)
-
 
 @contextmanager
-def ended_on_failure(document: ResultDocument | None) -> Iterator[None]:
+def ended_on_failure(document: Document | None) -> Iterator[None]:
     """End the document if the block fails with an expected error or a signal.
 
     Args:
@@ -100,7 +107,7 @@ def ended_on_failure(document: ResultDocument | None) -> Iterator[None]:
         yield
     except LwCoderError as error:
         if document:
-            document.end(ExitCode.ERROR, error)
+            document.end(error.exit_code, error)
         raise
     except SystemExit as signalled:
         if document:

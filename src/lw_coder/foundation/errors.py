@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     BUG = 3  # unexpected: the log's path was shown
     SESSION = 4  # the agent's session ended with a non-zero status, or headless without finishing
     LIMIT = 5  # a limit ended the session
-    VERDICT = 6  # a check did not pass, or nothing was committed
+    VERDICT = 6  # a check did not pass, nothing was committed, or there is no verdict that it passed
     SETUP = 7  # a command of `[code] setup` failed, and the agent was not started
     INTERRUPTED = 130  # Ctrl+C
 
@@ -26,6 +26,8 @@ class LwCoderError(Exception):
     `message` says what is wrong and where, `remedy` what the person can do about it. Neither ever
     contains the value of an environment variable, nor text that a model or an agent wrote, except a plan's.
     """
+
+    exit_code = ExitCode.ERROR
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -111,6 +113,12 @@ class PromptError(LwCoderError):
 
 class RunError(LwCoderError):
     """A run folder that is in use, missing or damaged."""
+
+
+class VerdictError(LwCoderError):
+    """What would be used has no verdict that it passed."""
+
+    exit_code = ExitCode.VERDICT
 
 
 class StateError(LwCoderError):

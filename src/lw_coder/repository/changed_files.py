@@ -10,7 +10,7 @@ from lw_coder.repository.git import Repository, run_git, text_lines
 
 LARGEST = 1 << 20  # bytes of a file that is read
 _MOST_BYTES = 64 << 20  # of all files that are read
-_GITLINK = "160000"
+_GITLINK, _LINK, _EXECUTABLE = "160000", "120000", "100755"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class ChangedFile:
         old_path: its path at the older commit, if that is another one.
         old_sha: its blob's id at the older commit; only zeros if it was added.
         sha: its blob's id at the newer commit; only zeros if it was deleted.
-        is_submodule: whether it is a submodule at either commit.
+        old_mode: its mode at the older commit, six octal digits; only zeros if it was added.
+        mode: its mode at the newer commit; only zeros if it was deleted.
     """
 
     status: str
@@ -31,7 +32,23 @@ class ChangedFile:
     old_path: str
     old_sha: str
     sha: str
-    is_submodule: bool
+    old_mode: str
+    mode: str
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether it is a submodule at either commit."""
+        return _GITLINK in {self.old_mode, self.mode}
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link at the newer commit."""
+        return self.mode == _LINK
+
+    @property
+    def is_made_executable(self) -> bool:
+        """Whether it is executable at the newer commit only."""
+        return self.mode == _EXECUTABLE != self.old_mode
 
     @property
     def is_new(self) -> bool:
@@ -42,6 +59,20 @@ class ChangedFile:
     def is_gone(self) -> bool:
         """Whether it was deleted."""
         return self.status == "D"
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """How many lines were added to a file, and removed from it; None if it is binary."""
+
+    path: str
+    added: int | None
+    removed: int | None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether git does not take it for text."""
+        return self.added is None
 
 
 def changed_files(repository: Repository, base: str, tip: str) -> list[ChangedFile]:
@@ -63,7 +94,30 @@ def changed_files(repository: Repository, base: str, tip: str) -> list[ChangedFi
 
 def _changed(described: list[str], old_path: str, path: str) -> ChangedFile:
     old_mode, mode, old_sha, sha, status = described
-    return ChangedFile(status[:1], path, old_path, old_sha, sha, _GITLINK in {old_mode, mode})
+    return ChangedFile(status[:1], path, old_path, old_sha, sha, old_mode, mode)
+
+
+def line_counts(repository: Repository, base: str, tip: str) -> list[LineCount]:
+    """Count the lines that differ in each file between two commits, sorted by path.
+
+    Raises:
+        GitError: git failed.
+    """
+    counts = ("--numstat", "--no-ext-diff", "--no-textconv")
+    asked = ("diff-tree", "-r", "-z", *counts, "--find-renames", base, tip, "--")
+    fields = iter(run_git(*asked, place=repository.place).stdout.split("\0"))
+    found = []
+    for line in filter(None, fields):
+        added, removed, path = line.split("\t", 2)
+        if not path:  # a renamed file: its two names follow
+            next(fields)
+            path = next(fields)
+        found.append(LineCount(path, _number(added), _number(removed)))
+    return sorted(found, key=lambda count: count.path)
+
+
+def _number(counted: str) -> int | None:
+    return None if counted == "-" else int(counted)
 
 
 def read_texts(repository: Repository, shas: Iterable[str]) -> dict[str, str]:

@@ -23,7 +23,8 @@ OWN_FOLDER = ".lw_coder"
 
 # A relative core.hooksPath (husky's .husky/_) is resolved in the worktree, where the agent can replace the
 # person's hooks with its own code. So no call here runs hooks, nor the person's file system monitor.
-_QUIET_CONFIG = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
+_NO_HOOKS = "core.hooksPath=/dev/null"
+_QUIET_CONFIG = (_NO_HOOKS, "core.fsmonitor=false", "gc.auto=0", "maintenance.auto=false")
 _FORBIDDEN_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _IDENT = re.compile(r"(?P<name>.+) <(?P<email>.+)> [0-9]+ [+-][0-9]+", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -127,6 +128,43 @@ def run_git(
     return result
 
 
+def run_as_person(*args: str, place: Place, hooks: bool, config: tuple[str, ...] = ()) -> GitResult:
+    """Run git as if the person had typed it: a hook, or what unlocks a signing key, can ask at the terminal.
+
+    A Ctrl+C reaches git as well, which then undoes what it can. Call this in `signals.held()`, so that this
+    process outlives git and can undo the rest.
+
+    Args:
+        args: as for `run_git`.
+        place: likewise.
+        hooks: whether the person's hooks run.
+        config: settings for this call, each `key=value`.
+
+    Returns:
+        The exit code, and all that git and the hooks printed, as `stderr`.
+
+    Raises:
+        GitError: git is not installed, or the folder is absent.
+    """
+    quiet = tuple(setting for setting in _QUIET_CONFIG if not (hooks and setting == _NO_HOOKS))
+    # A file and no pipe: something that a hook leaves running would keep a pipe open.
+    with _error_file(place) as output:
+        try:
+            with subprocess.Popen(
+                _command(args, config, quiet),
+                cwd=place.cwd,
+                env=_environment(place),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            ) as process:
+                code = process.wait()
+        except OSError as error:
+            raise _not_started(place, error) from error
+        output.seek(0)
+        return GitResult(code, "", _text(output.read(_CHUNK)))
+
+
 def stream_git(*args: str, place: Place) -> Iterator[str]:
     """Run git, and yield the NUL-terminated parts of its output as they arrive, without the NUL.
 
@@ -170,9 +208,11 @@ def _started(
         raise _not_started(place, error) from error
 
 
-def _command(args: Sequence[str], config: tuple[str, ...] = ()) -> list[str]:
+def _command(
+    args: Sequence[str], config: tuple[str, ...] = (), quiet: tuple[str, ...] = _QUIET_CONFIG
+) -> list[str]:
     # Run the git on the person's PATH.
-    return ["git", *(part for setting in (*_QUIET_CONFIG, *config) for part in ("-c", setting)), *args]
+    return ["git", *(part for setting in (*quiet, *config) for part in ("-c", setting)), *args]
 
 
 def _pieces(stream: IO[bytes] | None) -> Iterator[str]:
@@ -506,14 +546,19 @@ def _outside_own_folder(folder: Path) -> Path:
     return Path(*parts[: parts.index(OWN_FOLDER)]) if OWN_FOLDER in parts else folder
 
 
+def is_older(version: str, than: tuple[int, int]) -> bool:
+    """Return whether the output of `git version` names an older version than this one."""
+    match = re.search(r"(\d+)\.(\d+)", version)
+    return match is not None and (int(match[1]), int(match[2])) < than
+
+
 def require_recent(version: str) -> None:
     """Check the output of `git version`.
 
     Raises:
         GitError: it is older than OLDEST_GIT.
     """
-    match = re.search(r"(\d+)\.(\d+)", version)
-    if match and (int(match[1]), int(match[2])) < OLDEST_GIT:
+    if is_older(version, OLDEST_GIT):
         wanted = ".".join(map(str, OLDEST_GIT))
         raise GitError(f"{printable(version)} is too old", f"install git {wanted} or newer")
 

@@ -104,9 +104,14 @@ def _signing(settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]
         yield f"commits of the session are not signed ({kind}); to sign them later, type: {command}"
 
 
-def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
+def hooks_folder(repository: Repository, settings: Mapping[str, str]) -> Path:
+    """Return the folder of the person's hooks; it may not exist."""
     named = settings.get("core.hookspath")
-    folder = repository.common_dir / "hooks" if named is None else repository.root / Path(named).expanduser()
+    return repository.common_dir / "hooks" if named is None else repository.root / Path(named).expanduser()
+
+
+def _hooks(repository: Repository, settings: Mapping[str, str], sha: str, typed: str) -> Iterator[str]:
+    folder = hooks_folder(repository, settings)
     found = [name for name in COMMIT_HOOKS if os.access(folder / name, os.X_OK)]
     if found:
         command = f"git -C {typed} rebase --exec {shlex.quote(_RECOMMIT)} {sha[:12]}"

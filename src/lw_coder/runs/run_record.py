@@ -172,6 +172,14 @@ def add_verdict(run: Run, verdict: Mapping[str, Any] | None) -> None:
     _add(run, "verdict", verdict, "the verdict")
 
 
+def add_taken(run: Run, taken: Mapping[str, Any]) -> None:
+    """Add that the plan's branch was merged: its tip, the new commit, the branch merged into, and how.
+
+    If the record cannot be written, this is a warning.
+    """
+    _add(run, "taken", taken, "the merge")
+
+
 def _end(run: Run, outcome: dict[str, Any]) -> None:
     _add(run, "ended", outcome, "how the session ended")
 

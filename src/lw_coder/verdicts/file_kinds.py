@@ -51,6 +51,31 @@ _MANIFESTS = re.compile(
     r"|mix\.exs|build\.gradle(?:\.kts)?|pom\.xml|.*\.csproj|\.python-version|\.nvmrc|\.tool-versions|rust-toolchain.*"
 )
 
+_BY_THEMSELVES = {  # why a file's commands run although nobody calls it
+    "git runs it as a hook": re.compile(
+        r"(?:.*/)?(?:\.husky|\.?git-?hooks)/.*|(?:.*/)?(?:\.?lefthook(?:-local)?\.(?:ya?ml|toml|json)"
+        r"|\.pre-commit-config\.yaml|\.pre-commit-hooks\.yaml|\.overcommit\.yml|\.huskyrc.*|\.lintstagedrc.*)"
+    ),
+    "it chooses filters and merge drivers of your git settings": re.compile(r"(?:.*/)?\.gitattributes"),
+    "it says where submodules come from": re.compile(r"\.gitmodules"),
+    "a shell can run it when you enter the folder": re.compile(
+        r"(?:.*/)?(?:\.envrc|\.direnvrc|\.?mise(?:\..*)?\.toml|\.autoenv.*|\.zprofile|\.bashrc|\.profile)"
+    ),
+    "an editor can run its commands": re.compile(
+        r"(?:.*/)?(?:\.vscode|\.idea|\.zed|\.vs|\.fleet|\.devcontainer)/.*|(?:.*/)?.*\.code-workspace"
+        r"|(?:.*/)?(?:\.devcontainer\.json|\.nvim\.lua|\.nvimrc|\.exrc|\.vimrc|\.dir-locals\.el|\.projectile)"
+    ),
+    "a coding agent can run its commands": re.compile(
+        r"(?:.*/)?(?:\.claude|\.cursor|\.factory|\.codex|\.gemini|\.windsurf|\.continue)/.*|(?:.*/)?\.mcp\.json"
+    ),
+    "your next session uses it": re.compile(r"\.lw_coder/(?!tasks/).*"),
+    "an installation or a build runs it": re.compile(
+        r"(?:.*/)?(?:setup\.py|build\.rs|binding\.gyp|extconf\.rb|GNUmakefile|[Mm]akefile|\.?justfile|gradlew.*"
+        r"|mvnw.*|settings\.gradle(?:\.kts)?|build\.gradle(?:\.kts)?|gradle-wrapper\..*|\.npmrc|\.yarnrc.*"
+        r"|\.pnpmfile\.c?js|bunfig\.toml)|(?:.*/)?(?:\.yarn|\.cargo|\.mvn)/.*"
+    ),
+}
+
 
 def is_test(path: str) -> bool:
     """Return whether a file is a test, or lies in a folder of tests."""
@@ -104,6 +129,15 @@ def is_lock(path: str) -> bool:
 def is_manifest(path: str) -> bool:
     """Return whether a file lists the packages that an image has."""
     return bool(_MANIFESTS.fullmatch(_name(path)))
+
+
+def runs_by_itself(path: str) -> str | None:
+    """Return why a file's commands run without anybody calling them, or None."""
+    if is_ci(path):
+        return "CI runs it"
+    if runs_before_tests(path):
+        return "Python or a test runner runs it by itself"
+    return next((why for why, pattern in _BY_THEMSELVES.items() if pattern.fullmatch(path)), None)
 
 
 def _name(path: str) -> str:

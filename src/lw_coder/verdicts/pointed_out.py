@@ -117,18 +117,18 @@ def _edited_tests(change: _Change) -> Iterator[str]:
 
 def _hooks(change: _Change) -> Iterator[str]:
     if file_kinds.runs_before_tests(change.file.path):
-        yield f"{_done(change.file)}; it runs before the tests, and can change their results"
+        yield f"{done_to(change.file)}; it runs before the tests, and can change their results"
 
 
 def _expected_results(change: _Change) -> Iterator[str]:
     if file_kinds.is_expected_result(change.file.path) and not change.file.is_new:
-        yield f"{_done(change.file)}; tests compare their results with it"
+        yield f"{done_to(change.file)}; tests compare their results with it"
 
 
 def _programs(change: _Change) -> Iterator[str]:
     file = change.file
     if file.path in change.words or file.old_path in change.words:
-        yield f"{_done(file)}; a check names it"
+        yield f"{done_to(file)}; a check names it"
     elif file.is_new and _MODULE.sub("", file.path) in change.words:
         yield "added; a check can use it instead of the installed program of that name"
 
@@ -138,9 +138,9 @@ def _settings(change: _Change) -> Iterator[str]:
     if tables := file_kinds.changed_tables(path, change.old, change.new):
         yield f"[{'], ['.join(tables)}] changed: settings of a check"
     elif file_kinds.is_setting(path):
-        yield f"{_done(change.file)}; it can hold settings of a check"
+        yield f"{done_to(change.file)}; it can hold settings of a check"
     elif path == f"{_OWN}config.toml":
-        yield f"{_done(change.file)}; the checks were those of your main worktree"
+        yield f"{done_to(change.file)}; the checks were those of your main worktree"
         if _notify(change.old) != _notify(change.new):
             yield "notify changed: what it names runs on your machine, outside of any container"
 
@@ -156,7 +156,7 @@ def _notify(config: str) -> object:
 
 def _ci(change: _Change) -> Iterator[str]:
     if file_kinds.is_ci(change.file.path):
-        yield f"CI configuration {_done(change.file)}"
+        yield f"CI configuration {done_to(change.file)}"
 
 
 def _image(change: _Change) -> Iterator[str]:
@@ -171,7 +171,7 @@ def _image(change: _Change) -> Iterator[str]:
 
 def _submodules(change: _Change) -> Iterator[str]:
     if change.file.is_submodule:
-        yield f"submodule {_done(change.file)}"
+        yield f"submodule {done_to(change.file)}"
 
 
 def _silencers(change: _Change) -> Iterator[str]:
@@ -194,7 +194,8 @@ _RULES: tuple[Callable[[_Change], Iterator[str]], ...] = (
 )
 
 
-def _done(file: ChangedFile) -> str:
+def done_to(file: ChangedFile) -> str:
+    """Return what was done to a file, in a few words."""
     if file.old_path != file.path:
         return f"renamed from {file.old_path}"
     return {"A": "added", "D": "removed"}.get(file.status, "changed")

@@ -1,0 +1,49 @@
+"""The verdict in a run's record, as it is read again later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lw_coder.verdicts.pointed_out import PointedOut
+
+
+@dataclass(frozen=True)
+class RecordedVerdict:
+    """What is left of a verdict in run.json.
+
+    Attributes:
+        passed: whether it was that the result passed.
+        reasons: why it was not, in words.
+        tip: id of the verified commit.
+        changes: changes that can make a check pass for another reason than that the work is right.
+    """
+
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    tip: str = ""
+    changes: tuple[PointedOut, ...] = ()
+
+
+def recorded_verdict(record: Mapping[str, Any]) -> RecordedVerdict | None:
+    """Read the verdict in a run's record; None if there is none. A person can have edited the record."""
+    verdict = record.get("verdict")
+    if not isinstance(verdict, dict):
+        return None
+    reasons, changes = _list(verdict, "reasons"), _list(verdict, "changes")
+    return RecordedVerdict(
+        verdict.get("passed") is True,
+        tuple(map(str, reasons)),
+        str(verdict.get("tip", "")),
+        tuple(PointedOut(str(each.get("path")), str(each.get("what"))) for each in changes if _is_map(each)),
+    )
+
+
+def _list(verdict: Mapping[str, Any], key: str) -> list[Any]:
+    found = verdict.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict)
