@@ -41,7 +41,24 @@ SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is stil
 # These change what all tests on an engine share: the name of the base image.
 ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_users")
 # One process runs each of these files: its tests look at what one costly fixture did.
-WHOLE = ("test_docker_flags", "test_escape", "test_gateway_escape", "test_model_errors", "test_own_image")
+WHOLE = (
+    "test_docker_flags",
+    "test_escape",
+    "test_gateway_escape",
+    "test_hostile_checks",
+    "test_model_errors",
+    "test_own_image",
+)
+# These take the longest, in this order: one that begins last is waited for alone.
+LONGEST = (
+    "test_sessions_and_failures_spread_no_secret",
+    "test_droid_is_started_again_with_the_longest_prompt",
+    "test_a_signal_at_a_random_moment",
+    "test_no_image_holds_an_env_file_whatever",
+    "test_a_session_and_its_replay_reach",
+    "test_a_project_gets_from_init",
+    "test_an_agents_droids_and_hooks",
+)
 # A part of the unit suite: plain Python, real git, and DSPy's answers from the shipped cache. The whole of it
 # has its own place, and a second time it would tell nothing more about the image.
 IN_A_SESSION = (
@@ -77,6 +94,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
         if item.name.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+    items.sort(key=lambda item: _rank(item.name))
+
+
+def _rank(name: str) -> int:
+    return next((rank for rank, begin in enumerate(LONGEST) if name.startswith(begin)), len(LONGEST))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -7,10 +7,11 @@ import signal
 import termios
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pexpect
 import pyte
@@ -29,6 +30,42 @@ class ScreenTimeoutError(AssertionError):
     """The screen never showed what was waited for; the message holds what it did show."""
 
 
+class _Screen(pyte.Screen):
+    """A terminal's screen, and the lines that have left it at the top.
+
+    pyte's own HistoryScreen turns pages too, which takes twice the time, and makes all lines anew each time.
+    """
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self.scrolled: deque[Mapping[int, Any]] = deque(maxlen=5000)
+        self._rows: dict[int, str] = {}
+        super().__init__(columns, lines)
+
+    @property
+    def rows(self) -> list[str]:
+        """The lines to be seen now, without trailing spaces; those that have changed are made anew."""
+        for y in self.dirty:
+            line = self.buffer[y]
+            self._rows[y] = "".join([line[x].data for x in range(self.columns)]).rstrip()
+        self.dirty.clear()
+        return [self._rows[y] for y in range(self.lines)]
+
+    def reset(self) -> None:
+        super().reset()
+        self.scrolled.clear()
+
+    def index(self) -> None:
+        top, bottom = self.margins or (0, self.lines - 1)
+        if self.cursor.y == bottom:
+            self.scrolled.append(self.buffer[top])
+        super().index()
+
+    def erase_in_display(self, how: int = 0, *more: Any, **options: Any) -> None:
+        super().erase_in_display(how, *more, **options)
+        if how == 3:
+            self.scrolled.clear()
+
+
 class Terminal:
     """Runs a program as a person would see it.
 
@@ -37,7 +74,7 @@ class Terminal:
     """
 
     def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
-        self._screen = pyte.HistoryScreen(COLUMNS, ROWS, history=5000)
+        self._screen = _Screen(COLUMNS, ROWS)
         self._stream = pyte.ByteStream(self._screen)
         self.transcript = b""
         with _FORKING:
@@ -71,14 +108,12 @@ class Terminal:
     @property
     def screen(self) -> str:
         """What is to be seen now, without trailing spaces."""
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+        return "\n".join(self._screen.rows).rstrip()
 
     @property
     def text(self) -> str:
         """All that was ever shown, line by line, with what was drawn over left out."""
-        history = (
-            "".join(cell.data for _, cell in sorted(line.items())) for line in self._screen.history.top
-        )
+        history = ("".join(cell.data for _, cell in sorted(line.items())) for line in self._screen.scrolled)
         return "\n".join([*(line.rstrip() for line in history), self.screen])
 
     def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
