@@ -12,7 +12,7 @@ import click
 from lw_coder import __version__
 from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
-from lw_coder.foundation.report import is_utf8, printable, say
+from lw_coder.foundation.report import be_quiet, fail, is_utf8, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,9 +62,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width(
 @click.option(
     "--debug", is_flag=True, help="On an error, show where it occurred: types and stacks, no values."
 )
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress: only results, warnings and errors.")
 @click.pass_context
-def cli(context: click.Context, *, debug: bool) -> None:
+def cli(context: click.Context, *, debug: bool, quiet: bool) -> None:
     """Carry out Markdown plans with a coding agent, in a container that can be replayed."""
+    if quiet:
+        be_quiet()
     if debug:
         from lw_coder.foundation.traces import trace_shown
 
@@ -280,12 +283,13 @@ def runs() -> None:
 
 @runs.command("list")
 @click.argument("plan_id", required=False, shell_complete=_complete_run)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 @AS_JSON
-def list_(plan_id: str | None, *, as_json: bool) -> int:
-    """List the runs of PLAN_ID, or of all plans, oldest first."""
-    from lw_coder.commands.runs import list_command
+def list_(plan_id: str | None, *, limit: int | None, as_json: bool) -> int:
+    """List the runs of PLAN_ID, or of all plans, the newest last."""
+    from lw_coder.commands.runs_list import list_command
 
-    return list_command(_here(), plan_id, as_json=as_json)
+    return list_command(_here(), plan_id, limit, as_json=as_json)
 
 
 @runs.command()
@@ -348,7 +352,7 @@ def score(run: str, score: str, *, feedback: str) -> int:
 @click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
 def import_(run: str, *, yes: bool) -> int:
     """Import the commits of RUN, after a replay or a crash."""
-    from lw_coder.commands.runs import import_command
+    from lw_coder.commands.runs_import import import_command
 
     return import_command(_here(), run, yes=yes)
 
@@ -365,9 +369,36 @@ def export(plan_id: str | None) -> int:
     return export_command(_here(), plan_id)
 
 
-@cli.group()
-def plans() -> None:
-    """Check the plans of this repository."""
+@cli.group(invoke_without_command=True)
+@AS_JSON
+@click.pass_context
+def plans(context: click.Context, *, as_json: bool) -> int:
+    """List and check the plans of this repository.
+
+    Without a command it lists them, as `plans list`.
+    """
+    if context.invoked_subcommand is None:
+        return _list_plans(as_json=as_json)
+    if as_json:
+        raise click.UsageError(f"type --json after `{context.invoked_subcommand}`")
+    return ExitCode.OK
+
+
+@plans.command("list")
+@AS_JSON
+def list_plans(*, as_json: bool) -> int:
+    """List the plans, each with its status, its last run and its branch.
+
+    Also shows whether `lw_coder code` can start each of them, and if not, why. Needs neither a terminal
+    nor Docker.
+    """
+    return _list_plans(as_json=as_json)
+
+
+def _list_plans(*, as_json: bool) -> int:
+    from lw_coder.commands.plans_list import list_command
+
+    return list_command(_here(), as_json=as_json)
 
 
 @plans.command()
@@ -405,7 +436,7 @@ def _exit_code() -> int:
         signalled = signals.stop_raising()
         code = _report(error) if signalled is None else signalled
     if signalled == ExitCode.INTERRUPTED:
-        say("interrupted")  # over the ^C that the terminal shows
+        tell("interrupted")  # over the ^C that the terminal shows
     return code if signalled is None else signalled
 
 
@@ -420,7 +451,7 @@ def _report(error: BaseException) -> int:
             _show(error)
             return error.exit_code
         case KeyboardInterrupt() | click.Abort():
-            say("interrupted")  # over the ^C that the terminal shows
+            tell("interrupted")  # over the ^C that the terminal shows
             return ExitCode.INTERRUPTED
         case Exception():
             return _report_bug(error)  # anything else is a bug
@@ -430,12 +461,11 @@ def _report(error: BaseException) -> int:
 
 def _show(error: LwCoderError) -> None:
     for detail in error.details:
-        say(detail)
+        tell(detail)
     for part in error.parts[:_MOST_SHOWN]:
-        line = printable(f"{part.message}; {part.remedy}")  # names can contain control characters
-        click.echo(f"{click.style('error:', fg='red')} {line}", err=True)
+        fail(f"{part.message}; {part.remedy}")
     if more := len(error.parts[_MOST_SHOWN:]):
-        say(f"... and {more} more problems")
+        tell(f"... and {more} more problems")
 
 
 def _report_bug(error: Exception) -> int:
@@ -445,7 +475,7 @@ def _report_bug(error: Exception) -> int:
         proof = f"with {write_crash_log(error)}"
     except (OSError, LwCoderError) as trouble:
         proof = f"(no log could be written: {getattr(trouble, 'message', type(trouble).__name__)})"
-    click.echo(f"error: a bug in lw_coder ({type(error).__name__}); please report it {proof}", err=True)
+    fail(f"a bug in lw_coder ({type(error).__name__}); please report it {proof}")
     return ExitCode.BUG
 
 

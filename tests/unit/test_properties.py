@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lw_coder.commands.runs import export_command, list_command
+from lw_coder.commands.runs import export_command
+from lw_coder.commands.runs_list import list_command
 from lw_coder.containers.proxy import refused_hosts, render_filter
 from lw_coder.dspy.answer_checks import fault_of_outputs, fault_of_wire
 from lw_coder.foundation.errors import LwCoderError
@@ -207,7 +208,7 @@ def test_records(tmp_path: Path, record: str) -> None:
     run = Run("sample-plan", "20260101T000000Z", tmp_path / ".lw_coder/runs/sample-plan/20260101T000000Z")
     write(run.folder / RECORD, record)
     refused_or_read(lambda: read_record(run))
-    refused_or_read(lambda: list_command(tmp_path, None, as_json=False))
+    refused_or_read(lambda: list_command(tmp_path, None, None, as_json=False))
     refused_or_read(lambda: export_command(tmp_path, None))
 
 

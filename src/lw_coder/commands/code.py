@@ -25,7 +25,7 @@ from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import printable, say, waiting, warn
+from lw_coder.foundation.report import say, show, tell, waiting, warn
 from lw_coder.plans.finished import is_wanted
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
@@ -357,7 +357,7 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
         seal(inputs, setup, prompts, built)
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):
-            say(line)
+            tell(line)
     return setup.as_sealed()
 
 
@@ -437,10 +437,10 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
         print_summary(end.result.report)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
-        say(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
+        tell(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
     report_other_refs(run, imported, str(branch))
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
-    say(f"Run:      {shell_path(root, run.folder)}")
+    tell(f"Run:      {shell_path(root, run.folder)}")
     if imported.moved:
         name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
         say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
@@ -454,7 +454,7 @@ def print_summary(report: AgentReport) -> None:
     """Print the agent's final message, which is the result of a headless session."""
     with suppress(OSError):  # nobody reads it any more; summary.md has it
         for line in report.final.split("\n"):
-            click.echo(printable(line))
+            show(line)
 
 
 def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
@@ -464,9 +464,9 @@ def report_uncommitted(setup: SessionSetup, left: Uncommitted | None) -> None:
     place = shell_path(setup.context.repository.root, setup.worktree.path)
     names = ", ".join([*left.first, *(["..."] if left.count > len(left.first) else [])])
     files = "file" if left.count == 1 else "files"
-    say(f"Left:     {left.count} uncommitted {files} in {place}: {names}")
-    say("          the plan's next session continues with them; to commit them yourself, type:")
-    say(f"          git -C {place} add --all && git -C {place} commit")
+    tell(f"Left:     {left.count} uncommitted {files} in {place}: {names}")
+    tell("          the plan's next session continues with them; to commit them yourself, type:")
+    tell(f"          git -C {place} add --all && git -C {place} commit")
 
 
 def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:
@@ -474,6 +474,6 @@ def report_other_refs(run: Run, imported: ImportResult, branch: str) -> None:
     own = f"{REFS_PREFIX}/{run.identity}/heads/{branch}"
     others = [ref for ref in imported.refs if ref != own]
     for ref in others[:_MOST_SHOWN]:
-        say(f"Also:     {ref}")
+        tell(f"Also:     {ref}")
     if more := len(others[_MOST_SHOWN:]):
-        say(f"Also:     {more} more; git for-each-ref refs/lw_coder/{run.identity}")
+        tell(f"Also:     {more} more; git for-each-ref refs/lw_coder/{run.identity}")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
-
-import click
 
 from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
@@ -19,7 +16,7 @@ from lw_coder.containers.engine import check_env_file, connect, require_isolatio
 from lw_coder.containers.engine_kind import find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.report import Cell, show, show_json, shown_if_slow
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
@@ -93,9 +90,10 @@ def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCod
     Returns:
         ERROR if a check found a problem.
     """
-    findings = examine(start, probe)
+    with shown_if_slow("Checking docker, git and what sessions left ..."):
+        findings = examine(start, probe)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        show_json([asdict(finding) for finding in findings])
     else:
         _print(findings)
     return ExitCode.ERROR if any(finding.remedy for finding in findings) else ExitCode.OK
@@ -310,7 +308,7 @@ def _describe_leftovers(left: Leftovers) -> str | Finding:
 def _print(findings: Sequence[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        mark = click.style("wrong", fg="red") if finding.remedy else click.style("ok   ", fg="green")
-        click.echo(f"{mark}  {finding.subject.ljust(width)}  {printable(finding.result)}")
+        mark = Cell("wrong", "bad") if finding.remedy else Cell("ok   ", "good")
+        show(mark, f"  {finding.subject.ljust(width)}  {finding.result}")
         if finding.remedy:
-            click.echo(f"{' ' * (width + 9)}-> {printable(finding.remedy)}")
+            show(f"{' ' * (width + 9)}-> {finding.remedy}")

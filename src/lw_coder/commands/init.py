@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from lw_coder.foundation.errors import ExitCode, LwCoderError, SetUpError
-from lw_coder.foundation.report import say
+from lw_coder.foundation.report import tell
 from lw_coder.foundation.signals import interruptible
 from lw_coder.repository import git
 from lw_coder.repository.first_commit import files_to_commit, make_first_commit
@@ -75,7 +75,7 @@ def run_init_command(start: Path, kinds: Sequence[str], *, yes: bool, force: boo
     _show(intent)
     if not intent.is_done:
         if not (yes or _agrees()):
-            say("Nothing was written.")
+            tell("Nothing was written.")
             return ExitCode.ERROR
         _carry_out(intent)
     _report_what_is_left(intent)
@@ -102,12 +102,12 @@ def _rules() -> list[str]:
 
 
 def _show(intent: Intent) -> None:
-    say(f"lw_coder init in {intent.repository.root}:")
+    tell(f"lw_coder init in {intent.repository.root}:")
     width = max(len(str(change.path)) for change in intent.files)
     for change in intent.files:
-        say(f"  {change.action.value.ljust(7)}  {str(change.path).ljust(width)}  {change.note}".rstrip())
+        tell(f"  {change.action.value.ljust(7)}  {str(change.path).ljust(width)}  {change.note}".rstrip())
     if not intent.head:
-        say(f"  commit   {_described(intent.to_commit)}: a plan starts from a commit, and there is none")
+        tell(f"  commit   {_described(intent.to_commit)}: a plan starts from a commit, and there is none")
 
 
 def _described(names: Sequence[str]) -> str:
@@ -136,14 +136,14 @@ def _carry_out(intent: Intent) -> None:
 
 def _report_what_is_left(intent: Intent) -> None:
     root = intent.repository.root
-    say("Two things are left for you:")
-    say(f"  1. the key: {_key_step(root)}")
+    tell("Two things are left for you:")
+    tell(f"  1. the key: {_key_step(root)}")
     if intent.sample:
-        say(f"  2. the plan: edit {root / SAMPLE}")
-        say(f"Then type: lw_coder code {SAMPLE_ID}")
+        tell(f"  2. the plan: edit {root / SAMPLE}")
+        tell(f"Then type: lw_coder code {SAMPLE_ID}")
     else:
-        say(f"  2. the plan: choose one of those in {root / TASKS}")
-        say("Then type: lw_coder code <plan id>")
+        tell(f"  2. the plan: choose one of those in {root / TASKS}")
+        tell("Then type: lw_coder code <plan id>")
 
 
 def _key_step(root: Path) -> str:

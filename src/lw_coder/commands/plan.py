@@ -27,7 +27,7 @@ from lw_coder.containers.labels import PLAN_RUNS, owner_label, owner_of
 from lw_coder.containers.specs import Mount, SessionSpec
 from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, GitError, IdeaError
-from lw_coder.foundation.report import printable, say, waiting, warn
+from lw_coder.foundation.report import printable, tell, waiting, warn
 from lw_coder.foundation.state import log_folder
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.stray_plans import keep_stray_plans
@@ -163,7 +163,7 @@ def tidy_up(context: SessionContext) -> None:
         keep_plans_of_killed(repository, name)
 
     for name in remove_stale_temp_worktrees(repository, keep_and_stop):
-        say(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
+        tell(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
         report_nested_repositories(repository.root / TASKS_FOLDER)
     in_use = temp_worktree_names(repository)
     for run in unfinished_runs(repository, PLAN_RUNS):
@@ -213,7 +213,7 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
         originals = seal(inputs, setup, base)
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):
-            say(line)
+            tell(line)
     return setup.as_sealed(), originals
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lw_coder.commands.session_report import report_session, shell_path
-from lw_coder.foundation.report import printable, say, warn
+from lw_coder.foundation.report import printable, say, tell, warn
 from lw_coder.plans.plan_checks import check_plans
 from lw_coder.plans.plan_file import TASKS_FOLDER, ReadPlan
 from lw_coder.plans.stray_plans import KEPT, StrayPlans
@@ -64,8 +64,8 @@ def report_end(setup: SessionSetup, result: SessionResult, imported: ImportResul
     """Report how the session ended, and what it left besides plans."""
     report_session(result, imported, setup.context.config.run_options)
     for ref in imported.refs[:MOST_SHOWN]:
-        say(f"Commits:  {printable(ref)}")
-    say(f"Run:      {shell_path(setup.context.repository.root, setup.run.folder)}")
+        tell(f"Commits:  {printable(ref)}")
+    tell(f"Run:      {shell_path(setup.context.repository.root, setup.run.folder)}")
 
 
 def report_nested_repositories(tasks: Path) -> None:
@@ -81,13 +81,13 @@ def report_tasks(setup: SessionSetup, changes: Changes, plans: list[Written]) ->
     for name in _first((*changes.changed, *changes.removed), "plans that were changed or removed"):
         _report_touched(setup, name, "removed" if name in changes.removed else "changed")
     for name in _first([name for name in changes.new if not name.endswith(".md")], "new files"):
-        say(f"File:     {_escaped(TASKS_FOLDER / name)}")
+        tell(f"File:     {_escaped(TASKS_FOLDER / name)}")
     if not changes.is_complete:
         warn(f"{TASKS_FOLDER}: the session left more files than lw_coder checks; check the folder yourself")
     for plan in plans:
         _report_plan(setup, plan)
     if not plans:
-        say("Plan:     none was written")
+        tell("Plan:     none was written")
 
 
 def _first(names: Sequence[str], what: str) -> Sequence[str]:
@@ -120,7 +120,7 @@ def _report_plan(setup: SessionSetup, plan: Written) -> None:
         warn(printable(problem))
     if plan.problems:
         return
-    say(f"Plan:     {printable(shell_path(setup.context.repository.root, plan.path))}")
+    tell(f"Plan:     {printable(shell_path(setup.context.repository.root, plan.path))}")
     say(f"Next:     lw_coder code {printable(str(plan.name))}")
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lw_coder.foundation.errors import ExitCode, PlanError
-from lw_coder.foundation.report import printable, say
+from lw_coder.foundation.report import printable, show, show_json, shown_if_slow, tell
 from lw_coder.plans.find_plan import find_plan, plan_names
 from lw_coder.plans.plan_checks import check_plans
 from lw_coder.plans.plan_file import TASKS_FOLDER, ReadPlan
@@ -49,9 +44,10 @@ def check_command(start: Path, names: Sequence[str], *, as_json: bool) -> ExitCo
     Raises:
         GitError: there is no usable repository.
     """
-    checked = _check(start, names)
+    with shown_if_slow("Checking the plans ..."):
+        checked = _check(start, names)
     if as_json:
-        click.echo(json.dumps([_row(plan) for plan in checked], indent=2))
+        show_json([_row(plan) for plan in checked])
     else:
         _print(checked)
     return ExitCode.ERROR if any(plan.problems for plan in checked) else ExitCode.OK
@@ -83,12 +79,10 @@ def _row(plan: Checked) -> dict[str, Any]:
 
 
 def _print(checked: Sequence[Checked]) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may lack characters that a plan has
-        sys.stdout.reconfigure(errors="backslashreplace")
     for plan in checked:
         for problem in plan.problems:
-            click.echo(printable(f"{problem.described(plan.file)}; {problem.remedy}"))
-    say(_summary(checked))
+            show(f"{problem.described(plan.file)}; {problem.remedy}")
+    tell(_summary(checked))
 
 
 def _summary(checked: Sequence[Checked]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.foundation.errors import EngineError, ExitCode, SessionError
-from lw_coder.foundation.report import say
+from lw_coder.foundation.report import tell
 from lw_coder.repository.git import Repository, find_repository, root_commit
 from lw_coder.runs.pruning import Pruning, prune_on_demand
 from lw_coder.runs.run_folders import Run
@@ -28,7 +28,7 @@ def prune_command(start: Path, days: int, *, scored: bool, dry_run: bool) -> Exi
     wanted = Pruning(timedelta(days=days), scored, dry_run, _Replays(repository).why_busy)
     lines = prune_on_demand(repository, wanted)
     for line in lines or ["There is no run to prune."]:
-        say(line)
+        tell(line)
     return ExitCode.OK
 
 

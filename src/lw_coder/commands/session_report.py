@@ -11,7 +11,7 @@ from lw_coder.containers.docker_command import COMPOSE_FILE, HEADLESS_COMMAND
 from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.proxy import refusal_line
 from lw_coder.foundation.errors import ExitCode, RunError
-from lw_coder.foundation.report import say, warn
+from lw_coder.foundation.report import tell, warn
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.limits import shown
 
@@ -39,9 +39,9 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
         if result.spending and result.spending.cannot_be_kept:
             warn(result.spending.cannot_be_kept)
     if result.spending:
-        say(f"Model:    {result.spending.total.line()}")
+        tell(f"Model:    {result.spending.total.line()}")
     if result.refused:
-        say(refusal_line(result.refused))
+        tell(refusal_line(result.refused))
 
 
 def _report_failure(result: SessionResult, options: RunOptions) -> None:

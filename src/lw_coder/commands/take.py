@@ -14,7 +14,7 @@ from lw_coder.commands.named_plan import named_plan_id
 from lw_coder.commands.result_document import Document, ended_on_failure
 from lw_coder.foundation.errors import ExitCode, GitError, LwCoderError, VerdictError
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import printable, say, warn
+from lw_coder.foundation.report import printable, say, tell, warn
 from lw_coder.plans.find_plan import plans_with_id
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.plans.plan_rules import FINISHED
@@ -139,7 +139,7 @@ def _take(repository: Repository, plan_id: str, options: TakeOptions, document: 
     if not options.unverified:
         _require_verdict(offer)
     if not is_agreed(f"Merge {offer.branch} into {offer.merge.target.branch}?", yes=options.yes):
-        say("Nothing was merged.")
+        tell("Nothing was merged.")
         return _outcome(document, "declined", ExitCode.ERROR)
     commit = _merge(repository, offer, options.how)
     if document:
@@ -174,7 +174,7 @@ def _offer(repository: Repository, plan_id: str) -> _Offer:
 
 
 def _nothing_to_do(offer: _Offer, document: Document | None) -> ExitCode:
-    say(f"{offer.merge.target.branch} has all changes of {offer.branch} already.")
+    tell(f"{offer.merge.target.branch} has all changes of {offer.branch} already.")
     return _outcome(document, "already_merged")
 
 
@@ -196,7 +196,7 @@ def _verdict_fault(offer: _Offer) -> str | None:
 
 def _show(repository: Repository, offer: _Offer) -> None:
     for line in _lines(offer):
-        say(line)
+        tell(line)
     if offer.run and _is_incomplete(repository, offer.run):
         warn(f"some commits of the run are not in the repository: lw_coder runs import {offer.run.identity}")
     left = _left(offer.record)
@@ -283,7 +283,7 @@ def _message(repository: Repository, offer: _Offer, how: How) -> list[str]:
 
 def _report(repository: Repository, offer: _Offer, commit: str) -> None:
     branch = offer.merge.target.branch
-    say(f"Merged:   {branch} is at {commit[:12]}")
+    tell(f"Merged:   {branch} is at {commit[:12]}")
     for path in plans_with_id(repository.root, offer.plan_id)[:1]:
         status = _status(path)
         if status and status not in FINISHED:

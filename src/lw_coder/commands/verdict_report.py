@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lw_coder.foundation.report import say
+from lw_coder.foundation.report import tell
 from lw_coder.verdicts.results import CheckResult, Outcome
 from lw_coder.verdicts.verdict import Verdict
 
@@ -12,7 +12,7 @@ _MOST_SHOWN = 20  # pointed-out changes
 _LONGEST = 100  # characters of a command
 
 
-def report_verdict(verdict: Verdict, folder: str, show: Callable[[str], None] = say) -> None:
+def report_verdict(verdict: Verdict, folder: str, show: Callable[[str], None] = tell) -> None:
     """Show the verdict, the results of the checks, and what to look at.
 
     Args:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from lw_coder.commands.session_report import shell_path
 from lw_coder.commands.verdict_report import report_verdict
@@ -16,7 +13,7 @@ from lw_coder.containers import engine
 from lw_coder.foundation.errors import ConfigError, EnvironmentFileError, ExitCode
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.redaction import Redaction
-from lw_coder.foundation.report import printable, say, warn
+from lw_coder.foundation.report import say, show, show_json, warn
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository
 from lw_coder.runs.find_run import find_run
@@ -54,9 +51,9 @@ def verify_command(start: Path, name: str, probe: EngineProbe, *, as_json: bool)
         say(f"Checks:   running {len(subject.checks)}, each at the tip and at the base")
         verdict = verify(subject)
     if as_json:
-        click.echo(json.dumps({"run": run.identity, **verdict.as_record()}, indent=2))
+        show_json({"run": run.identity, **verdict.as_record()})
     else:
-        report_verdict(verdict, shell_path(root, run.folder), lambda line: click.echo(printable(line)))
+        report_verdict(verdict, shell_path(root, run.folder), show)
     return ExitCode.OK if verdict.passed else ExitCode.VERDICT
 
 

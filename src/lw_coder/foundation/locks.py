@@ -94,6 +94,11 @@ def is_locked(root: Path, plan_id: str) -> bool:
         raise _unusable(path, error) from error
 
 
+def is_in_use(root: Path, plan_id: str) -> bool:
+    """As `is_locked`, but take no lock that nobody holds: a session that begins now would be refused."""
+    return _lock_path(root, plan_id).with_suffix(".json").exists() and is_locked(root, plan_id)
+
+
 def _lock_path(root: Path, plan_id: str) -> Path:
     # Outside the repository: a refused command leaves nothing in it.
     worktree = hashlib.sha256(os.fsencode(f"{root}\0{plan_id}")).hexdigest()[:24]

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lw_coder.foundation.errors import PlanError
-from lw_coder.foundation.report import ask, say
+from lw_coder.foundation.report import ask, tell
 from lw_coder.plans.plan_rules import FINISHED
 from lw_coder.plans.problems import shown_path
 
@@ -36,5 +36,5 @@ def is_wanted(plan: PlanFile, *, yes: bool, can_ask: bool = True) -> bool:
         )
     if ask(f"The status of {plan.metadata.plan_id} is {status}. Carry it out all the same?"):
         return True
-    say("Nothing was started.")
+    tell("Nothing was started.")
     return False

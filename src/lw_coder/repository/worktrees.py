@@ -145,16 +145,37 @@ def _find(repository: Repository, plan_id: str) -> _Found:
     return _Found(known or ref_value(repository, branch), records)
 
 
+def require_usable(repository: Repository, plan: PlanBase) -> None:
+    """Make the checks of `ensure_worktree`, and change nothing.
+
+    Raises:
+        GitError: as `ensure_worktree`, or the plan's git_sha does not exist.
+    """
+    found, path = _find(repository, plan.plan_id), _path(repository, plan.plan_id)
+    branch = _checked_branch(repository, plan, found, "git_sha")
+    if found.records is None:  # incomplete; it is created again
+        return
+    record = _record_at(found.records, path, branch, is_incomplete=False)
+    if os.path.lexists(path):
+        _require_own_worktree(repository, path, branch, record, yes=False)
+
+
+def _checked_branch(repository: Repository, plan: PlanBase, found: _Found, where: str) -> str:
+    """Return the name of a plan's branch, once the branch can be created or used."""
+    branch = BRANCH_PREFIX + plan.plan_id
+    _require_branch_name(plan.plan_id, branch)
+    if found.tip is None:
+        require_no_sessions_commit(repository, plan.git_sha, where)
+    _require_room_for_branch(repository, branch, found.tip)
+    _require_descent(repository, _path(repository, plan.plan_id), branch, found.tip, plan.git_sha)
+    return branch
+
+
 def _ensured(
     repository: Repository, plan: PlanBase, found: _Found, where: str, *, yes: bool = False
 ) -> Worktree:
-    branch, tip = BRANCH_PREFIX + plan.plan_id, found.tip
-    path = _path(repository, plan.plan_id)
-    _require_branch_name(plan.plan_id, branch)
-    if tip is None:
-        require_no_sessions_commit(repository, plan.git_sha, where)
-    _require_room_for_branch(repository, branch, tip)
-    _require_descent(repository, path, branch, tip, plan.git_sha)
+    path, tip = _path(repository, plan.plan_id), found.tip
+    branch = _checked_branch(repository, plan, found, where)
     incomplete = is_incomplete(repository, path)
     if incomplete:
         repair_record(repository, path)

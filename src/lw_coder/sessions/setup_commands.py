@@ -14,7 +14,7 @@ from lw_coder.containers.specs import Mount
 from lw_coder.foundation import bounded_log, redaction
 from lw_coder.foundation.bounded_log import KEPT
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.report import printable, say, warn
+from lw_coder.foundation.report import printable, tell, warn
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.runs.run_folders import remove_tree, write_file
@@ -120,6 +120,6 @@ def _failure(end: _End | None, commands: Sequence[str], text: str, hidden: Redac
 def report_setup_failure(failure: SetupFailure) -> None:
     """Show the last lines that the failed command printed."""
     if failure.tail:
-        say("Setup:    the command that failed printed at its end:")
+        tell("Setup:    the command that failed printed at its end:")
     for line in failure.tail:
-        say(f"  | {line}")
+        tell(f"  | {line}")

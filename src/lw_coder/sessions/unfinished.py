@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lw_coder.foundation.errors import GitError, RunError
-from lw_coder.foundation.report import say, warn
+from lw_coder.foundation.report import tell, warn
 from lw_coder.repository.importing.commits import import_commits, pending
 from lw_coder.repository.private_git import open_private_git
 from lw_coder.repository.worktrees import plan_worktree
@@ -90,6 +90,6 @@ def _report_late(run: Run, imported: ImportResult) -> None:
             warn(f"earlier run {run.identity}: {note}")
     if imported.moved and imported.commits:
         what = "commit" if imported.commits == 1 else "commits"
-        say(f"Earlier run {run.identity}: {imported.commits} {what} imported")
+        tell(f"Earlier run {run.identity}: {imported.commits} {what} imported")
     elif imported.refs and not imported.moved:
-        say(f"Earlier run {run.identity}: imported as refs/lw_coder/{run.identity}")
+        tell(f"Earlier run {run.identity}: imported as refs/lw_coder/{run.identity}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import played
+from tests.support.json_schemas import validated
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import SampleRepository
 from tests.support.shell_agent import shell_agent
@@ -19,7 +19,7 @@ COMMIT = "git commit --quiet --allow-empty --message replayed"
 def findings(person: Person) -> tuple[int, dict[str, dict[str, str]]]:
     """Ask as a script would; map what was looked at to what was found."""
     done = _typed(person, LW_CODER, "doctor", "--json")
-    return done.returncode, {found["subject"]: found for found in json.loads(done.stdout)}
+    return done.returncode, {found["subject"]: found for found in validated("doctor", done.stdout)}
 
 
 def _typed(person: Person, *command: str) -> subprocess.CompletedProcess[str]:

@@ -19,6 +19,7 @@ from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import open_run, seal_run, write_file, write_record
 from lw_coder.verdicts.stub import INCLUDED, write_stub
 from tests.support.engine import containers, docker
+from tests.support.json_schemas import validated
 from tests.support.result_schema import require_verdict
 from tests.support.sample_repository import run_git
 
@@ -107,7 +108,7 @@ class Scene:
         """Verify, and return the verdict; its record, its status and its table agree."""
         status, text, messages = self.verify("--json", name=name)
         assert status in {ExitCode.OK, ExitCode.VERDICT}, messages
-        found: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = validated("verify", text)
         recorded = json.loads((self.run / "run.json").read_text())["verdict"]
         assert recorded == {key: value for key, value in found.items() if key != "run"}
         assert found["passed"] == (status == ExitCode.OK)

@@ -1,4 +1,4 @@
-"""`lw_coder code` refused before anything is made: what it prints, for a person and for a program."""
+"""`lw_coder code`, refused before anything is made, and `doctor`: what they print without an engine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.json_schemas import validated
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 
@@ -70,3 +71,13 @@ def test_a_run_that_is_none_or_several(sample: SampleRepository) -> None:
         assert line.startswith(f"error: {typed}: {said}")
         result = result_of(refused.stdout)
         assert (refused.returncode, result["plan_id"]) == (1, None)
+
+
+def test_the_findings_of_doctor_where_no_engine_answers(sample: SampleRepository) -> None:
+    env = {**os.environ, **WITHOUT_DOCKER}
+    done = subprocess.run(
+        [LW_CODER, "doctor", "--json"], cwd=sample.root, env=env, capture_output=True, text=True, check=False
+    )
+    findings = validated("doctor", done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert next(finding["subject"] for finding in findings if finding["remedy"]) == "docker"

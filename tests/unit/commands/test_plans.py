@@ -14,6 +14,7 @@ import yaml
 
 from lw_coder.plans.plan_file import STATUSES, TASKS_FOLDER
 from tests.support.git_repository import GitRepository, make_repository
+from tests.support.json_schemas import validated
 from tests.support.plan_files import text
 
 LW_CODER = Path(sys.executable).with_name("lw_coder")
@@ -50,7 +51,7 @@ def check(made: GitRepository, *names: str, below: str = ".") -> subprocess.Comp
 
 
 def as_json(made: GitRepository, *names: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(check(made, "--json", *names).stdout)
+    rows: list[dict[str, Any]] = validated("plans-check", check(made, "--json", *names).stdout)
     return rows
 
 

@@ -16,6 +16,7 @@ from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.private_git import PrivateGit, create_private_git
 from lw_coder.repository.worktrees import Worktree, ensure_worktree
 from lw_coder.runs.run_folders import open_run, seal_run, write_record
+from tests.support.json_schemas import validated
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository
 
 RECORD = {
@@ -68,18 +69,53 @@ def made(tmp_path: Path) -> Made:
 
 def test_runs_are_listed_as_a_table_and_as_json(made: Made) -> None:
     table = made.types("list").stdout.splitlines()
-    assert table[0].split() == ["run", "model", "status", "commits", "cost_usd"]
-    assert table[1].split() == [made.run, "some/model", "0", "1", "-"]
-    (row,) = json.loads(made.types("list", "--json").stdout)
-    assert row == {"run": made.run, "model": "some/model", "status": 0, "commits": 1, "cost_usd": None}
+    assert table[0].split() == "run age took model ended verdict commits cost score".split()  # noqa: SIM905
+    assert table[1].split()[1:4] == ["now", "-", "some/model"]
+    assert table[1].endswith("its end is not known  -        1        -     -")
+    (row,) = validated("runs-list", made.types("list", "--json").stdout)
+    assert row.pop("started_at").startswith("20")
+    unknown = dict.fromkeys(("seconds", "outcome", "verdict", "cost_usd", "score"))
+    known = {"run": made.run, "plan_id": PLAN_ID, "model": "some/model", "status": 0, "commits": 1}
+    assert row == {**known, **unknown}
 
 
-def test_what_a_run_has_cost(made: Made) -> None:
-    total = {"requests": 3, "cost_usd": 0.125}
-    record = {**RECORD, "ended": {"status": 0, "commits": 1, "spent": {"total": total}}}
-    (made.sample.root / ".lw_coder/runs" / made.run / "run.json").write_text(json.dumps(record))
-    assert made.types("list").stdout.splitlines()[1].split()[-1] == "0.125"
-    assert "cost_usd: 0.125\n" in made.types("show", made.run).stdout
+def test_how_runs_ended(made: Made) -> None:
+    spent = {"total": {"requests": 3, "cost_usd": 0.125}}
+    times = {"started_at": "2025-01-02T00:00:00+00:00", "ended_at": "2025-01-02T00:03:20+00:00"}
+    ended = {"status": 7, "outcome": "failed", "commits": 2, "spent": spent, **times}
+    verdict = {"passed": False, "reasons": ["nothing was committed"]}
+    add_run(made, "20250102T000000Z", {**RECORD, "ended": ended, "verdict": verdict})
+    add_run(made, "20250103T000000Z", {**RECORD, "ended": None, "verdict": {"passed": True}})
+    assert made.types("score", "20250102", "0.5").returncode == 0
+    first, second, newest = made.types("list").stdout.splitlines()[1:]
+    told = "3 min 20 s  some/model  failed with status 7  not passed  2        $0.1250  0.5"
+    assert first.startswith(f"{PLAN_ID}/20250102T000000Z")
+    assert first.endswith(told)
+    assert "  not ended " in second
+    assert "  passed " in second
+    assert newest.startswith(made.run)
+    rows = validated("runs-list", made.types("list", "--json").stdout)
+    assert [row["verdict"] for row in rows] == ["not passed", "passed", None]
+    assert (rows[0]["seconds"], rows[0]["cost_usd"], rows[0]["score"]) == (200, 0.125, 0.5)
+    assert "cost_usd: 0.125\n" in made.types("show", "20250102").stdout
+
+
+def test_the_newest_runs_of_all_plans_come_last(made: Made) -> None:
+    for number in range(12):
+        add_run(made, f"20250101T0000{number:02}Z", RECORD, plan_id=f"plan-{number % 3}")
+    rows = validated("runs-list", made.types("list", "--json", "--limit", "3").stdout)
+    assert [row["run"] for row in rows] == [
+        "plan-1/20250101T000010Z",
+        "plan-2/20250101T000011Z",
+        made.run,
+    ]
+    assert made.types("list", "--limit", "0").returncode == 2
+
+
+def add_run(made: Made, time: str, record: object, plan_id: str = PLAN_ID) -> None:
+    folder = made.sample.root / ".lw_coder/runs" / plan_id / time
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(record), encoding="ascii")
 
 
 def test_a_repository_without_runs_says_so(tmp_path: Path) -> None:
@@ -93,6 +129,8 @@ def test_a_repository_without_runs_says_so(tmp_path: Path) -> None:
 def test_a_run_is_shown_by_each_of_its_names(made: Made, typed: str) -> None:
     shown = made.types("show", typed.format(run=made.run))
     assert f"docker compose -f .lw_coder/runs/{made.run}/compose.yml run --rm droid" in shown.stdout
+    as_json = validated("runs-show", made.types("show", typed.format(run=made.run), "--json").stdout)
+    assert as_json == {**RECORD, "run": made.run, "score": None, "feedback": None}
 
 
 def test_a_headless_run_shows_what_was_kept_of_it_and_is_replayed_without_a_terminal(made: Made) -> None:
@@ -133,7 +171,10 @@ def test_an_unknown_run_is_one_line(made: Made) -> None:
 
 def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:
     (made.sample.root / ".lw_coder/runs" / made.run / "run.json").write_text("{", encoding="ascii")
-    assert made.types("list").stdout.splitlines()[1].split() == [made.run, "-", "damaged", "-", "-"]
+    cells = made.types("list").stdout.splitlines()[1].split()
+    assert cells == [made.run, "now", "-", "-", "damaged", "-", "-", "-", "-"]
+    (row,) = validated("runs-list", made.types("list", "--json").stdout)
+    assert row["status"] == "damaged"
     assert made.types("show", made.run).returncode == 1
 
 
@@ -165,7 +206,7 @@ def test_a_commit_made_in_a_replay_is_told_and_imported(made: Made) -> None:
 
 def test_a_run_is_exported_with_its_inputs_outputs_and_result(made: Made) -> None:
     (line,) = made.types("export").stdout.splitlines()
-    exported = json.loads(line)
+    exported = validated("runs-export", line)
     assert exported["inputs"] == {"plan": {"plan_id": PLAN_ID, "body": "Greet the world."}}
     assert exported["outputs"]["main_prompt"] == "Do it."
     assert exported["ended"] == {"status": 0, "commits": 1}

@@ -63,3 +63,84 @@ def test_what_is_waited_for_is_shown_as_it_is_called(tmp_path: Path) -> None:
         terminal.wait_for("Asking a/[bold]model [/x] ...")
         terminal.type("\n")
         assert terminal.wait() == 0
+
+
+LOOK = """
+from lw_coder.foundation.report import Cell, fail, say, show, show_table, tell, warn
+say('said'), tell('told'), warn('warned'), fail('failed')
+show(Cell('bad', 'bad'), ' shown \\x1b[2J')
+show_table(('name', 'verdict'), [[Cell('a' * 300), Cell('passed', 'good')], [Cell('[b]\\x1b[2J'), Cell('-')]])
+"""
+GREEN, RED, YELLOW = "\x1b[32m", "\x1b[31m", "\x1b[33m"
+
+
+def looked(**variables: str) -> tuple[str, str]:
+    plain = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK], env={**plain, **variables}, capture_output=True, text=True, check=True
+    )
+    return done.stdout, done.stderr
+
+
+def on_a_terminal(folder: Path, **variables: str) -> str:
+    plain = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    with Terminal((sys.executable, "-c", LOOK), folder, {**plain, **variables}) as terminal:
+        assert terminal.wait() == 0
+        return terminal.transcript.decode()
+
+
+def test_without_a_terminal_there_are_no_colours_and_nothing_is_cut() -> None:
+    for variables in ({}, {"NO_COLOR": "1"}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, {"COLUMNS": "20"}):
+        assert looked(**variables) == (looked()[0], "said\ntold\nwarning: warned\nerror: failed\n")
+    lines = looked()[0].splitlines()
+    assert lines[0] == "bad shown \\x1b[2J"
+    assert [line.split() for line in lines[1:]] == [
+        ["name", "verdict"],
+        ["a" * 300, "passed"],
+        ["[b]\\x1b[2J", "-"],
+    ]
+    assert lines[1].index("verdict") == lines[2].index("passed") == lines[3].index("-") == 302
+
+
+def test_colours_that_are_asked_for() -> None:
+    out, err = looked(FORCE_COLOR="1")
+    assert f"{RED}bad" in out
+    assert f"{GREEN}passed" in out
+    assert f"{RED}error: " in err
+    assert f"{YELLOW}warning: " in err
+
+
+def test_a_terminal_has_colours_and_a_table_that_fits(tmp_path: Path) -> None:
+    shown = on_a_terminal(tmp_path)
+    assert f"{GREEN}passed" in shown
+    assert f"{RED}error: " in shown
+    assert shown.count("a") > 300
+    assert "a" * 161 not in shown  # the terminal has 160 columns
+    assert "[b]\\x1b[2J" in shown
+    plain = on_a_terminal(tmp_path, NO_COLOR="1")
+    assert not any(colour in plain for colour in (GREEN, RED, YELLOW))
+    assert "passed" in plain
+
+
+def test_quiet_leaves_out_progress_and_nothing_else() -> None:
+    code = LOOK.replace("import ", "import be_quiet, waiting, ").replace("say(", "be_quiet()\nsay(", 1)
+    code += "with waiting('waited'): pass\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "told\nwarning: warned\nerror: failed\n"
+    assert done.stdout == looked()[0]
+
+
+def test_what_is_slow_is_shown_at_a_terminal_until_it_is_over(tmp_path: Path) -> None:
+    gone_on = tmp_path / "gone-on"
+    code = (
+        "import pathlib, time\nfrom lw_coder.foundation.report import shown_if_slow\n"
+        "with shown_if_slow('Counting ...'):\n"
+        f"    while not pathlib.Path({str(gone_on)!r}).exists(): time.sleep(.01)\n"
+        "print('over')"
+    )
+    with Terminal((sys.executable, "-c", code), tmp_path, os.environ) as terminal:
+        terminal.wait_for("Counting ...")
+        gone_on.touch()
+        terminal.wait_for("over")
+        assert "Counting" not in terminal.screen
+        assert terminal.wait() == 0

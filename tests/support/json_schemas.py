@@ -1,0 +1,47 @@
+"""Check what a command with --json prints against the schema that the reference has of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference"
+_ENDING = ".schema.json"
+_LISTS = "schemas"  # the folder of those of commands that list or show; the others stand beside their pages
+
+
+def schema_names() -> set[str]:
+    """Return the names of the schemas, such as `runs-list`."""
+    return {path.name.removesuffix(_ENDING) for path in REFERENCE.rglob(f"*{_ENDING}")}
+
+
+def schema_path(name: str) -> Path:
+    """Return the path of a schema below the reference."""
+    below = f"{_LISTS}/{name}{_ENDING}"
+    return Path(below if (REFERENCE / below).exists() else f"{name}{_ENDING}")
+
+
+def validator(name: str) -> Draft202012Validator:
+    """Return what checks a document of a command, named such as `runs-list`."""
+    schemas = {path.name: _read(path) for path in (REFERENCE / _LISTS).iterdir()}
+    schemas |= {f"../{path.name}": _read(path) for path in REFERENCE.glob(f"*{_ENDING}")}
+    resources = ((uri, Resource.from_contents(schema)) for uri, schema in schemas.items())
+    registry: Registry[Any] = Registry().with_resources(resources)
+    return Draft202012Validator(_read(REFERENCE / schema_path(name)), registry=registry)
+
+
+def validated(name: str, stdout: str) -> Any:
+    """Return the one document that a command printed, once it is what the schema says."""
+    document = json.loads(stdout)
+    validator(name).validate(document)
+    return document
+
+
+def _read(path: Path) -> Any:
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return schema
