@@ -50,6 +50,7 @@ from lw_coder.sessions.context import (
     require_engine,
     session_redaction,
 )
+from lw_coder.sessions.dependencies import Dependencies
 from lw_coder.sessions.session import run_session
 from lw_coder.sessions.setup import (
     SessionSetup,
@@ -208,8 +209,12 @@ def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitC
     if not is_wanted(inputs.plan, yes=options.yes, can_ask=not options.headless):
         return ExitCode.ERROR
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
-        setup = prepare(inputs)
-        end = carry_out(inputs, setup, document)
+        with Dependencies() as dependencies:
+            setup = prepare(inputs, dependencies)
+            result = _kept(setup, run(inputs, setup, has_dependencies=dependencies.are_started))
+            if result.status:
+                dependencies.warn_of_failure()
+        end = complete(inputs, setup, result, document)
     if document:
         verdict = end.verdict.as_record() if end.verdict else None
         document.complete(setup, end.result, end.imported, end.uncommitted, verdict)
@@ -259,9 +264,10 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
     return find_conversation([run] if run else run_folders.list_runs(root, plan_id), named or plan_id)
 
 
-def carry_out(inputs: CodeInputs, setup: SessionSetup, document: ResultDocument | None) -> CodeEnd:
-    """Run the session, import its commits, count its uncommitted files, and run the checks."""
-    result = _kept(setup, run(inputs, setup))
+def complete(
+    inputs: CodeInputs, setup: SessionSetup, result: SessionResult, document: ResultDocument | None
+) -> CodeEnd:
+    """Import the session's commits, count its uncommitted files, and run the checks."""
     repository, identity = setup.context.repository, setup.run.identity
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
@@ -302,9 +308,9 @@ def _spec(setup: SessionSetup) -> SessionSpec:
     return session_spec(setup, setup.run.plan_id, *setup_mounts(setup.run.folder))
 
 
-def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
+def run(inputs: CodeInputs, setup: SessionSetup, *, has_dependencies: bool) -> SessionResult:
     """Run the session, at the person's terminal or headless."""
-    folder, session = setup.run.folder, _spec(setup)
+    folder, session = setup.run.folder, replace(_spec(setup), has_dependencies=has_dependencies)
     if count := len(setup.context.config.setup):
         say(f"Setup:    before the agent starts, {count} {'commands run' if count > 1 else 'command runs'}")
     if not inputs.options.headless:
@@ -320,7 +326,7 @@ def run(inputs: CodeInputs, setup: SessionSetup) -> SessionResult:
     return run_headless(folder, session, inputs.limits, redaction, progress)
 
 
-def prepare(inputs: CodeInputs) -> SessionSetup:
+def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
@@ -349,11 +355,14 @@ def prepare(inputs: CodeInputs) -> SessionSetup:
             )
             write_settings(setup)
             write_setup_commands(setup)
+            if inputs.base and images.is_current(inputs.base):
+                dependencies.start(setup, inputs.base.id)
             sha = inputs.plan.metadata.git_sha
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
             report_notices(inputs, setup, configured)
             prompts = write_prompts(inputs, setup, building)
             built = built_images(building, repo_tag(context.identity))
+        dependencies.wait_for_networks(setup)
         seal(inputs, setup, prompts, built)
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):

@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
+from lw_coder.containers.docker_command import COMPOSE_FILE, DEPENDENCIES_FILE, SERVICES_FILE
 from lw_coder.containers.labels import RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, render_filter
 from lw_coder.containers.specs import GatewaySpec, Mount, SessionSpec
@@ -107,6 +107,22 @@ def render(spec: ComposeSpec) -> dict[str, str]:
     return texts if allowed is None else {**texts, FILTER_FILE: render_filter(allowed)}
 
 
+def render_dependencies(spec: ComposeSpec, session: SessionSpec) -> dict[str, str]:
+    """Return the text of a Compose file with only the services that the session depends on, by file name.
+
+    They are started from it while the rest of the run is prepared. Their names and networks are those of the
+    run's own files. The proxy's filter is another of the files; without such services there is no file.
+    """
+    file = skeleton(SERVICES_FILE)
+    services = _dependencies(spec, session, file["services"])
+    if not services:
+        return {}
+    networks = _networks(session, file["networks"])
+    made = {"name": session.project, "services": services, "networks": networks}
+    texts = {DEPENDENCIES_FILE: dump(made, SERVICES_FILE)}
+    return texts if session.allowed is None else {**texts, FILTER_FILE: render_filter(session.allowed)}
+
+
 def _top(spec: ComposeSpec) -> Yaml:
     include: Yaml = {"path": SERVICES_FILE}
     if spec.env_file:
@@ -140,28 +156,38 @@ def _services(spec: ComposeSpec) -> Yaml:
 def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
     """Put the proxy and the gateway between the session and the network, or remove what it does not have."""
     services = file["services"]
-    proxy, gateway = services.pop("proxy"), services.pop("gateway")
-    if not session.has_networks:
+    dependencies = _dependencies(spec, session, services)
+    del services["proxy"], services["gateway"]
+    if not dependencies:
         del file["networks"]
         return
+    services |= dependencies
+    del services["droid"]["network_mode"]
+    services["droid"] |= {
+        "networks": ["inside"] if session.allowed is not None else ["inside", "outside"],
+        "depends_on": {name: {"condition": "service_healthy"} for name in dependencies},
+    }
+    file["networks"] = _networks(session, file["networks"])
+
+
+def _dependencies(spec: ComposeSpec, session: SessionSpec, template: Yaml) -> Yaml:
+    """Return the services that the session depends on, by name."""
     helpers: dict[str, Yaml] = {}
     if session.allowed is not None:
         mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
-        helpers["proxy"] = {**proxy, "volumes": [bind(spec, mount)]}
+        helpers["proxy"] = {**template["proxy"], "volumes": [bind(spec, mount)]}
     if session.gateway:
-        helpers["gateway"] = {**gateway, **_gateway(spec, session.gateway)}
+        helpers["gateway"] = {**template["gateway"], **_gateway(spec, session.gateway)}
     # Both resolve names for the session.
     names = {key: spec.run_options.keys[key] for key in NAME_KEYS if key in spec.run_options.keys}
     own = {"image": spec.proxy_image, "user": session.user, "labels": session.proxy_labels, **names}
     suffix = session.labels[RUN_LABEL].lower()
-    services |= {f"{name}-{suffix}": {**helper, **own} for name, helper in helpers.items()}
-    del services["droid"]["network_mode"]
-    services["droid"] |= {
-        "networks": ["inside"] if session.allowed is not None else ["inside", "outside"],
-        "depends_on": {f"{name}-{suffix}": {"condition": "service_healthy"} for name in helpers},
-    }
-    for name, network in file["networks"].items():
-        network |= {"name": f"{session.project}_{name}", "labels": session.proxy_labels}
+    return {f"{name}-{suffix}": {**helper, **own} for name, helper in helpers.items()}
+
+
+def _networks(session: SessionSpec, template: Yaml) -> Yaml:
+    own = {"labels": session.proxy_labels}
+    return {key: {**network, "name": f"{session.project}_{key}", **own} for key, network in template.items()}
 
 
 def _gateway(spec: ComposeSpec, gateway: GatewaySpec) -> Yaml:

@@ -26,6 +26,7 @@ from lw_coder.settings.docker_variables import client_environment
 
 COMPOSE_FILE = "compose.yml"
 SERVICES_FILE = "services.yml"  # included by COMPOSE_FILE
+DEPENDENCIES_FILE = "dependencies.yml"  # while a run is prepared: some services of SERVICES_FILE
 BUILD_PROFILE = "build"
 HEADLESS_COMMAND = ("start-session", "--headless")  # instead of the droid service's own
 
@@ -56,13 +57,14 @@ class LocalImage:
     labels: Mapping[str, str]
 
 
-def environment_for(folder: Path | None = None) -> dict[str, str]:
+def environment_for(folder: Path | None = None, file: str = SERVICES_FILE) -> dict[str, str]:
     """Return the environment for a docker client.
 
     Args:
         folder: contains the Compose files that the client uses, if any.
+        file: the one of them that names variables.
     """
-    named_in = (folder / SERVICES_FILE).read_text(encoding="utf-8") if folder else ""
+    named_in = (folder / file).read_text(encoding="utf-8") if folder else ""
     return client_environment(os.environ, named_in)
 
 
@@ -293,18 +295,22 @@ class PipedClient:
         return self._process.returncode
 
 
-def start_headless(folder: Path, project: str, labels: Mapping[str, str]) -> PipedClient:
+def start_headless(
+    folder: Path, project: str, labels: Mapping[str, str], *, dependencies: bool = True
+) -> PipedClient:
     """Start the droid service without a terminal.
 
     Args:
         folder: contains the compose.yml.
         project: Compose's project name.
         labels: additional labels of the container.
+        dependencies: whether to start the services that it depends on.
     """
     compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
     added = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
     # service-ports: `run` leaves a service's ports unpublished otherwise.
-    run = ("run", "--rm", "--no-TTY", "--service-ports", *added, "droid", *HEADLESS_COMMAND)
+    alone = () if dependencies else ("--no-deps",)
+    run = ("run", "--rm", "--no-TTY", "--service-ports", *alone, *added, "droid", *HEADLESS_COMMAND)
     return PipedClient([*compose, *run], folder)
 
 

@@ -269,14 +269,17 @@ class SessionEnd(NamedTuple):
     is_removed: bool
 
 
-def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> SessionEnd:
-    """Run the droid service in the person's terminal.
+def run_session(
+    folder: Path, project: str, labels: Mapping[str, str], *, dependencies: bool = True
+) -> SessionEnd:
+    """Run the droid service in the person's terminal, and the services that it depends on if that is wanted.
 
     If the docker client exits before the session does, because it was killed or detached, the terminal is
     attached to the session again. If the container could not be started, Compose has printed the reason, and
     the status is Compose's.
     """
-    status, own = _run_service(folder, project, labels), {_PROJECT_LABEL: project, **labels}
+    status = _run_service(folder, project, labels, dependencies=dependencies)
+    own = {_PROJECT_LABEL: project, **labels}
     for _ in range(_MOST_RETURNS):
         running, is_removed = what_remains(own)
         if not running:
@@ -286,12 +289,18 @@ def run_session(folder: Path, project: str, labels: Mapping[str, str]) -> Sessio
     return SessionEnd(status, is_removed=False)
 
 
-def _run_service(folder: Path, project: str, labels: Mapping[str, str]) -> int:
+def _run_service(folder: Path, project: str, labels: Mapping[str, str], *, dependencies: bool) -> int:
     with keys_freed(os.environ) as variables:
         compose = _compose(folder, project, variables).compose
-        # service_ports: `run` leaves a service's ports unpublished otherwise.
         return _status(
-            lambda: compose.run("droid", labels=dict(labels), tty=True, remove=True, service_ports=True)
+            lambda: compose.run(
+                "droid",
+                labels=dict(labels),
+                tty=True,
+                remove=True,
+                service_ports=True,  # `run` leaves a service's ports unpublished otherwise
+                dependencies=dependencies,
+            )
         )
 
 

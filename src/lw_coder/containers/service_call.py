@@ -10,28 +10,31 @@ from pathlib import Path
 from typing import IO
 
 from lw_coder.containers.build_output import shortened
-from lw_coder.containers.docker_command import BUILD_PROFILE, environment_for
+from lw_coder.containers.docker_command import BUILD_PROFILE, SERVICES_FILE, environment_for
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited, end_group, starting_group
 from lw_coder.foundation.report import printable
 from lw_coder.foundation.signals import interruptible
 
 _CHUNK = 1 << 16
+_NETWORK_REMEDY = "`docker network ls` lists what takes up addresses, `lw_coder doctor` what is left over"
 
 
 class ComposeCall:
     """A `docker compose` that is running; it must be waited for or ended."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, folder: Path | None = None, file: str = SERVICES_FILE) -> None:
         """Start it.
 
         Args:
             words: its arguments.
+            folder: contains the Compose file that names variables, if any; they are passed on.
+            file: that file's name.
 
         Raises:
             EngineError: docker cannot be started.
         """
-        self._process = _started(("docker", "compose", *words))
+        self._process = _started(("docker", "compose", *words), environment_for(folder, file))
 
     def fileno(self) -> int:
         """Return the descriptor of its output, for a selector."""
@@ -74,6 +77,53 @@ class ComposeCall:
         end_group(self._process)
 
 
+class ServicesStart:
+    """All services of a Compose file, which Compose is starting; it must be ended."""
+
+    def __init__(
+        self, folder: Path, file: str, project: str, project_folder: Path, env_file: Path | None
+    ) -> None:
+        """Start them.
+
+        Args:
+            folder: contains the Compose file.
+            file: its name.
+            project: Compose's project name.
+            project_folder: relative paths in the file are relative to it.
+            env_file: values of the variables that the file only names; the shell's come before them.
+
+        Raises:
+            EngineError: docker cannot be started.
+        """
+        where = ("--file", str(folder / file), "--project-directory", str(project_folder))
+        named = ("--project-name", project)
+        values = ("--env-file", str(env_file)) if env_file else ()
+        up = ("--progress", "plain", "up", "--detach", "--no-recreate", "--pull", "never")
+        self._call = ComposeCall(*where, *named, *values, *up, folder=folder, file=file)
+        self._told = b""
+
+    def wait_for_networks(self) -> None:
+        """Wait until the networks exist: Compose creates them before the first container.
+
+        Raises:
+            EngineError: they could not be created.
+        """
+        with interruptible():
+            while b" Container " not in self._told and (part := self._call.read()):
+                self._told += part
+        if b" Container " not in self._told and (reason := self.failure()):
+            raise EngineError(f"the networks of the session could not be created: {reason}", _NETWORK_REMEDY)
+
+    def failure(self) -> str:
+        """Wait for Compose's end; return the reason if a service could not be started, else nothing."""
+        self._told += self._call.read_all()
+        return _last_line(self._told) if self._call.wait() else ""
+
+    def end(self) -> None:
+        """End docker's client; no effect if it has ended."""
+        self._call.end()
+
+
 def run_service(file: Path, service: str, words: Sequence[str], labels: Mapping[str, str]) -> ComposeCall:
     """Start a one-off container of a service, without a terminal and without the services it depends on.
 
@@ -112,21 +162,25 @@ def start_service(file: Path, service: str) -> None:
     starting = ComposeCall(*_quiet(file), "up", "--detach", "--wait", service)
     told = starting.read_all()
     if starting.wait():
-        lines = [line for line in told.decode(errors="replace").split("\n") if line.strip()]
-        reason = printable(shortened(lines[-1] if lines else "it gave no reason"))
+        reason = _last_line(told)
         raise EngineError(f"the service {service} could not be started: {reason}", f"inspect {file}")
+
+
+def _last_line(told: bytes) -> str:
+    lines = [line for line in told.decode(errors="replace").split("\n") if line.strip()]
+    return printable(shortened(lines[-1] if lines else "it gave no reason"))
 
 
 def _quiet(file: Path) -> tuple[str, ...]:
     return ("--file", str(file), "--progress", "quiet")
 
 
-def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _started(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
         with starting_group():
             return subprocess.Popen(
                 command,
-                env=environment_for(),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -47,6 +47,7 @@ class SessionSpec:
         labels: labels of the container.
         allowed: the only hosts that it may reach; None means any host.
         gateway: holds the model's key for it; None if the session has the key itself.
+        has_dependencies: whether the services that it depends on have been started already.
     """
 
     project: str
@@ -57,6 +58,7 @@ class SessionSpec:
     labels: Mapping[str, str]
     allowed: tuple[AllowedHost, ...] | None = None
     gateway: GatewaySpec | None = None
+    has_dependencies: bool = False
 
     @property
     def has_networks(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
+from threading import Thread
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -26,7 +27,7 @@ class BackgroundError(Exception):
 
 
 class Background(Generic[T]):
-    """A call in a child process that begins with a `with` block, and does not outlast it.
+    """A call in a child process that begins with a `with` block, and does not outlast it, nor this process.
 
     A thread would not do: the docker client that it waits for could not be ended, and would be waited for;
     and what it imports would stay in memory for as long as the session lasts.
@@ -112,12 +113,22 @@ class _Work(Generic[T]):
     def do(self) -> None:
         os.setpgid(0, 0)
         signals.begin_child(cleans_up=self.cleans_up)
+        Thread(target=_end_with_parent, daemon=True).start()
         try:
             self.sender.send((self.call(), None))
         except LwCoderError as error:
             self.sender.send((None, error))
         except Exception as error:  # noqa: BLE001 - its text can contain a secret
             self.sender.send((None, _without_text(error)))
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, then end this process group: a killed parent's locks are held here too."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)  # they are the main thread's
+    parent = multiprocessing.parent_process()
+    if parent:
+        connection.wait([parent.sentinel])
+        os.killpg(0, signal.SIGTERM)
 
 
 def _without_text(error: Exception) -> BackgroundError:

@@ -88,9 +88,12 @@ def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
 
 def remove_partial_runs(root: Path, plan_id: str) -> None:
     """Remove the partial runs that killed commands left; the caller holds the plan's lock."""
-    for folder in _folders(root / RUNS_FOLDER / plan_id):
+    plan = root / RUNS_FOLDER / plan_id
+    for folder in _folders(plan):
         if folder.name.startswith(_PARTIAL):
             remove_tree(folder)
+    for link in _links_to_partial_folders(plan):
+        link.unlink()
 
 
 @contextmanager
@@ -100,6 +103,7 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
         yield run
     except BaseException as error:
         remove_tree(run.folder)
+        _unlink_final_folder(run)
         _remove_if_empty(*run.made)
         if isinstance(error, OSError):
             raise disk_error(Path(error.filename2 or error.filename or run.folder), error) from error
@@ -108,8 +112,29 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
 
 def seal_run(run: Run) -> Run:
     """Give a complete run its final name, atomically."""
+    _unlink_final_folder(run)
     run.folder.rename(run.final_folder)
     return Run(run.plan_id, run.name, run.final_folder)
+
+
+def link_final_folder(run: Run) -> None:
+    """Make the partial folder's files available under their final paths; a link is not listed as a run.
+
+    Docker looks up what a container mounts each time that it starts it.
+    """
+    run.final_folder.symlink_to(run.folder.name)
+
+
+def _unlink_final_folder(run: Run) -> None:
+    if run.final_folder.is_symlink():
+        run.final_folder.unlink()
+
+
+def _links_to_partial_folders(plan: Path) -> list[Path]:
+    if not plan.is_dir():
+        return []
+    links = [Path(entry.path) for entry in os.scandir(plan) if entry.is_symlink()]
+    return [link for link in links if _is_run_name(link.name) and str(link.readlink()).startswith(_PARTIAL)]
 
 
 def write_file(folder: Path, relative: str, text: str) -> Path:

@@ -176,7 +176,9 @@ def _attended(
     own = {OWN_LABEL: "true"}
     flooded = stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session))
     with flooded as reasons, watch:
-        client = docker_command.start_headless(folder, session.project, own)
+        client = docker_command.start_headless(
+            folder, session.project, own, dependencies=not session.has_dependencies
+        )
         status, signalled = _follow(client, account, watch)
         labels = {PLAN_LABEL: session.labels[PLAN_LABEL], **own}
         for _ in range(_MOST_RETURNS):

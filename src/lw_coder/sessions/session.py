@@ -85,7 +85,9 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None, bool]
             handled_by(lambda: _remove_container(session)),
         ):
             leave_interrupts_to_session()  # one before this moment ends the session
-            status, is_removed = engine.run_session(folder, session.project, {OWN_LABEL: "true"})
+            status, is_removed = engine.run_session(
+                folder, session.project, {OWN_LABEL: "true"}, dependencies=not session.has_dependencies
+            )
             signalled = stop_raising()  # it need not have been raised
     except Signalled:
         signalled = status = stop_raising() or 0

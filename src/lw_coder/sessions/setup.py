@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.containers import engine
-from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, named_volumes, render
+from lw_coder.containers.compose_files import (
+    ComposeSpec,
+    ImageBuild,
+    named_volumes,
+    render,
+    render_dependencies,
+)
 from lw_coder.containers.images import Images
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.report import warn
@@ -149,6 +155,20 @@ def write_compose_files(
     spec = _compose_spec(setup.context, setup.run.folder, builds)
     spec = replace(spec, image=used.repo, proxy_image=used.base)
     _write(into, replace(spec, session=session, includes=includes))
+
+
+def write_dependencies(setup: SessionSetup, session: SessionSpec, image: str, into: Path) -> None:
+    """Write a Compose file of the services that the session depends on, and what they mount.
+
+    Args:
+        setup: the session's folders; paths are written relative to its run's folder.
+        session: the session's container.
+        image: id of the services' image.
+        into: the folder to write to.
+    """
+    spec = replace(_compose_spec(setup.context, setup.run.folder, {}), proxy_image=image)
+    for name, text in render_dependencies(spec, session).items():
+        write_file(into, name, text)
 
 
 def _compose_spec(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> ComposeSpec:

@@ -6,12 +6,13 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from lw_coder.containers.labels import session_labels
-from lw_coder.containers.proxy import proxy_environment
+from lw_coder.containers.proxy import PROXY, proxy_environment
 from lw_coder.containers.specs import GatewaySpec, Mount, SessionSpec
+from lw_coder.gateway.settings import ADDRESS, HOST, SETTINGS_FILE
 from lw_coder.gateway.settings import FOLDER as GATEWAY_FOLDER
-from lw_coder.gateway.settings import HOST, SETTINGS_FILE
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.sessions.container_paths import (
     CA_BUNDLE,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from lw_coder.sessions.setup import SessionSetup
     from lw_coder.settings.model_access import ModelAccess
 
-_CONTINUE, _GATEWAY = "LW_CODER_CONTINUE", "LW_CODER_GATEWAY"  # start-session reads them
+# start-session reads them
+_CONTINUE, _GATEWAY, _DEPENDENCIES = "LW_CODER_CONTINUE", "LW_CODER_GATEWAY", "LW_CODER_DEPENDENCIES"
 _CA_NAMES = (
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
@@ -77,11 +79,19 @@ def session_spec(setup: SessionSetup, owner: str, *extra: Mount, tasks_read_only
             ),
             **({_CONTINUE: setup.conversation.name} if setup.conversation else {}),
             **({_GATEWAY: HOST} if config.gateway else {}),
+            **_dependencies(has_proxy=allowed is not None, has_gateway=config.gateway),
         },
         labels=session_labels(context.identity, owner, run.name),
         allowed=allowed,
         gateway=gateway_spec(setup) if config.gateway else None,
     )
+
+
+def _dependencies(*, has_proxy: bool, has_gateway: bool) -> dict[str, str]:
+    """Return the variable with the addresses of the services that start-session waits for."""
+    addresses = (*([PROXY] if has_proxy else []), *([ADDRESS] if has_gateway else []))
+    places = [urlsplit(address) for address in addresses]
+    return {_DEPENDENCIES: " ".join(f"{one.hostname}/{one.port}" for one in places)} if places else {}
 
 
 def gateway_spec(setup: SessionSetup) -> GatewaySpec:

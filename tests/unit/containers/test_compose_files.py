@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render
+from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render, render_dependencies
+from lw_coder.containers.docker_command import DEPENDENCIES_FILE
 from lw_coder.containers.labels import PLAN_LABEL, PROXY_LABEL, RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, render_filter
 from lw_coder.containers.specs import Mount, SessionSpec
@@ -230,6 +231,23 @@ def test_the_proxy_and_the_networks_are_the_runs_own_in_whatever_project() -> No
     made = services(spec(allowed=()))
     assert set(made["services"]) == {"repo", "droid", PROXY}
     assert {one["name"] for one in made["networks"].values()} == {"lw-project_inside", "lw-project_outside"}
+
+
+def test_what_is_started_before_the_session_is_what_it_depends_on() -> None:
+    described = spec(["--add-host", "a.org:10.0.0.7"], allowed=(AllowedHost("a.org"),))
+    assert described.session
+    whole, texts = services(described), render_dependencies(described, described.session)
+    early = yaml.safe_load(texts[DEPENDENCIES_FILE])
+    assert set(early["services"]) == set(whole["services"]["droid"]["depends_on"]) == {PROXY}
+    assert early["services"][PROXY] == whole["services"][PROXY]
+    assert (early["name"], early["networks"]) == (described.session.project, whole["networks"])
+    assert texts[FILTER_FILE] == render(described)[FILTER_FILE]
+
+
+def test_without_services_that_it_depends_on_nothing_is_started() -> None:
+    described = spec()
+    assert described.session
+    assert render_dependencies(described, described.session) == {}
 
 
 @pytest.mark.parametrize("name", ["x-team", "x-", "\n"])

@@ -126,3 +126,25 @@ def _command_line(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:  # it has ended meanwhile
         return ""
+
+
+_KILLED = f"""
+import os, signal, time
+from lw_coder.foundation.background import Background
+
+def work():
+    print(os.getpid(), flush=True)
+    time.sleep({NEVER})
+
+with Background(work, cleans_up=True), Background(work):
+    time.sleep({NEVER})
+"""
+
+
+def test_it_ends_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+        assert parent.stdout.read() == ""  # each of them held its other end
+    wait_until(lambda: not any(Path(f"/proc/{child}/exe").exists() for child in children), "their end")

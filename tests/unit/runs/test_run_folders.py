@@ -10,6 +10,7 @@ from lw_coder.foundation.errors import RunError
 from lw_coder.runs.run_folders import (
     RUNS_FOLDER,
     Run,
+    link_final_folder,
     list_runs,
     open_run,
     read_record,
@@ -91,6 +92,29 @@ def test_runs_of_the_same_second(tmp_path: Path) -> None:
         "20250630T120000Z-3",
     ]
     assert second.started == NOON
+
+
+def test_files_have_their_final_paths_before_the_seal_and_no_run_is_listed(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "plan")
+    link_final_folder(run)
+    write_file(run.folder, "settings.json", "{}")
+    assert (run.final_folder / "settings.json").read_text() == "{}"
+    assert list_runs(tmp_path) == []
+    seal_run(run)
+    assert [one.folder for one in list_runs(tmp_path)] == [run.final_folder]
+    assert sorted(path.name for path in run.final_folder.parent.iterdir()) == [run.name]
+    assert not run.final_folder.is_symlink()
+
+
+def test_the_link_goes_with_the_partial_folder(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "plan")
+    link_final_folder(run)
+    with pytest.raises(ZeroDivisionError), removed_on_failure(run):
+        _ = 1 / 0
+    assert not (tmp_path / ".lw_coder/runs").exists()
+    link_final_folder(open_run(tmp_path, "plan"))  # and its lw_coder is killed
+    remove_partial_runs(tmp_path, "plan")
+    assert list((tmp_path / ".lw_coder/runs/plan").iterdir()) == []
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
