@@ -234,6 +234,21 @@ def docs(page: str | None, *, as_path: bool) -> int:
 
 
 @cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    r"""Print the script that completes commands, plans and runs in SHELL.
+
+    \b
+    bash: lw_coder completion bash > ~/.local/share/bash-completion/completions/lw_coder
+    zsh:  lw_coder completion zsh > a folder of your fpath, as _lw_coder
+    fish: lw_coder completion fish > ~/.config/fish/completions/lw_coder.fish
+    """
+    from lw_coder.commands.completion import script
+
+    click.echo(script(cli, shell))
+
+
+@cli.command()
 @click.argument("run", shell_complete=_complete_run)
 @AS_JSON
 def verify(run: str, *, as_json: bool) -> int:
@@ -278,7 +293,7 @@ def take(plan: str, how: str, *, unverified: bool, yes: bool, as_json: bool) -> 
 
 @cli.group()
 def runs() -> None:
-    """List, show, score, import, export and prune runs."""
+    """List, show, compare, score, import, export and prune runs."""
 
 
 @runs.command("list")
@@ -306,18 +321,35 @@ def show(run: str, *, as_json: bool) -> int:
 
 
 @runs.command()
+@click.argument("a", metavar="RUN_A", shell_complete=_complete_run)
+@click.argument("b", metavar="RUN_B", shell_complete=_complete_run)
+@AS_JSON
+def diff(a: str, b: str, *, as_json: bool) -> int:
+    """Show what differs between two runs.
+
+    A table has the models, images, results, costs and verdicts of both. A unified diff follows of each
+    prompt, of the prompt program, the Compose files and the Dockerfile, if they differ. RUN_A and RUN_B are
+    as in `runs show`.
+    """
+    from lw_coder.commands.runs_diff import diff_command
+
+    return diff_command(_here(), a, b, as_json=as_json)
+
+
+@runs.command()
 @click.option(
     "--older-than",
     "days",
     type=click.IntRange(0, 36_500),
-    default=30,
-    show_default=True,
     metavar="DAYS",
-    help="Remove the runs that are more than DAYS days old.",
+    help="Remove the runs that are more than DAYS days old; 30 by default, and 0 with --keep.",
+)
+@click.option(
+    "--keep", type=click.IntRange(0, 1_000_000), metavar="N", help="Keep the newest N of each plan."
 )
 @click.option("--scored", is_flag=True, help="Also remove runs with a score.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
-def prune(days: int, *, scored: bool, dry_run: bool) -> int:
+def prune(days: int | None, keep: int | None, *, scored: bool, dry_run: bool) -> int:
     """Remove old runs.
 
     This also removes training data: an optimiser of the prompts can no longer learn from a run that was
@@ -326,7 +358,9 @@ def prune(days: int, *, scored: bool, dry_run: bool) -> int:
     """
     from lw_coder.commands.runs_prune import prune_command
 
-    return prune_command(_here(), days, scored=scored, dry_run=dry_run)
+    if days is None:
+        days = 30 if keep is None else 0
+    return prune_command(_here(), days, keep or 0, scored=scored, dry_run=dry_run)
 
 
 # What begins with a hyphen is an argument here, so that `-1` is refused as the score that it is.

@@ -447,6 +447,10 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
     if not imported.problem:
         tell(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
+    if inputs.options.headless and _has_nothing_to_show(end):
+        warn(
+            "nothing was committed, and there are no checks: only the agent says that the plan is carried out"
+        )
     report_other_refs(run, imported, str(branch))
     say(f"Worktree: {shell_path(root, setup.worktree.path)}")
     tell(f"Run:      {shell_path(root, run.folder)}")
@@ -457,6 +461,12 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
     say(f"Replay:   {replay_command(root, run, headless=inputs.options.headless)}")
     headless_too = "--headless " if inputs.options.headless else ""
     say(f"Go on:    lw_coder code {shlex.quote(inputs.plan_id)} {headless_too}--continue")
+
+
+def _has_nothing_to_show(end: CodeEnd) -> bool:
+    """Return whether a session ended well, and nothing but the agent's words is there to see it by."""
+    is_empty = not (end.imported.problem or end.imported.commits or end.imported.refs)
+    return is_empty and end.verdict is None and end.result.outcome == "completed"
 
 
 def print_summary(report: AgentReport) -> None:

@@ -1,4 +1,4 @@
-"""Shell completion of plan and run ids, from folder names and front matter, without git; and of pages."""
+"""Shell completion: its scripts, and ids of plans and runs, from names of folders and front matter alone."""
 
 from __future__ import annotations
 
@@ -6,16 +6,29 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from click.shell_completion import CompletionItem
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+)
 
+from lw_coder.containers.labels import PLAN_RUNS
 from lw_coder.plans.find_plan import plan_ids
 from lw_coder.plans.plan_file import TASKS_FOLDER
-from lw_coder.runs.run_folders import RUNS_FOLDER
+from lw_coder.plans.plan_rules import is_plan_id
+from lw_coder.runs.find_run import LATEST
+from lw_coder.runs.run_folders import RUNS_FOLDER, list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import click
+
+PROGRAM = "lw_coder"
+VARIABLE = "_LW_CODER_COMPLETE"
+_SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 def complete_plan(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -26,9 +39,19 @@ def complete_plan(_context: click.Context, _parameter: click.Parameter, typed: s
 
 
 def complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Complete a plan's id, which stands for its newest run."""
+    """Complete what stands for a run: `latest`, a plan's id, and once a slash or a digit is typed, a time."""
     folder = _above(RUNS_FOLDER)
-    return _starting_with(typed, [entry.name for entry in os.scandir(folder)] if folder.is_dir() else [])
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    plans = [name for name in names if is_plan_id(name) or name == PLAN_RUNS]  # a shell would run $(...)
+    found = _starting_with(typed, [*plans, LATEST] if plans else [])
+    if found and typed not in plans:
+        return found
+    runs = [run for run in list_runs(folder.parent.parent) if run.plan_id in plans]
+    if typed[:1].isdigit():
+        found += _starting_with(typed, {run.name for run in runs})
+    return found + _starting_with(typed, [run.identity for run in runs])
 
 
 def complete_page(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -36,6 +59,17 @@ def complete_page(_context: click.Context, _parameter: click.Parameter, typed: s
     from lw_coder.commands.docs import all_pages
 
     return _starting_with(typed, [page.name for page in all_pages()])
+
+
+def script(command: click.Command, shell: str) -> str:
+    """Return the script with which a shell asks for completions.
+
+    Args:
+        command: the command line.
+        shell: `bash`, `zsh` or `fish`.
+    """
+    completion = _SHELLS[shell](command, {}, PROGRAM, VARIABLE)
+    return ShellComplete.source(completion)  # BashComplete's own asks bash for its version
 
 
 def _starting_with(typed: str, names: Iterable[str]) -> list[CompletionItem]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from lw_coder.repository.git import Repository
 from lw_coder.repository.importing.commits import pending
 from lw_coder.repository.private_git import open_private_git
 from lw_coder.repository.worktrees import temp_worktree_names
-from lw_coder.runs.run_folders import KEEP, Run, remove_run, runs_to_prune
+from lw_coder.runs.run_folders import KEEP, Run, list_runs, oldest_first, remove_run, runs_to_prune
 from lw_coder.runs.scores import is_scored
 
 NO_TRAINING_DATA = (
@@ -29,12 +30,14 @@ class Pruning:
 
     Attributes:
         age: runs that are older.
+        newest: except so many of each plan, the newest.
         scored: also those with a score.
         is_rehearsal: remove nothing.
         busy: says why a run is in use, or None.
     """
 
     age: timedelta = KEEP
+    newest: int = 0
     scored: bool = False
     is_rehearsal: bool = False
     busy: Callable[[Run], str | None] = lambda _: None
@@ -51,11 +54,21 @@ def prune(repository: Repository, keep: Run) -> list[str]:
 
 
 def prune_on_demand(repository: Repository, wanted: Pruning) -> list[str]:
-    """Remove the runs of a certain age, and return a line for each.
+    """Remove the runs of a certain age, except the newest, and return a line for each.
 
     A run stays for the same reasons; one with a score stays unless `wanted` names them too.
     """
-    return _lines(repository, runs_to_prune(repository.root, keep=wanted.age), wanted)
+    stay = _newest(oldest_first(list_runs(repository.root)), wanted.newest)
+    old = runs_to_prune(repository.root, keep=wanted.age)
+    return _lines(repository, [run for run in old if run not in stay], wanted)
+
+
+def _newest(runs: Iterable[Run], number: int) -> set[Run]:
+    """Return the last runs of each plan."""
+    by_plan: dict[str, deque[Run]] = {}
+    for run in runs:
+        by_plan.setdefault(run.plan_id, deque(maxlen=number)).append(run)
+    return {run for last in by_plan.values() for run in last}
 
 
 def _lines(repository: Repository, runs: list[Run], wanted: Pruning, own: str | None = None) -> list[str]:

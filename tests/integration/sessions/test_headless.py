@@ -94,6 +94,7 @@ def test_nothing_is_committed(sample: SampleRepository, person: Person) -> None:
     result = result_of(ended.stdout)
     assert (ended.status, result["exit_code"], result["outcome"]) == (0, 0, "completed")
     assert (result["commits"]["count"], result["uncommitted"]["first"]) == (0, ["left.txt"])
+    assert "warning: nothing was committed, and there are no checks" in ended.stderr
     assert result["run"] == f"{PLAN_ID}/{ended.run.name}"
     assert Path(result["paths"]["summary"]).read_text() == f"{DONE}\n"
     assert result["usage"]["input_tokens"] > 0

@@ -81,6 +81,24 @@ def test_scored_runs_are_removed_if_that_is_asked_for(made: Made) -> None:
     assert made.left() == set()
 
 
+def test_the_newest_runs_of_each_plan_are_kept(made: Made) -> None:
+    other = made_run(made.sample.root, 70, "other")
+    said = made.types("--keep", "2", "--dry-run").splitlines()
+    assert [line for line in said if ": " in line] == [
+        f"To prune: {made.runs[60].identity}",
+        f"Kept:     {made.runs[50].identity}: it has a score; --scored removes it",
+    ]
+    assert made.left() == {3, 40, 50, 60}
+    made.types("--keep", "1", "--scored", "--older-than", "45")  # both hold
+    assert made.left() == {3, 40}
+    made.types("--keep", "1")
+    assert made.left() == {3}
+    assert other.folder.is_dir()
+    made.types("--keep", "0")
+    assert made.left() == set()
+    assert not other.folder.exists()
+
+
 def test_there_is_nothing_to_prune(made: Made) -> None:
     assert made.types("--older-than", "36500") == "There is no run to prune.\n"
 
