@@ -291,6 +291,22 @@ def take(plan: str, how: str, *, unverified: bool, yes: bool, as_json: bool) -> 
     return take_command(_here(), plan, TakeOptions(How(how), yes, unverified, as_json))
 
 
+@cli.command()
+@click.argument("plan", shell_complete=_complete_run)
+@click.option("--runs", "with_runs", is_flag=True, help="Also remove the folders of its runs.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@AS_JSON
+def drop(plan: str, *, with_runs: bool, yes: bool, as_json: bool) -> int:
+    """Remove the worktree and the branch of PLAN.
+
+    Shows what would be lost, and asks once. The commits, and the uncommitted files as a commit, stay for
+    30 days under refs/lw_coder/dropped/<plan_id>. Files that git ignores, and run folders, are lost.
+    """
+    from lw_coder.commands.drop import DropOptions, drop_command
+
+    return drop_command(_here(), plan, DropOptions(with_runs, yes, as_json))
+
+
 @cli.group()
 def runs() -> None:
     """List, show, compare, score, import, export and prune runs."""

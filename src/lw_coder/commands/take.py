@@ -289,6 +289,7 @@ def _report(repository: Repository, offer: _Offer, commit: str) -> None:
         if status and status not in FINISHED:
             say(f"Plan:     its status is still {status}; to change it, edit {_from_root(repository, path)}")
     say(f"Undo:     git reset --keep {offer.merge.target.head[:12]}")
+    say(f"Clean up: lw_coder drop {offer.plan_id}")
 
 
 def _status(path: Path) -> str | None:

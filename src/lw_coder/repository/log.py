@@ -1,9 +1,9 @@
-"""The commits between two others, as lines for a message."""
+"""What commits there are: their subjects, and those that only one branch has."""
 
 from __future__ import annotations
 
 from lw_coder.foundation.report import printable
-from lw_coder.repository.git import Repository, run_git
+from lw_coder.repository.git import Place, Repository, run_git
 
 _MOST, _LONGEST = 50, 200  # commits, and characters of a subject
 
@@ -17,3 +17,31 @@ def subjects(repository: Repository, base: str, tip: str) -> list[str]:
     asked = ("log", "-z", f"--max-count={_MOST}", "--format=%s", tip, f"^{base}", "--")
     found = run_git(*asked, place=repository.place).stdout.split("\0")
     return [printable(subject)[:_LONGEST] for subject in reversed(found) if subject]
+
+
+def count_only_on(repository: Repository, branch: str, tip: str) -> int:
+    """Count the commits of a branch that neither HEAD nor another branch, remote branch or tag has.
+
+    Args:
+        repository: the person's.
+        branch: its short name.
+        tip: id of its commit.
+
+    Raises:
+        GitError: git failed.
+    """
+    others = (f"--exclude={branch}", "--branches", "--remotes", "--tags", "--")
+    asked = ("rev-list", "--count", tip, "--not")
+    # Not `repository.place`: if root is a linked worktree, its HEAD is not the shared git folder's.
+    place = Place(repository.root)
+    found = run_git(*asked, "HEAD", *others, place=place, check=False)
+    if found.code != 0:  # HEAD has no commit yet
+        found = run_git(*asked, *others, place=place)
+    return int(found.stdout)
+
+
+def is_on_a_branch(repository: Repository, commit: str) -> bool:
+    """Return whether a branch, also a remote one, has a commit; false if there is no such commit."""
+    asked = ("for-each-ref", "--count=1", f"--contains={commit}", "refs/heads", "refs/remotes")
+    found = run_git(*asked, place=repository.place, check=False)
+    return found.code == 0 and bool(found.stdout)

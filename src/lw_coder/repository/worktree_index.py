@@ -83,8 +83,8 @@ def update_index(
     lock = worktree.git_dir / "index.lock"
     _take_lock(lock)
     try:
-        with _temporary_git_dir(repository, worktree, folder) as place:
-            _bring_up_to_date(place, worktree)
+        with isolated_git_dir(repository, worktree, folder) as place:
+            bring_up_to_date(place, worktree)
             _apply(place, repository, left)
             if compares:
                 _compare_with_files(place, repository)
@@ -122,8 +122,8 @@ def copy_index(repository: Repository, worktree: Worktree, folder: Path, target:
     if _is_up_to_date(worktree):
         _copy(worktree.git_dir, target)
         return
-    with _temporary_git_dir(repository, worktree, folder) as place:
-        _bring_up_to_date(place, worktree)
+    with isolated_git_dir(repository, worktree, folder) as place:
+        bring_up_to_date(place, worktree)
         _copy(_git_dir(place), target)
 
 
@@ -144,7 +144,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _temporary_git_dir(repository: Repository, worktree: Worktree, folder: Path) -> Iterator[Place]:
+def isolated_git_dir(repository: Repository, worktree: Worktree, folder: Path) -> Iterator[Place]:
     """Yield a place with a copy of the worktree's index and its files, where git cannot run any program."""
     with tempfile.TemporaryDirectory(prefix="index-", dir=folder) as made:
         git_dir = Path(made, "git")
@@ -185,7 +185,12 @@ def _staged_beside(place: Place, base: str, head: str) -> list[str]:
     return [f"{fields[1]} {fields[3]}\t{path}\0" for fields, path in described if path not in changed]
 
 
-def _bring_up_to_date(place: Place, worktree: Worktree) -> None:
+def bring_up_to_date(place: Place, worktree: Worktree) -> None:
+    """Update the index of `isolated_git_dir` to the worktree's branch; staged changes stay.
+
+    Raises:
+        GitError: git failed.
+    """
     head = run_git("rev-parse", "HEAD", place=worktree.place).stdout
     base = _base(place, worktree, head)
     if base is None or base == head:

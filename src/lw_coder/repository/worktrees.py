@@ -157,7 +157,8 @@ def require_usable(repository: Repository, plan: PlanBase) -> None:
         return
     record = _record_at(found.records, path, branch, is_incomplete=False)
     if os.path.lexists(path):
-        _require_own_worktree(repository, path, branch, record, yes=False)
+        git_dir = _require_own_worktree(repository, path, branch, record)
+        _require_nothing_left_unfinished(path, git_dir, yes=False)
 
 
 def _checked_branch(repository: Repository, plan: PlanBase, found: _Found, where: str) -> str:
@@ -183,7 +184,8 @@ def _ensured(
     records = _records(repository) if found.records is None else found.records
     record = _record_at(records, path, branch, is_incomplete=incomplete)
     if os.path.lexists(path) and not incomplete:
-        _require_own_worktree(repository, path, branch, record, yes=yes)
+        git_dir = _require_own_worktree(repository, path, branch, record)
+        _require_nothing_left_unfinished(path, git_dir, yes=yes)
         return _worktree_at(repository, path, branch, tip)
     head = tip or plan.git_sha
     with writers_lock(repository.root, plan.plan_id) as lock:
@@ -210,6 +212,65 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
     if not path.is_dir() or admin_dir(repository, path) is None or is_incomplete(repository, path):
         return None
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
+
+
+class Removable(NamedTuple):
+    """A plan's worktree that can be removed.
+
+    Attributes:
+        path: its folder, which may be missing.
+        worktree: the worktree, or None if there is none, or an incomplete one.
+        elsewhere: another worktree that has the plan's branch checked out, or None.
+    """
+
+    path: Path
+    worktree: Worktree | None
+    elsewhere: Path | None
+
+
+def removable_worktree(repository: Repository, plan_id: str) -> Removable:
+    """Find a plan's worktree, to remove it. Nothing is changed.
+
+    Raises:
+        GitError: the folder is not the plan's worktree, is locked, on another branch, or in the middle of a
+            merge or the like.
+    """
+    path, branch = _path(repository, plan_id), BRANCH_PREFIX + plan_id
+    repair_record(repository, path)
+    incomplete = is_incomplete(repository, path)
+    records = _records(repository)
+    here = next((record for record in records if record.path == path), None)
+    there = (record.path for record in records if record.path != path)
+    others = {record.path for record in records if record.branch == f"refs/heads/{branch}"}
+    elsewhere = next((other for other in there if other in others), None)
+    if not os.path.lexists(path) or incomplete:
+        return Removable(path, None, elsewhere)
+    if here is not None and here.is_locked:
+        raise _locked(path)
+    _require_own_worktree(repository, path, branch, here)
+    return Removable(path, _worktree_at(repository, path, branch), elsewhere)
+
+
+def remove_plan_worktree(repository: Repository, found: Removable, plan_id: str, head: str | None) -> None:
+    """Remove a plan's worktree and git's record of it; of an incomplete one, files of the user are kept.
+
+    Args:
+        repository: the user's.
+        found: what `removable_worktree` found.
+        plan_id: the plan.
+        head: id of the commit of its branch, or None if it has none.
+
+    Raises:
+        GitError: it could not be removed, or git is still creating it.
+    """
+    with writers_lock(repository.root, plan_id) as lock:
+        if lock is None:
+            raise _still_being_created(found.path)
+        if found.worktree is None and head is not None and is_incomplete(repository, found.path):
+            remove_incomplete(repository, found.path, head)
+        elif found.worktree is not None:
+            remove_folder(found.path)
+        remove_record(repository, found.path)
 
 
 @contextmanager
@@ -403,8 +464,12 @@ def _record_at(records: list[_Record], path: Path, branch: str, *, is_incomplete
         elif record.branch == f"refs/heads/{branch}":
             raise _checked_out_elsewhere(path, branch, record)
     if here is not None and here.is_locked and not is_incomplete:
-        raise GitError(f"{path}: the worktree is locked", f"type: git worktree unlock {quoted(path)}")
+        raise _locked(path)
     return here
+
+
+def _locked(path: Path) -> GitError:
+    return GitError(f"{path}: the worktree is locked", f"type: git worktree unlock {quoted(path)}")
 
 
 def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError:
@@ -432,9 +497,8 @@ def _parse_record(lines: list[str]) -> _Record:
     return _Record(path, values.get("branch"), values.get("HEAD"), "locked" in values, not path.is_dir())
 
 
-def _require_own_worktree(
-    repository: Repository, path: Path, branch: str, record: _Record | None, *, yes: bool
-) -> None:
+def _require_own_worktree(repository: Repository, path: Path, branch: str, record: _Record | None) -> Path:
+    """Return the git folder of a plan's worktree; refuse what is none, or is in use."""
     if record is None:
         raise GitError(
             f"{path}: exists, but is not a worktree of this repository",
@@ -447,7 +511,6 @@ def _require_own_worktree(
             f"check it, then type: git worktree repair {quoted(path)}",
         )
     require_nothing_unfinished(path, git_dir)
-    _require_nothing_left_unfinished(path, git_dir, yes=yes)
     if record.branch != f"refs/heads/{branch}":
         found = (record.branch or "no branch").removeprefix("refs/heads/")
         old = quoted(path.with_name(f"{path.name}-old"))
@@ -457,6 +520,7 @@ def _require_own_worktree(
             else f"git worktree move {quoted(path)} {old}"
         )
         raise GitError(f"{path}: is on {printable(found)}, not on {branch}", f"type: {remedy}")
+    return git_dir
 
 
 def require_nothing_unfinished(path: Path, git_dir: Path) -> None:

@@ -12,7 +12,7 @@ from jsonschema import ValidationError
 from lw_coder.commands.result_document import ResultDocument, ended_on_failure
 from lw_coder.foundation.errors import InvalidPlanError, PlanError
 from lw_coder.settings.limits import UNATTENDED
-from tests.support.result_schema import result_of
+from tests.support.result_schema import document_of, result_of
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference/result.md"
 
@@ -24,6 +24,15 @@ def test_the_example_of_the_reference_is_what_the_schema_says() -> None:
     table = text.partition("| key | what it is |")[2].partition("\n\n")[0]
     named = re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.strip().split("\n")))
     assert set(named) == set(result)
+
+
+@pytest.mark.parametrize("command", ["take", "drop"])
+def test_the_example_of_each_command_is_what_its_schema_says(command: str) -> None:
+    section = REFERENCE.read_text(encoding="utf-8").partition(f"\n## The document of {command}\n")[2]
+    example = re.findall(r"```json\n(.*?)```", section, re.DOTALL)[0]
+    document = document_of(command, example)
+    named = re.findall(r"`(\w+)`", section.partition("```json")[0])
+    assert document.keys() - {"schema", "exit_code", "error", "plan_id"} <= set(named)
 
 
 def test_the_schema_refuses_what_it_does_not_know() -> None:
