@@ -122,6 +122,13 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
     type=_TURNS,
     help="Let the agent ask its model so often at most; needs the gateway.",
 )
+@click.option(
+    "--max-wait",
+    type=_MINUTES,
+    metavar="MINUTES",
+    help="With --headless: if the model's provider is busy for long, wait so many minutes at most and go on; "
+    "needs the gateway.",
+)
 @click.option("--no-checks", is_flag=True, help="Do not run the checks after the session.")
 def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: Any) -> int:
     """Carry out PLAN, a plan file or a plan id.
@@ -137,6 +144,8 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
         raise click.UsageError("--json needs --headless")
     if no_checks and headless:
         raise click.UsageError("--no-checks cannot be used with --headless")
+    if more["max_wait"] is not None and not headless:
+        raise click.UsageError("--max-wait needs --headless")
     if message is not None and not (headless and continues is not None):
         raise click.UsageError("--message needs --continue and --headless")
     if message is not None and not (message.strip() and is_utf8(message)):

@@ -53,6 +53,12 @@ class Headless:
         return [json.loads(line) for line in (self.run / "events.jsonl").read_text().splitlines()]
 
 
+def with_gateway(sample: SampleRepository, more: str = "") -> None:
+    """Configure the model gateway, and what else `more` says below [code]."""
+    text = f"[code]\ngateway = true\n{more}"
+    (sample.root / ".lw_coder/config.toml").write_text(text, encoding="ascii")
+
+
 Meanwhile = Callable[["subprocess.Popen[str]", ScriptedModel], object]
 
 

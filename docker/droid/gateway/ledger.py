@@ -71,15 +71,15 @@ class State:
 
     Attributes:
         limit: the limit that ended the run's requests, in words, or None.
-        waiting_until: when the provider will be asked again (UTC), or None.
-        paused: why a request was given up after all that waiting, or None.
+        waits: when the provider will be asked again (UTC), by the number of the request that waits.
+        paused: when to ask it again (UTC) after a request was given up, and why, or None.
         refused: how many requests were not passed on, by the status of the answer.
         open: what is set aside, by the request's number.
     """
 
     limit: str | None = None
-    waiting_until: str | None = None
-    paused: str | None = None
+    waits: dict[int, str] = field(default_factory=dict)
+    paused: dict[str, str] | None = None
     refused: Counter[int] = field(default_factory=Counter)
     open: dict[int, tuple[Entry, Reserve]] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ class State:
         """Return the state for its file."""
         return {
             "limit": self.limit,
-            "waiting_until": self.waiting_until,
+            "waiting_until": max(self.waits.values(), default=None),
             "paused": self.paused,
             "refused": self.refused,
             "open": [{"entry": asdict(entry), **asdict(kept)} for entry, kept in self.open.values()],

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, SocketTimeoutError
 
 from .budget import LIMIT_REACHED
 from .orders import Order, RefusedError
@@ -18,21 +18,24 @@ from .usage import Usage, read_usage
 
 _BUSY = frozenset({429, 503, 529})  # 529: Anthropic's "overloaded"
 _LONGEST_PAUSE = 60.0  # seconds between two attempts, if the provider does not say
+_LONGEST_WISH = 366 * 86_400.0  # seconds; a provider that wants more is asked after a year
 _CONNECT_SECONDS = 30.0
 _REDIRECTS = range(300, 400)
 _LOOKUPS = (1.0, 4.0)  # seconds before asking what an answer cost: OpenRouter knows it a moment later
 
 
 class PausedError(RefusedError):
-    """The provider wants a longer wait than one request can be held.
+    """The provider is busy or away for longer than one request can be held.
 
     Args:
-        until: when it wants to be asked again.
+        why: what it does, in words.
+        until: when it is to be asked again.
     """
 
-    def __init__(self, until: datetime) -> None:
-        at = until.strftime("%H:%M UTC")
-        super().__init__(LIMIT_REACHED, f"lw_coder: paused: the provider wants to be asked again at {at}")
+    def __init__(self, why: str, until: datetime) -> None:
+        at = until.strftime("%Y-%m-%d %H:%M UTC")
+        super().__init__(LIMIT_REACHED, f"lw_coder: paused: {why}; ask it again at {at}")
+        self.why = why
         self.until = until
 
 
@@ -61,8 +64,8 @@ class Provider:
             on_wait: called with the time of the next attempt, and with None when the wait is over.
 
         Raises:
-            PausedError: the provider wants a longer wait.
-            RefusedError: it cannot be reached, or it redirects.
+            PausedError: the provider is busy or away for longer.
+            RefusedError: it redirects, or says nothing for `silence_seconds`.
         """
         ends, pause = time.monotonic() + self._settings.hold_seconds, self._settings.first_pause
         while True:
@@ -73,7 +76,8 @@ class Provider:
             pause = min(2 * pause, _LONGEST_PAUSE)
             if answer is not None:
                 answer.close()
-            await self._wait(wanted, ends, on_wait, is_away=answer is None)
+            why = "cannot be reached" if answer is None else f"answers {answer.status}"
+            await self._wait(min(wanted, _LONGEST_WISH), ends, on_wait, f"the provider {why}")
 
     async def _attempt(self, order: Order, headers: Mapping[str, str]) -> ClientResponse | None:
         try:
@@ -86,17 +90,17 @@ class Provider:
                     total=None, sock_connect=_CONNECT_SECONDS, sock_read=self._settings.silence_seconds
                 ),
             )
+        except SocketTimeoutError:  # the request may be under way; the agent asks again
+            raise RefusedError(504, "lw_coder's gateway: the model's provider does not answer") from None
         except (ClientError, TimeoutError, OSError):
             return None
 
     async def _wait(
-        self, seconds: float, ends: float, on_wait: Callable[[datetime | None], None], *, is_away: bool
+        self, seconds: float, ends: float, on_wait: Callable[[datetime | None], None], why: str
     ) -> None:
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         if time.monotonic() + seconds > ends:
-            if is_away:
-                raise RefusedError(502, "lw_coder's gateway: the model's provider cannot be reached")
-            raise PausedError(until)
+            raise PausedError(why, until)
         on_wait(until)
         try:
             await asyncio.sleep(seconds)

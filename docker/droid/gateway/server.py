@@ -40,7 +40,7 @@ class Call:
     reserve: Reserve
     reader: AnswerReader = field(default_factory=lambda: AnswerReader(is_stream=False))
     begun: float = field(default_factory=time.monotonic)
-    waits_since: float | None = None
+    waits_since: float = 0.0
     waited: float = 0.0
     status: int = 0
     ended: str = "cut"
@@ -113,7 +113,7 @@ class Gateway:
         state = self._ledger.state
         state.refused[refusal.status] += 1
         if isinstance(refusal, PausedError):
-            state.paused = refusal.until.isoformat(timespec="seconds")
+            state.paused = {"until": refusal.until.isoformat(timespec="seconds"), "why": refusal.why}
             self._ledger.save()
 
     async def _carry_out(self, request: web.Request, order: Order) -> web.StreamResponse:
@@ -158,11 +158,12 @@ class Gateway:
             asking.cancel()
 
     def _note_wait(self, call: Call, until: datetime | None) -> None:
+        waits, number = self._ledger.state.waits, call.entry.number
         if until is not None:
             call.waits_since = time.monotonic()
-        elif call.waits_since is not None:
+            waits[number] = until.isoformat(timespec="seconds")
+        elif waits.pop(number, None):
             call.waited += time.monotonic() - call.waits_since
-        self._ledger.state.waiting_until = until.isoformat(timespec="seconds") if until else None
         self._ledger.save()
 
     async def _pass_back(

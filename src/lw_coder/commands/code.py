@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,10 @@ from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation import signals
 from lw_coder.foundation.background import Background
-from lw_coder.foundation.errors import ExitCode, LwCoderError
+from lw_coder.foundation.errors import ExitCode, LwCoderError, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import say, show, tell, waiting, warn
+from lw_coder.gateway.state import shown_time
 from lw_coder.plans.finished import is_wanted
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
@@ -64,7 +66,7 @@ from lw_coder.sessions.terminal import require_terminal
 from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.environment import build_variables
-from lw_coder.settings.limits import Limits, limits_line, require_known
+from lw_coder.settings.limits import Limits, limits_line, require_known, shown
 from lw_coder.verdicts.stub import INCLUDED, write_stub
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from lw_coder.runs.run_folders import Run
     from lw_coder.runs.session_result import AgentReport, SessionResult
     from lw_coder.sessions.continuing import Conversation
+    from lw_coder.sessions.pausing import Resumption
     from lw_coder.verdicts.verdict import Verdict
 
 _MOST_SHOWN = 5  # refs
@@ -132,6 +135,11 @@ class CodeEnd:
     imported: ImportResult
     uncommitted: Uncommitted | None
     verdict: Verdict | None = None
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether the agent, if it was headless, got an answer of its model."""
+        return self.result.report is not None and self.result.report.turns > 0
 
 
 def run_code_command(name: str | None, start: Path, probe: EngineProbe, options: CodeOptions) -> ExitCode:
@@ -209,12 +217,8 @@ def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitC
     if not is_wanted(inputs.plan, yes=options.yes, can_ask=not options.headless):
         return ExitCode.ERROR
     with plan_lock(inputs.context.repository.root, inputs.plan_id):
-        with Dependencies() as dependencies:
-            setup = prepare(inputs, dependencies)
-            result = _kept(setup, run(inputs, setup, has_dependencies=dependencies.are_started))
-            if result.status:
-                dependencies.warn_of_failure()
-        end = complete(inputs, setup, result, document)
+        inputs, setup, end = carry_out_with_pauses(inputs, document)
+        end = with_verdict(inputs, setup, end)
     if document:
         verdict = end.verdict.as_record() if end.verdict else None
         document.complete(setup, end.result, end.imported, end.uncommitted, verdict)
@@ -264,20 +268,72 @@ def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation |
     return find_conversation([run] if run else run_folders.list_runs(root, plan_id), named or plan_id)
 
 
+def carry_out_with_pauses(
+    inputs: CodeInputs, document: ResultDocument | None
+) -> tuple[CodeInputs, SessionSetup, CodeEnd]:
+    """Run a session, and others that go on with its conversation as long as pauses may be waited for.
+
+    Returns:
+        What the last one was started from, its set-up, and its end.
+    """
+    in_vain = 0
+    while True:
+        setup, end = carry_out(inputs, document)
+        if end.result.pause is None or not inputs.options.headless or end.imported.problem:
+            return inputs, setup, end
+        from lw_coder.sessions.pausing import resumption_after, waited_until
+
+        resumption = resumption_after(end.result, inputs.limits, in_vain, datetime.now(UTC))
+        if resumption is None:
+            return inputs, setup, end
+        if signalled := waited_until(resumption.at, partial(report_pause, setup, end, resumption)):
+            return inputs, setup, replace(end, result=replace(end.result, signalled=signalled))
+        in_vain = 0 if end.has_answers else in_vain + 1
+        inputs = after_pause(inputs, setup.run, end, resumption)
+
+
+def after_pause(inputs: CodeInputs, run: Run, end: CodeEnd, resumption: Resumption) -> CodeInputs:
+    """Return the inputs of the session that goes on; a new conversation begins where there was none yet."""
+    from lw_coder.sessions.continuing import find_conversation
+
+    message = None if end.has_answers else inputs.options.message
+    options = replace(inputs.options, message=message, limits=resumption.limits)
+    try:
+        conversation = find_conversation([run], run.identity)
+    except RunError:
+        conversation = None
+    return replace(inputs, options=options, conversation=conversation)
+
+
+def carry_out(inputs: CodeInputs, document: ResultDocument | None) -> tuple[SessionSetup, CodeEnd]:
+    """Prepare and run one session, and complete it; the checks come later."""
+    with Dependencies() as dependencies:
+        setup = prepare(inputs, dependencies)
+        result = _kept(setup, run(inputs, setup, has_dependencies=dependencies.are_started))
+        if result.status:
+            dependencies.warn_of_failure()
+    return setup, complete(inputs, setup, result, document)
+
+
 def complete(
     inputs: CodeInputs, setup: SessionSetup, result: SessionResult, document: ResultDocument | None
 ) -> CodeEnd:
-    """Import the session's commits, count its uncommitted files, and run the checks."""
+    """Import the session's commits, count its uncommitted files, and record both."""
     repository, identity = setup.context.repository, setup.run.identity
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     uncommitted = find_uncommitted(setup.worktree, imported)
     run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
     if document:  # the checks can fail
         document.complete(setup, result, imported, uncommitted, None)
-    verdict = None
-    if inputs.options.checks and result.setup is None:
-        verdict, result = judged(setup, inputs.plan, result, imported)
-    return CodeEnd(result, imported, uncommitted, verdict)
+    return CodeEnd(result, imported, uncommitted)
+
+
+def with_verdict(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> CodeEnd:
+    """Run the checks over a session's result."""
+    if not inputs.options.checks or end.result.setup:
+        return end
+    verdict, result = judged(setup, inputs.plan, end.result, end.imported)
+    return replace(end, result=result, verdict=verdict)
 
 
 def _kept(setup: SessionSetup, result: SessionResult) -> SessionResult:
@@ -316,7 +372,7 @@ def run(inputs: CodeInputs, setup: SessionSetup, *, has_dependencies: bool) -> S
     if not inputs.options.headless:
         if inputs.conversation:
             say("Session:  droid shows the earlier conversation; type what it is to do next")
-        return run_session(folder, session, inputs.limits or None)
+        return run_session(folder, session, inputs.limits or None, ends_at_pause=True)
     from lw_coder.sessions.headless import run_headless
     from lw_coder.sessions.progress import Progress
 
@@ -438,6 +494,22 @@ def _typed(inputs: CodeInputs) -> dict[str, Any]:
     }
 
 
+def report_pause(setup: SessionSetup, end: CodeEnd, resumption: Resumption) -> None:
+    """Report a session that was paused, and when the next one goes on with its conversation."""
+    report_session(end.result, end.imported, setup.context.config.run_options)
+    report_commits(setup, end.imported)
+    tell(f"Run:      {shell_path(setup.context.repository.root, setup.run.folder)}")
+    at, left = shown_time(resumption.at), shown(round(resumption.limits.max_wait or 0, 1))
+    tell(f"Model:    waiting for the provider until {at}; {left} minutes of max_wait are left then")
+    say("          to end it, press Ctrl+C")
+
+
+def report_commits(setup: SessionSetup, imported: ImportResult) -> None:
+    """Report how many commits are new on the plan's branch."""
+    if not imported.problem:
+        tell(f"Commits:  {imported.commits if imported.moved else 'none'} new on {setup.worktree.branch}")
+
+
 def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
     """Report the results and the next commands."""
     imported = end.imported
@@ -445,8 +517,7 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
     if end.result.report and not inputs.options.as_json:
         print_summary(end.result.report)
     root, branch, run = setup.context.repository.root, setup.worktree.branch, setup.run
-    if not imported.problem:
-        tell(f"Commits:  {imported.commits if imported.moved else 'none'} new on {branch}")
+    report_commits(setup, imported)
     if inputs.options.headless and _has_nothing_to_show(end):
         warn(
             "nothing was committed, and there are no checks: only the agent says that the plan is carried out"
@@ -461,6 +532,9 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
     say(f"Replay:   {replay_command(root, run, headless=inputs.options.headless)}")
     headless_too = "--headless " if inputs.options.headless else ""
     say(f"Go on:    lw_coder code {shlex.quote(inputs.plan_id)} {headless_too}--continue")
+    if end.result.pause and end.result.outcome == "paused":
+        by_itself = ", or with --max-wait MINUTES by itself" if headless_too else ""
+        say(f"          from {shown_time(end.result.pause.until)} on{by_itself}")
 
 
 def _has_nothing_to_show(end: CodeEnd) -> bool:

@@ -60,7 +60,7 @@ class ResultDocument(Document):
     """What is known of a headless session's result."""
 
     def __init__(self, *receivers: Callable[[str], object]) -> None:
-        super().__init__(_UNKNOWN, *receivers)
+        super().__init__({**_UNKNOWN, "earlier_runs": []}, *receivers)
 
     def begin(self, plan_id: str, limits: Limits) -> None:
         """Add what is known before the session."""
@@ -80,9 +80,12 @@ class ResultDocument(Document):
         left: Uncommitted | None,
         verdict: Mapping[str, Any] | None,
     ) -> None:
-        """Add what is known after it."""
+        """Add what is known after it; a run that it goes on with is then an earlier one."""
         root, run = setup.context.repository.root, setup.run
+        if self.values["run"] not in {None, run.identity}:
+            self.values["earlier_runs"].append(self.values["run"])
         self.values |= {
+            "limits": setup.limits.as_dict(),
             "run": run.identity,
             "outcome": result.outcome,
             "ended": _ended(result),

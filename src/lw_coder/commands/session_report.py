@@ -36,8 +36,8 @@ def report_session(result: SessionResult, imported: ImportResult, options: RunOp
     _report_failure(result, options)
     if result.limit:
         warn(f"a limit ended the session: {result.limit.name} = {shown(result.limit.value)}")
-        if result.spending and result.spending.cannot_be_kept:
-            warn(result.spending.cannot_be_kept)
+        if result.spending and result.spending.state.cannot_be_kept:
+            warn(result.spending.state.cannot_be_kept)
     if result.spending:
         tell(f"Model:    {result.spending.total.line()}")
     if result.refused:
@@ -49,7 +49,12 @@ def _report_failure(result: SessionResult, options: RunOptions) -> None:
         from lw_coder.sessions.setup_commands import report_setup_failure
 
         report_setup_failure(result.setup)
-    if (result.failure and result.report is None) or result.outcome in {"failed", "setup"}:
+    if result.pause and result.outcome == "paused":
+        from lw_coder.gateway.state import shown_time
+
+        until = shown_time(result.pause.until)
+        warn(f"the session was paused: {result.pause.why}; it is to be asked again at {until}")
+    elif (result.failure and result.report is None) or result.outcome in {"failed", "setup"}:
         warn(str(result.failure))
     if result.outcome == "failed" and result.status:
         warn_of_kind(options)
@@ -75,6 +80,8 @@ def exit_code(
         return ExitCode.LIMIT
     if result.setup:
         return ExitCode.SETUP
+    if result.is_paused:
+        return ExitCode.PAUSED
     if result.failure:
         return ExitCode.SESSION
     return ExitCode.OK if verdict is None or verdict.passed else ExitCode.VERDICT

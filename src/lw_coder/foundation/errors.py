@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `lw_coder`; docs/reference/run-folder.md has the same table."""
+    """The exit codes of `lw_coder`; docs/reference/result.md has the same table."""
 
     OK = 0
     ERROR = 1  # expected: one line with a remedy was shown; also if commits could not be imported
@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     LIMIT = 5  # a limit ended the session
     VERDICT = 6  # a check did not pass, nothing was committed, or there is no verdict that it passed
     SETUP = 7  # a command of `[code] setup` failed, and the agent was not started
+    PAUSED = 8  # the model's provider is to be asked again later; the session can go on then
     INTERRUPTED = 130  # Ctrl+C
 
 

@@ -52,6 +52,7 @@ def render_gateway_settings(
         "limits": {name: value for name, value in limits.as_dict().items() if name in GATEWAY_LIMITS},
         "prices": {name: msgspec.structs.asdict(price) for name, price in config.prices.items()},
         "record_requests": config.record_requests,
+        **({"hold_seconds": config.provider_wait} if config.provider_wait else {}),
         "secret_variables": list(variables),
     }
     return json.dumps(values, indent=2) + "\n"

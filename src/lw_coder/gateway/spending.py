@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lw_coder.gateway.settings import FOLDER
+from lw_coder.gateway.state import GatewayState, json_object, state_of, state_values
 
 _REQUESTS = "requests.jsonl"
-_STATE = "state.json"
-_NOT_KEPT = "cannot be kept"
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Spent:
             each request.
         estimated: requests of which the provider reported nothing; they are counted with the most that they
             can have used.
+        waited_seconds: how long the provider wanted requests to wait, added up.
     """
 
     requests: int = 0
@@ -36,6 +35,7 @@ class Spent:
     cached_tokens: int = 0
     cost_usd: float | None = 0.0
     estimated: int = 0
+    waited_seconds: float = 0.0
 
     def plus(self, other: Spent) -> Spent:
         """Return the sum of both."""
@@ -47,6 +47,7 @@ class Spent:
             self.cached_tokens + other.cached_tokens,
             (self.cost_usd or 0) + (other.cost_usd or 0) if is_known else None,
             self.estimated + other.estimated,
+            round(self.waited_seconds + other.waited_seconds, 3),
         )
 
     def line(self) -> str:
@@ -54,7 +55,8 @@ class Spent:
         cost = "cost unknown" if self.cost_usd is None else f"{self.cost_usd:.4f} USD"
         tokens = f"{self.input_tokens} tokens in ({self.cached_tokens} cached), {self.output_tokens} out"
         estimated = f"; {self.estimated} estimated" if self.estimated else ""
-        return f"{self.requests} requests, {tokens}, {cost}{estimated}"
+        waited = f"; waited {self.waited_seconds:.0f} s for the provider" if self.waited_seconds else ""
+        return f"{self.requests} requests, {tokens}, {cost}{estimated}{waited}"
 
 
 @dataclass(frozen=True)
@@ -66,30 +68,22 @@ class Spending:
         models: by model.
         conversations: by conversation, in the order of their first requests: the agent's, and each
             subagent's.
-        limit: the limit that the gateway has reached, as it says it, or None.
-        paused: when the provider wants to be asked again (UTC), if it was not to be waited for; or None.
-        waiting_until: when the gateway will ask the provider again (UTC), while it waits; or None.
+        state: what the gateway was doing at last.
     """
 
     total: Spent = field(default_factory=Spent)
     models: Mapping[str, Spent] = field(default_factory=dict)
     conversations: Mapping[str, Spent] = field(default_factory=dict)
-    limit: str | None = None
-    paused: str | None = None
-    waiting_until: str | None = None
-
-    @property
-    def cannot_be_kept(self) -> str:
-        """Why a limit could not be kept, as the gateway says it; empty if that is not so."""
-        return self.limit if self.limit and _NOT_KEPT in self.limit else ""
+    state: GatewayState = field(default_factory=GatewayState)
 
     def as_record(self) -> dict[str, Any]:
         """Return what run.json has of it."""
+        pause = self.state.pause
         return {
             "total": asdict(self.total),
             "models": {name: asdict(spent) for name, spent in self.models.items()},
             "conversations": [asdict(spent) for spent in self.conversations.values()],
-            "paused_until": self.paused,
+            "paused_until": pause.until.isoformat(timespec="seconds") if pause else None,
         }
 
 
@@ -103,21 +97,20 @@ def read_spending(run: Path) -> Spending | None:
     if not folder.is_dir():
         return None
     total, models, conversations = Spent(), dict[str, Spent](), dict[str, Spent]()
-    state = _json((folder / _STATE).read_text(encoding="utf-8") if (folder / _STATE).is_file() else "")
+    told = state_values(run)
     ended = list(_lines(folder / _REQUESTS))
-    for entry in (*ended, *_open(state, {entry.get("number") for entry in ended})):
+    for entry in (*ended, *_open(told, {entry.get("number") for entry in ended})):
         spent = _spent(entry)
         total = total.plus(spent)
         for sums, name in ((models, entry.get("model")), (conversations, entry.get("conversation"))):
             sums[str(name)] = sums.get(str(name), Spent()).plus(spent)
-    told = {name: state.get(name) for name in ("limit", "paused", "waiting_until")}
-    return Spending(total, models, conversations, **told)
+    return Spending(total, models, conversations, state_of(told))
 
 
 def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
     if file.is_file():
         with file.open(encoding="utf-8", errors="replace") as lines:
-            yield from (entry for line in lines if (entry := _json(line)))
+            yield from (entry for line in lines if (entry := json_object(line)))
 
 
 def _open(state: Mapping[str, Any], ended: Container[object]) -> Iterator[Mapping[str, Any]]:
@@ -129,15 +122,6 @@ def _open(state: Mapping[str, Any], ended: Container[object]) -> Iterator[Mappin
             yield {**entry, **most}
 
 
-def _json(text: str) -> Mapping[str, Any]:
-    """Parse an object; empty if it is none, such as a line that was cut off with its container."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _spent(entry: Mapping[str, Any]) -> Spent:
     return Spent(
         1,
@@ -146,4 +130,5 @@ def _spent(entry: Mapping[str, Any]) -> Spent:
         entry.get("cached_tokens") or 0,
         entry.get("cost_usd"),
         int(bool(entry.get("is_estimated"))),
+        entry.get("waited_seconds") or 0.0,
     )

@@ -64,12 +64,13 @@ class Facts:
         """How the session ended."""
         if not self.ended:
             return Judgement("not ended", _OPEN)
-        reached = self.ended.inner("limit")
+        reached, until = self.ended.inner("limit"), self.ended.inner("spent").time("paused_until")
         texts = {
             "completed": Judgement("completed", _GOOD),
             "failed": Judgement(f"failed with status {_count(self.ended.number('status'))}", _BAD),
             "setup": Judgement("a setup command failed", _BAD),
             "limit": Judgement(f"ended by the limit {reached.text('name')}", _BAD),
+            "paused": Judgement(f"paused until {until:%Y-%m-%d %H:%M} UTC" if until else "paused", _OPEN),
             "signal": Judgement("ended by a signal", _BAD),
         }
         return texts.get(self.ended.text("outcome"), Judgement("its end is not known", _OPEN))

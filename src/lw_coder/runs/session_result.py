@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from lw_coder.gateway.spending import Spending
+if TYPE_CHECKING:
+    from lw_coder.gateway.spending import Spending
+    from lw_coder.gateway.state import Pause
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class SessionResult:
         refused: refused requests by host; empty if any host may be reached.
         signalled: the exit code of lw_coder, if a signal to it ended the session.
         limit: the limit that ended it, if one did.
+        pause: the pause of its provider that it ended in, if there was one.
         report: what a headless session's agent reported; None for a session at a terminal.
         spending: what its gateway has counted; None if it has none.
         setup: what failed before the agent was started, or None.
@@ -69,6 +73,7 @@ class SessionResult:
     refused: Counter[str] = field(default_factory=Counter)
     signalled: int | None = None
     limit: ReachedLimit | None = None
+    pause: Pause | None = None
     report: AgentReport | None = None
     spending: Spending | None = None
     setup: SetupFailure | None = None
@@ -81,6 +86,15 @@ class SessionResult:
         """
         if self.setup:
             return self.setup.what
+        return self.pause.reason if self.pause and self.is_paused else self._own_failure
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a pause of its provider ended it; if a headless agent has finished, nothing else did."""
+        return self.pause is not None and (self.report is None or self._own_failure is not None)
+
+    @property
+    def _own_failure(self) -> str | None:
         if self.status:
             why = f": {self.report.problem}" if self.report and self.report.problem else ""
             return f"the session ended with status {self.status}{why}"
@@ -92,11 +106,13 @@ class SessionResult:
 
     @property
     def outcome(self) -> str:
-        """`signal`, `limit`, `setup`, `failed` or `completed`."""
+        """`signal`, `limit`, `setup`, `paused`, `failed` or `completed`."""
         if self.signalled:
             return "signal"
         if self.limit:
             return "limit"
         if self.setup:
             return "setup"
+        if self.is_paused:
+            return "paused"
         return "failed" if self.failure else "completed"

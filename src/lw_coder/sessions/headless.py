@@ -13,7 +13,7 @@ from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say, warn
 from lw_coder.foundation.signals import Signalled, stop_raising
-from lw_coder.gateway.spending import read_spending
+from lw_coder.gateway.state import read_state, shown_time
 from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResult
 from lw_coder.sessions.droid_events import Event, Lines, parse
 from lw_coder.sessions.event_log import EventLog, write_summary
@@ -123,6 +123,8 @@ def run_headless(
         redaction: is applied to everything that is kept or shown of what the agent says.
         progress: shows what the agent does.
     """
+    from lw_coder.gateway.spending import read_spending
+
     started, is_removed = datetime.now(UTC), False
     with EventLog(folder) as log:
         account = Account(folder, log, redaction, progress)
@@ -131,7 +133,7 @@ def run_headless(
             limits,
             account.counts,
             _announce,
-            spending=partial(read_spending, folder),
+            state=partial(read_state, folder),
             on_wait=_announce_wait,
         )
         try:
@@ -142,6 +144,7 @@ def run_headless(
             stop_raising()  # what follows is short
             progress.end()
             refused = remove_containers(session, is_removed=is_removed)
+    watch.note_end()
     report = account.report()
     if report.final.strip():
         write_summary(folder, report.final)
@@ -151,7 +154,8 @@ def run_headless(
         datetime.now(UTC),
         refused,
         signalled,
-        limit=watch.reached or watch.spent_limit(),
+        limit=watch.reached,
+        pause=watch.pause,
         report=report,
         spending=read_spending(folder),
     )
@@ -161,12 +165,8 @@ def _announce(limit: ReachedLimit) -> None:
     say(f"Limit:    {limit.name} = {shown(limit.value)} is reached; the session is asked to end")
 
 
-def _announce_wait(until: str) -> None:
-    try:
-        time = datetime.fromisoformat(until).astimezone().strftime("%H:%M:%S")
-    except ValueError:  # an unknown form; it is shown as it is
-        time = printable(until)
-    say(f"Model:    waiting for the provider until {time}")
+def _announce_wait(until: datetime) -> None:
+    say(f"Model:    waiting for the provider until {shown_time(until)}")
 
 
 def _attended(

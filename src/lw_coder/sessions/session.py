@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
-from lw_coder.gateway.spending import read_spending
+from lw_coder.gateway.state import GatewayState, read_state
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
 from lw_coder.sessions.session_watch import Counts, SessionWatch, is_setting_up
@@ -26,7 +27,9 @@ from lw_coder.sessions.transcripts import SESSIONS, TranscriptCounts
 from lw_coder.settings.limits import Limits
 
 
-def run_session(folder: Path, session: SessionSpec, limits: Limits | None = None) -> SessionResult:
+def run_session(
+    folder: Path, session: SessionSpec, limits: Limits | None = None, *, ends_at_pause: bool = False
+) -> SessionResult:
     """Run the container in the person's terminal, and always remove it afterwards.
 
     A signal, or a limit, only ends the session: its commits can still be imported. The same applies if the
@@ -36,13 +39,17 @@ def run_session(folder: Path, session: SessionSpec, limits: Limits | None = None
         folder: the run's.
         session: its container.
         limits: what ends it; None if nothing does.
+        ends_at_pause: whether it also ends when its provider is not to be asked for longer than a request
+            can wait.
     """
+    from lw_coder.gateway.spending import read_spending
+
     started = datetime.now(UTC)
     watch = SessionWatch(
         session.labels[PLAN_LABEL],
         limits or Limits(),
         _counter(folder),
-        spending=partial(read_spending, folder),
+        state=partial(_state, folder, ends_at_pause=ends_at_pause),
     )
     is_removed = False
     try:
@@ -53,15 +60,22 @@ def run_session(folder: Path, session: SessionSpec, limits: Limits | None = None
         refused = remove_containers(session, is_removed=is_removed)
         discard_input()  # those that arrived late
     ended = datetime.now(UTC)
+    watch.note_end()
     return SessionResult(
         status,
         started,
         ended,
         refused,
         signalled,
-        limit=watch.reached or watch.spent_limit(),
+        limit=watch.reached,
+        pause=watch.pause,
         spending=read_spending(folder),
     )
+
+
+def _state(folder: Path, *, ends_at_pause: bool) -> GatewayState:
+    state = read_state(folder)
+    return state if ends_at_pause else replace(state, pause=None)
 
 
 def _counter(folder: Path) -> Callable[[], Counts]:

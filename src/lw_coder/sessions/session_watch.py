@@ -1,4 +1,7 @@
-"""End a session at one of its limits, or when lw_coder was asked to end: first SIGTERM, then removal."""
+"""End a session at one of its limits, at a pause of the provider, or when lw_coder was asked to end.
+
+First it gets SIGTERM; then it is removed.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from lw_coder.containers import engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.foundation.errors import EngineError
-from lw_coder.gateway.spending import Spending
+from lw_coder.gateway.state import GatewayState, Pause
 from lw_coder.runs.session_result import ReachedLimit
 from lw_coder.sessions.cleanup import remove_own_containers
 from lw_coder.settings.limits import GATEWAY_LIMITS, Limits
@@ -87,9 +91,15 @@ class SessionWatch:
         limits: what ends it.
         count: returns what it has done so far; called in the thread.
         on_limit: called in the thread when a limit is reached, before the session is asked to end.
-        spending: returns what the session's gateway has counted, or None; called in the thread.
-        on_wait: called in the thread with the time (ISO 8601) until which the gateway begins to wait for the
-            provider.
+        state: returns what the session's gateway tells, of which a limit or a pause ends the session; called
+            in the thread.
+        on_wait: called in the thread with the time until which the gateway waits for the provider, when it
+            changes.
+
+    Attributes:
+        reached: the limit that has ended the session, or None.
+        pause: the pause that has ended it, or None.
+        has_given_up: is set if the session could not be ended.
     """
 
     def __init__(
@@ -99,15 +109,16 @@ class SessionWatch:
         count: Callable[[], Counts],
         on_limit: Callable[[ReachedLimit], object] = lambda _: None,
         *,
-        spending: Callable[[], Spending | None] = lambda: None,
-        on_wait: Callable[[str], object] = lambda _: None,
+        state: Callable[[], GatewayState] = GatewayState,
+        on_wait: Callable[[datetime], object] = lambda _: None,
     ) -> None:
         self.reached: ReachedLimit | None = None
+        self.pause: Pause | None = None
         self.has_given_up = threading.Event()
         self._plan, self._limits, self._count, self._on_limit = plan, limits, count, on_limit
-        self._spending, self._on_wait = spending, on_wait
+        self._state, self._on_wait = state, on_wait
         self._is_prepared = False
-        self._awaited: str | None = None
+        self._awaited: datetime | None = None
         self._asked, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -126,29 +137,35 @@ class SessionWatch:
         """Ask the session to end, and remove it if it does not; this does not wait."""
         self._asked.set()
 
-    def spent_limit(self) -> ReachedLimit | None:
-        """Return the limit at which the gateway refuses requests, or None."""
-        return self._limit_of(self._spending())
+    def note_end(self) -> None:
+        """Note why the session has ended by itself: the gateway's limit, or a pause."""
+        state = self._state()
+        self.reached = self.reached or self._limit_of(state)
+        self.pause = self.pause or state.pause
 
-    def _limit_of(self, spending: Spending | None) -> ReachedLimit | None:
-        return gateways_limit(spending.limit, self._limits) if spending and spending.limit else None
+    def _limit_of(self, state: GatewayState) -> ReachedLimit | None:
+        return gateways_limit(state.limit, self._limits) if state.limit else None
 
     def _watch(self) -> None:
         while not self._asked.wait(_INTERVAL):
-            self.reached = self._reached()
+            state = self._state()
+            self.reached = self._reached(state)
             if self.reached:
                 self._on_limit(self.reached)
                 break
+            self.pause = state.pause
+            if self.pause:
+                break
         self._end()
 
-    def _reached(self) -> ReachedLimit | None:
-        now, counts, spending = time.monotonic(), self._count(), self._spending()
+    def _reached(self, state: GatewayState) -> ReachedLimit | None:
+        now, counts = time.monotonic(), self._count()
         self._note_preparation(now, counts)
         is_starting = not counts.has_begun and now - self._prepared < LONGEST_START
-        if self._is_provider_awaited(spending) or counts.steps != self._steps or is_starting:
+        if self._is_provider_awaited(state) or counts.steps != self._steps or is_starting:
             self._steps, self._progressed = counts.steps, now
         minutes, idle = (now - self._begun) / 60, (now - self._progressed) / 60
-        return reached_limit(self._limits, minutes, idle, counts.turns) or self._limit_of(spending)
+        return reached_limit(self._limits, minutes, idle, counts.turns) or self._limit_of(state)
 
     def _note_preparation(self, now: float, counts: Counts) -> None:
         """Let droid's start begin when the worktree is prepared; what the container says later is ignored."""
@@ -156,9 +173,9 @@ class SessionWatch:
         if not self._is_prepared:
             self._prepared = now
 
-    def _is_provider_awaited(self, spending: Spending | None) -> bool:
+    def _is_provider_awaited(self, state: GatewayState) -> bool:
         """Return whether the gateway waits because the provider wants it; that is not idle time."""
-        until = spending.waiting_until if spending else None
+        until = state.waiting_until if state.is_waiting else None
         if until and until != self._awaited:
             self._on_wait(until)
         self._awaited = until

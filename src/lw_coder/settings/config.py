@@ -32,6 +32,7 @@ _EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "`lw_coder docs configuration` has the schema"
 _LONGEST = 100_000  # bytes
 _DAY = 86_400  # seconds
+_LONGEST_HOLD = 240  # seconds; without a first byte, droid asks again after 300
 _FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
 _TOML_TERMS = ((" | null", ""), ("Object contains unknown field", "unknown key"), ("`object`", "`table`"))
 # tomllib's time grows with the square of a dotted key's length, and more.
@@ -64,6 +65,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         gateway: whether a gateway holds the model's key, outside of the session's container, and counts.
         prices: by model, for providers that report no cost; for the gateway.
         record_requests: whether the gateway keeps requests and answers.
+        provider_wait: seconds that the gateway holds a request for a busy provider; None means its default.
         limits: what ends a session.
         setup: commands that run in a session's container before its agent is started.
         notify: a program and its arguments, run on this machine when a headless session has ended.
@@ -85,6 +87,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     gateway: bool = False
     prices: dict[str, Price] = {}
     record_requests: bool = False
+    provider_wait: float | None = None
     limits: Limits | None = None
     setup: tuple[str, ...] = ()
     notify: tuple[str, ...] = ()
@@ -173,7 +176,7 @@ def load_config(root: Path) -> CodeConfig:
 
 def _require_gateway(config: CodeConfig) -> None:
     """Refuse what only the gateway can do, and what takes the key past it."""
-    for key in ("prices", "record_requests") if not config.gateway else ():
+    for key in ("prices", "record_requests", "provider_wait") if not config.gateway else ():
         if getattr(config, key):
             raise _key_error(key, "only the model gateway uses this", "set gateway = true, or remove it")
     if config.gateway and API_KEY in config.run_options.keys.get("environment", {}):
@@ -336,6 +339,12 @@ def _seconds(value: float) -> float:
     return float(value)
 
 
+def _held_seconds(value: float) -> float:
+    if not 1 <= value <= _LONGEST_HOLD:
+        raise ValueError(f"{value:g} is not a number of seconds from 1 to {_LONGEST_HOLD}")
+    return float(value)
+
+
 def _tokens(value: int) -> int:
     if not _FEWEST_TOKENS <= value <= _MOST_TOKENS:
         raise ValueError(f"{value} is not a number of tokens from {_FEWEST_TOKENS} to {_MOST_TOKENS}")
@@ -382,6 +391,7 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     "allow_hosts": _hosts,
     "model_timeout": _seconds,
     "max_output_tokens": _tokens,
+    "provider_wait": _held_seconds,
     "setup": _commands,
     "notify": _program,
     "checks": _checks,

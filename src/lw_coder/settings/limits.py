@@ -11,7 +11,8 @@ from lw_coder.foundation.errors import ConfigError
 
 MOST_MINUTES = 525_600.0  # a year
 MOST_TURNS = 1_000_000
-GATEWAY_LIMITS = ("requests", "tokens", "cost_usd", "requests_per_minute")
+GATEWAY_LIMITS = ("requests", "tokens", "cost_usd", "requests_per_minute")  # that it counts itself
+_NEED_GATEWAY = (*GATEWAY_LIMITS, "max_wait")
 
 Minutes = Annotated[float, msgspec.Meta(gt=0, le=MOST_MINUTES)]
 Count = Annotated[int, msgspec.Meta(gt=0, le=MOST_TURNS)]
@@ -28,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         tokens: of prompts and answers.
         cost_usd: US dollars.
         requests_per_minute: of these, more wait; this ends nothing.
+        max_wait: minutes that a headless command waits for the provider between its sessions.
     """
 
     minutes: Minutes | None = None
@@ -37,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tokens: Annotated[int, msgspec.Meta(gt=0)] | None = None
     cost_usd: Annotated[float, msgspec.Meta(gt=0)] | None = None
     requests_per_minute: Count | None = None
+    max_wait: Minutes | None = None
 
     def __bool__(self) -> bool:
         """Return whether there is any limit."""
@@ -46,6 +49,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Return these limits, and those of `other` where there are none."""
         own = {name: value for name, value in self.as_dict().items() if value is not None}
         return msgspec.structs.replace(other, **own)
+
+    def less(self, used: Mapping[str, float]) -> Limits:
+        """Return what is left of these limits after some use; it can be zero or less."""
+        left = {
+            name: round(value - used[name], 6)
+            for name, value in self.as_dict().items()
+            if value is not None and name in used
+        }
+        return msgspec.structs.replace(self, **left)
 
     def as_dict(self) -> dict[str, float | None]:
         """Return all limits by name."""
@@ -79,11 +91,11 @@ def require_known(limits: Limits, where: str) -> None:
     Raises:
         ConfigError: there is one.
     """
-    for name in GATEWAY_LIMITS:
+    for name in _NEED_GATEWAY:
         if getattr(limits, name) is not None:
             told = name.replace("_", "-") if where == "--" else name
             raise ConfigError(
-                f"{where}{told}: only the model gateway can count this, and sessions do not use it",
+                f"{where}{told}: only the model gateway can do this, and sessions do not use it",
                 "set gateway = true below [code], or remove it; minutes, idle_minutes and turns need none",
             )
 
@@ -95,5 +107,8 @@ def shown(value: float) -> str:
 
 def limits_line(limits: Limits) -> str:
     """Describe limits in a few words."""
-    named = [f"{name} = {shown(value)}" for name, value in limits.as_dict().items() if value is not None]
-    return f"ends at {', '.join(named)}" if named else "has no limits"
+    values = limits.as_dict()
+    wait = values.pop("max_wait")
+    named = [f"{name} = {shown(value)}" for name, value in values.items() if value is not None]
+    ends = f"ends at {', '.join(named)}" if named else "has no limits"
+    return ends if wait is None else f"{ends}; waits up to {shown(wait)} minutes for its provider"

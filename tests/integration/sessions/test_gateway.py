@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Person
-from tests.integration.headless_session import headless
+from tests.integration.headless_session import headless, with_gateway
 from tests.support.agent_script import execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
-from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
+from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
 from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
@@ -26,11 +26,6 @@ cat ~/.factory/settings.json /droid-overrides.json
 cat /etc/gateway.json /evidence/* 2>&1
 curl -sS -i http://gateway:8080/v1/models; curl -sS -i http://gateway:8080/ -H 'Host: example.com'
 """
-
-
-def _configure(sample: SampleRepository, more: str = "") -> None:
-    text = f"[code]\ngateway = true\n{more}"
-    (sample.root / ".lw_coder/config.toml").write_text(text, encoding="ascii")
 
 
 def working(command: str = COMMIT) -> Script:
@@ -56,7 +51,7 @@ def _texts(folder: Path) -> str:
 
 
 def test_the_agent_never_sees_the_key(sample: SampleRepository, person: Person) -> None:
-    _configure(sample)
+    with_gateway(sample)
     ended = headless(person, sample, shell_agent([LOOK_AROUND, COMMIT]), "--json")
     assert ended.status == 0, ended.stderr
     assert "Gateway: OPENROUTER_API_KEY stays outside of the session\n" in ended.stderr
@@ -70,7 +65,7 @@ def test_the_agent_never_sees_the_key(sample: SampleRepository, person: Person) 
 
 
 def test_all_requests_are_counted(sample: SampleRepository, person: Person) -> None:
-    _configure(sample)
+    with_gateway(sample)
     ended = headless(person, sample, scripted_demo, "--json")
     assert ended.status == 0, ended.stderr
     sent = len(ended.model.requests) - ended.model.count("dspy")
@@ -84,7 +79,7 @@ def test_all_requests_are_counted(sample: SampleRepository, person: Person) -> N
 
 
 def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Person) -> None:
-    _configure(sample)
+    with_gateway(sample)
     ended = headless(person, sample, working(), "--json", "--tokens", "1400")
     result = json.loads(ended.stdout)
     assert (ended.status, result["outcome"]) == (5, "limit"), ended.stderr
@@ -94,7 +89,7 @@ def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Pers
 
 
 def test_a_limit_of_the_cost_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
-    _configure(sample, "limits = { cost_usd = 0.01 }\n")
+    with_gateway(sample, "limits = { cost_usd = 0.01 }\n")
     with ScriptedModel(working(), host=bridge_address()) as model:
         sample.write_env(model.base_url, OPENROUTER_MODEL="some/model")
         status, text = person.runs_to_the_end("code", PLAN_ID)
@@ -105,54 +100,18 @@ def test_a_limit_of_the_cost_ends_a_session_at_a_terminal(sample: SampleReposito
 
 
 def test_a_cost_that_nobody_knows_cannot_be_limited(sample: SampleRepository, person: Person) -> None:
-    _configure(sample)
+    with_gateway(sample)
     ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--cost-usd", "1")
     assert json.loads(ended.stdout)["outcome"] == "limit", ended.stderr
     assert "cost_usd cannot be kept: the provider reports no cost, and [code] prices has none" in ended.stderr
     assert ended.ended["spent"]["total"]["requests"] == 1
     prices = 'prices = { "anthropic/claude-sonnet-4.5" = { input = 3, output = 15 } }\n'
-    _configure(sample, prices)
+    with_gateway(sample, prices)
     ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--cost-usd", "1")
     assert (ended.status, ended.ended["limit"]) == (0, None), ended.stderr
     total = ended.ended["spent"]["total"]
     cost = (3 * total["input_tokens"] + 15 * total["output_tokens"]) / 1e6
     assert total["cost_usd"] == pytest.approx(cost)
-
-
-def test_a_busy_provider_is_waited_for_and_that_is_told(sample: SampleRepository, person: Person) -> None:
-    busy = Reply(failure=HttpFailure(429, headers={"Retry-After": "5"}))
-    patient = shell_agent([COMMIT])
-
-    def play(conversation: Conversation) -> Reply:
-        return busy if conversation.kind == "agent" and conversation.attempt == 0 else patient(conversation)
-
-    _configure(sample)
-    ended = headless(person, sample, play, "--json")
-    assert ended.status == 0, ended.stderr
-    assert "Model:    waiting for the provider until " in ended.stderr
-    requests = [json.loads(line) for line in (ended.run / "gateway/requests.jsonl").read_text().splitlines()]
-    assert max(request["waited_seconds"] for request in requests) >= 5
-
-
-def test_a_longer_wait_ends_the_session_and_it_goes_on_later(
-    sample: SampleRepository, person: Person
-) -> None:
-    patient = shell_agent([COMMIT])
-    away = Reply(failure=HttpFailure(429, headers={"Retry-After": "3600"}))
-
-    def play(conversation: Conversation) -> Reply:
-        has_worked = conversation.kind == "agent" and conversation.rounds > 0
-        return away if has_worked else patient(conversation)
-
-    _configure(sample)
-    ended = headless(person, sample, play, "--json")
-    result = json.loads(ended.stdout)
-    assert (ended.status, result["outcome"]) == (4, "failed"), ended.stderr
-    assert "the provider wants to be asked again at " in result["ended"]["reason"]
-    assert result["spent"]["paused_until"]
-    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
-    ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--continue")
-    assert (ended.status, ended.record["continues"]) == (0, result["run"]), ended.stderr
 
 
 def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
@@ -166,7 +125,7 @@ def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
         (gateway,) = docker("ps", "--quiet", "--filter", f"name=gateway-{run.lower()}").split()
         docker("exec", gateway, "pkill", "-KILL", "python3")
 
-    _configure(sample)
+    with_gateway(sample)
     ended = headless(person, sample, patient, "--json", meanwhile=crash)
     assert ended.status == 0, ended.stderr
     sent = len(ended.model.requests) - ended.model.count("dspy")
@@ -174,7 +133,7 @@ def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
 
 
 def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Person) -> None:
-    _configure(sample, "allow_hosts = []\n")
+    with_gateway(sample, "allow_hosts = []\n")
     with ScriptedModel(shell_agent([COMMIT]), host=bridge_address()) as model:
         ended = headless(person, sample, shell_agent([COMMIT]), "--json")
         assert ended.status == 0, ended.stderr

@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
 
@@ -304,27 +305,51 @@ def test_a_busy_provider_is_waited_for(tmp_path: Path) -> None:
     assert len(provider.requests) == 3 * len(kinds)
 
 
-def test_a_long_wait_is_told_and_then_given_up(tmp_path: Path) -> None:
-    busy = HttpFailure(429, headers={"Retry-After": "3600"})
-    with (
-        ScriptedModel(lambda _: Reply(failure=busy)) as provider,
-        GatewayProcess(tmp_path, provider.base_url) as gateway,
-    ):
-        answer = gateway.ask(asks())
+@pytest.mark.parametrize("wish", ["3600", "1e300", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_long_wait_is_told_and_then_given_up(tmp_path: Path, wish: str) -> None:
+    def answers(conversation: Conversation) -> Reply:
+        busy = Reply(failure=HttpFailure(429, headers={"Retry-After": wish}))
+        return busy if "busy" in conversation.text else _hello(conversation)
+
+    with ScriptedModel(answers) as provider, GatewayProcess(tmp_path, provider.base_url) as gateway:
+        answer = gateway.ask(asks(messages=[{"role": "user", "content": "busy"}]))
         wait_until(lambda: gateway.state["paused"], "the pause in the state")
+        paused = gateway.state["paused"]
+        assert gateway.ask(asks()).status == 200
+        wait_until(lambda: not gateway.state["paused"], "the end of the pause")
     assert answer.status == 402
-    assert answer.message.startswith("lw_coder: paused: the provider wants to be asked again at ")
-    assert len(provider.requests) == 1
+    assert answer.message.startswith("lw_coder: paused: the provider answers 429; ask it again at ")
+    assert paused["why"] == "the provider answers 429"
+    until = datetime.fromisoformat(paused["until"]) - datetime.now(UTC)
+    assert timedelta(minutes=50) < until < timedelta(days=367)
+    assert len(provider.requests) == 2
 
 
 def test_a_wait_is_told_while_it_lasts(tmp_path: Path) -> None:
-    busy = HttpFailure(429, headers={"Retry-After": "200"})
-    with (
-        ScriptedModel(lambda _: Reply(failure=busy)) as provider,
-        GatewayProcess(tmp_path, provider.base_url) as gateway,
-    ):
-        threading.Thread(target=_ask_in_vain, args=(gateway, asks()), daemon=True).start()
+    def answers(conversation: Conversation) -> Reply:
+        wish = "200" if "long" in conversation.text else "0.5"
+        busy = Reply(failure=HttpFailure(429, headers={"Retry-After": wish}))
+        is_busy = wish == "200" or conversation.attempt == 0
+        return busy if is_busy else _hello(conversation)
+
+    with ScriptedModel(answers) as provider, GatewayProcess(tmp_path, provider.base_url) as gateway:
+        long = asks(messages=[{"role": "user", "content": "long"}])
+        threading.Thread(target=_ask_in_vain, args=(gateway, long), daemon=True).start()
         wait_until(lambda: gateway.state["waiting_until"], "the wait in the state")
+        told = gateway.state["waiting_until"]
+        assert gateway.ask(asks()).status == 200
+        assert gateway.state["waiting_until"] == told, "the other request still waits"
+
+
+def test_a_provider_that_says_nothing_is_not_waited_for_in_vain(tmp_path: Path) -> None:
+    with (
+        ScriptedModel(lambda _: Reply(silent=True)) as provider,
+        GatewayProcess(tmp_path, provider.base_url, silence_seconds=0.2) as gateway,
+    ):
+        answer = gateway.ask(asks())
+        assert not gateway.state["paused"]
+    assert answer.status == 504
+    assert "does not answer" in answer.message
 
 
 def test_a_provider_that_is_away_is_told(tmp_path: Path) -> None:
@@ -333,7 +358,8 @@ def test_a_provider_that_is_away_is_told(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path, gone, first_pause=0.01, hold_seconds=0.05) as gateway:
         answer = gateway.ask(asks())
         gateway.wait_for(1)
-    assert answer.status == 502
+        assert gateway.state["paused"]["why"] == "the provider cannot be reached"
+    assert answer.status == 402
     assert "cannot be reached" in answer.message
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lw_coder.gateway.spending import Spending, Spent, read_spending
+from lw_coder.gateway.state import GatewayState, read_state
 
 ENTRY: dict[str, Any] = {
     "number": 1,
@@ -79,13 +80,41 @@ def test_what_was_cut_off_with_its_container_is_left_out(tmp_path: Path) -> None
     spending = read_spending(tmp_path)
     assert spending is not None
     assert spending.total.requests == 1
-    assert spending.limit == "lw_coder: limit reached: limits.tokens = 100"
+    assert spending.state.limit == "lw_coder: limit reached: limits.tokens = 100"
     (tmp_path / "gateway/state.json").write_text('{"limit": "lw_')
     spending = read_spending(tmp_path)
     assert spending is not None
-    assert spending.limit is None
+    assert spending.state.limit is None
+
+
+def test_waits_are_added_up(tmp_path: Path) -> None:
+    total = written(tmp_path, [{**ENTRY, "waited_seconds": 61.5}, {**ENTRY, "waited_seconds": 100.2}]).total
+    assert total.waited_seconds == 161.7
+    assert total.line().endswith("; waited 162 s for the provider")
+
+
+WRONG_STATES = [
+    *("", "[]", "[" * 100_000, '"text"', '{"paused": 5, "limit": [], "waiting_until": {}}'),
+    *('{"paused": {}}', '{"paused": {"until": "soon"}, "waiting_until": "9999-12-31T23:59:59-23:59"}'),
+]
+
+
+@pytest.mark.parametrize("text", WRONG_STATES)
+def test_a_state_that_makes_no_sense_says_nothing(tmp_path: Path, text: str) -> None:
+    assert read_state(tmp_path) == GatewayState()
+    (tmp_path / "gateway").mkdir()
+    (tmp_path / "gateway/state.json").write_text(text)
+    assert read_state(tmp_path) == GatewayState()
+
+
+def test_a_pause_as_it_is_recorded(tmp_path: Path) -> None:
+    paused = {"until": "2025-01-02T15:00:00+02:00", "why": "the provider answers \x1b[2J"}
+    spending = written(tmp_path, [], {"paused": paused})
+    assert spending.as_record()["paused_until"] == "2025-01-02T13:00:00+00:00"
+    assert spending.state.pause
+    assert "\x1b" not in spending.state.pause.reason
 
 
 def test_a_limit_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     told = "limits.cost_usd cannot be kept: the provider reports no cost, and [code] prices has none"
-    assert written(tmp_path, [], {"limit": told}).cannot_be_kept == told
+    assert written(tmp_path, [], {"limit": told}).state.cannot_be_kept == told

@@ -43,6 +43,14 @@ def test_what_a_person_asks_first(tmp_path: Path) -> None:
     assert text.count("Line") == 4
 
 
+def test_a_session_that_its_provider_paused(tmp_path: Path) -> None:
+    sample = make_sample_repository(tmp_path / "sample")
+    run = seal_run(open_run(sample.root, PLAN_ID))
+    spent = {"paused_until": "2026-01-02T16:05:00+02:00"}
+    text = shown(sample, run, ended(sample, outcome="paused", spent=spent))
+    assert "ended:    paused until 2026-01-02 14:05 UTC\n" in f"{text}\n"
+
+
 def test_a_record_of_which_nothing_fits_shows_nothing(tmp_path: Path) -> None:
     sample = make_sample_repository(tmp_path / "sample")
     run = seal_run(open_run(sample.root, PLAN_ID))

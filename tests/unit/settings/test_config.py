@@ -56,7 +56,7 @@ def test_the_gateway_and_what_needs_it(tmp_path: Path) -> None:
     for line, word in (
         ('prices = { "a" = { input = 1, output = 1 } }', "prices: only the model gateway uses this"),
         ("record_requests = true", "record_requests: only the model gateway uses this"),
-        ("limits = { tokens = 1 }", "limits.tokens: only the model gateway can count this"),
+        ("limits = { tokens = 1 }", "limits.tokens: only the model gateway can do this"),
         ("limits = { requests_per_minute = 1 }", "limits.requests_per_minute: only the model gateway"),
     ):
         assert word in refused(written(tmp_path, f"[code]\n{line}\n")).message
