@@ -82,6 +82,7 @@ GOALS: Mapping[str, float] = {
     "warm code beside devcontainer, first instruction": 0.75,
     "first piece of an answer through the gateway": 15.0,
     "8 answers at once through the gateway": 1.11,
+    "code with the gateway, prompts written, first instruction": 1.15,
     "git processes of a warm start": 16.0,
     "docker processes of a warm start": 7.0,
     "cold prompts and a changed layer": 1.15,

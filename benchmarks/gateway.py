@@ -14,21 +14,24 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.figures import Figure, in_turns
-from benchmarks.workplace import workplace
+from benchmarks.workplace import Timed, Workplace, workplace
 from tests.support.gateway import TOKEN, GatewayProcess, asks
 from tests.support.scripted_model import CHAT_PATH, Reply, ScriptedModel
 
 FIRST = "first piece of an answer through the gateway"
 AT_ONCE = "8 answers at once through the gateway"
 START = "warm code with the gateway, first instruction"
+WRITTEN = "code with the gateway, prompts written, first instruction"
 
 _WORDS = "word " * 200
 _PACE = 0.005  # seconds between two pieces of an answer: 200 words a second
 _STREAMS = 8
+_THINKING = 3.0  # seconds after which the model answers; few models are as fast
 
 
 def measure(times: int) -> Iterator[Figure]:
@@ -40,6 +43,7 @@ def measure(times: int) -> Iterator[Figure]:
         ours, other = in_turns(times, partial(_all_at_once, through), partial(_all_at_once, direct))
         yield Figure(AT_ONCE, "ratio", ours, other, "asked directly")
     yield from _starts(times)
+    yield from _starts_with_prompts(times)
 
 
 @contextmanager
@@ -87,10 +91,34 @@ def _ask(origin: str) -> tuple[http.client.HTTPConnection, http.client.HTTPRespo
 
 def _starts(times: int) -> Iterator[Figure]:
     with workplace() as guarded, workplace() as plain:
-        config = guarded.root / ".lw_coder/config.toml"
-        config.write_text(f"{config.read_text(encoding='utf-8')}\ngateway = true\n", encoding="utf-8")
+        _use_gateway(guarded)
         for place in (guarded, plain):
             place.code()
         ours, other = in_turns(times, guarded.code, plain.code)
-        first = [each.first for each in ours], [each.first for each in other]
-        yield Figure(START, "ratio", *first, "without it")
+        yield _first_instructions(START, ours, other)
+
+
+def _starts_with_prompts(times: int) -> Iterator[Figure]:
+    """Measure starts of plans that are new to lw_coder, as most plans are: a model writes their prompts."""
+    with workplace(_THINKING) as guarded, workplace(_THINKING) as plain:
+        _use_gateway(guarded)
+        for place in (guarded, plain):
+            place.code()
+        numbers = {place.root: count() for place in (guarded, plain)}
+
+        def new_plan(place: Workplace) -> Timed:
+            name = f"plan-{next(numbers[place.root])}"
+            place.add_plan(name)
+            return place.code(name)
+
+        ours, other = in_turns(times, partial(new_plan, guarded), partial(new_plan, plain))
+        yield _first_instructions(WRITTEN, ours, other)
+
+
+def _use_gateway(place: Workplace) -> None:
+    config = place.root / ".lw_coder/config.toml"
+    config.write_text(f"{config.read_text(encoding='utf-8')}\ngateway = true\n", encoding="utf-8")
+
+
+def _first_instructions(name: str, ours: list[Timed], other: list[Timed]) -> Figure:
+    return Figure(name, "ratio", [each.first for each in ours], [each.first for each in other], "without it")
