@@ -1,0 +1,187 @@
+"""From the inputs of `lw_coder code` to a sealed run, whose session is about to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lw_coder.commands.code_inputs import CodeInputs
+from lw_coder.commands.image_notice import report_image_source
+from lw_coder.containers import engine, images
+from lw_coder.containers.image_names import repo_tag
+from lw_coder.foundation import signals
+from lw_coder.foundation.background import Background
+from lw_coder.foundation.report import tell, waiting, warn
+from lw_coder.prompts import prompt_files
+from lw_coder.prompts.continued import for_continuing
+from lw_coder.prompts.generation import generate_prompts
+from lw_coder.prompts.unattended import for_nobody
+from lw_coder.repository import git
+from lw_coder.repository.git_settings import read_configuration
+from lw_coder.repository.notices import session_notices
+from lw_coder.repository.private_git import create_private_git
+from lw_coder.repository.worktrees import ensured_worktree
+from lw_coder.runs import run_folders, run_record
+from lw_coder.runs.pruning import prune
+from lw_coder.sessions.cleanup import stop_abandoned_sessions
+from lw_coder.sessions.context import SessionContext
+from lw_coder.sessions.dependencies import Dependencies
+from lw_coder.sessions.setup import (
+    SessionSetup,
+    write_build_files,
+    write_compose_files,
+    write_prompt_files,
+    write_settings,
+)
+from lw_coder.sessions.spec import session_spec
+from lw_coder.sessions.unfinished import import_unfinished_runs
+from lw_coder.verdicts.stub import INCLUDED, write_stub
+
+if TYPE_CHECKING:
+    from lw_coder.containers.compose_files import ImageBuild
+    from lw_coder.containers.images import Built
+    from lw_coder.containers.specs import SessionSpec
+    from lw_coder.dspy.generated_prompts import GeneratedPrompts
+    from lw_coder.repository.worktrees import Worktree
+    from lw_coder.runs.run_folders import Run
+
+_BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
+
+
+def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
+    """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
+    context, repository = inputs.context, inputs.context.repository
+    run_folders.remove_partial_runs(repository.root, inputs.plan_id)
+    import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
+    where = f"{inputs.plan.path}: git_sha"
+    with (
+        ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.options.yes) as worktree,
+        run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
+    ):
+        configured = read_configuration(worktree.place)
+        identity = git.require_identity(worktree.place, configured)
+        write_build_spec(inputs, run)
+        # Everything else is done while the images are built: neither needs the other.
+        with Background(
+            lambda: images.build_images(run.folder, context.identity, inputs.base, inputs.build_variables),
+            cleans_up=True,
+        ) as building:
+            setup = _set_up(inputs, run, worktree, identity, configured)
+            if inputs.base and images.is_current(inputs.base):
+                dependencies.start(setup, inputs.base.id)
+            sha = inputs.plan.metadata.git_sha
+            report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
+            report_notices(inputs, setup, configured)
+            prompts = write_prompts(inputs, setup, building)
+            built = built_images(building, repo_tag(context.identity))
+        dependencies.wait_for_networks(setup)
+        seal(inputs, setup, prompts, built)
+    with signals.held():  # the run is sealed, and its session is about to begin
+        for line in prune(repository, keep=run):
+            tell(line)
+    return setup.as_sealed()
+
+
+def _set_up(
+    inputs: CodeInputs, run: Run, worktree: Worktree, identity: git.Identity, configured: Mapping[str, str]
+) -> SessionSetup:
+    """Remove what earlier sessions left, create the private git folder, and write the settings."""
+    context = inputs.context
+    engine.load_client()
+    stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=context.config.has_networks)
+    private_git = create_private_git(context.repository, worktree, run.folder, identity, configured)
+    for note in private_git.notes:
+        warn(note)
+    setup = SessionSetup(context, run, worktree, private_git, inputs.conversation, limits=inputs.limits)
+    write_settings(setup)
+    write_setup_commands(setup)
+    return setup
+
+
+def report_notices(inputs: CodeInputs, setup: SessionSetup, configured: Mapping[str, str]) -> None:
+    """Warn of what does not work in the session."""
+    repository, sha = setup.context.repository, inputs.plan.metadata.git_sha
+    may_have = setup.git.has_submodules
+    for line in session_notices(
+        repository, configured, sha, setup.worktree.path, may_have_submodules=may_have
+    ):
+        warn(line)
+
+
+def built_images(building: Background[Built], tag: str) -> Built:
+    """Wait for the images; show a wait that is long enough to be noticed."""
+    if building.ends_within(_BRIEF):
+        return building.result()
+    with waiting(f"Building the image {tag} ..."):
+        return building.result()
+
+
+def write_build_spec(inputs: CodeInputs, run: Run) -> None:
+    """Write the files that the images are built from."""
+    run_folders.write_file(run.folder, images.DOCKERFILE.name, inputs.build_files.dockerfile)
+    run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", inputs.build_files.ignore)
+    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder))
+
+
+def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
+    tag = repo_tag(context.identity)
+    repo = images.repo_build(context.repository.root, folder, tag, context.config.build_options)
+    return {"base": images.base_build(), "repo": repo}
+
+
+def write_setup_commands(setup: SessionSetup) -> None:
+    """Write what runs the setup commands, if there are any."""
+    config = setup.context.config
+    if config.setup:
+        from lw_coder.sessions.setup_commands import write_setup_files
+
+        variables = (*setup.context.environment.names, *config.run_options.variables)
+        write_setup_files(setup.run.folder, config.setup, variables)
+
+
+def code_session(setup: SessionSetup) -> SessionSpec:
+    """Describe the session's container, with its setup commands."""
+    if not setup.context.config.setup:
+        return session_spec(setup, setup.run.plan_id)
+    from lw_coder.sessions.setup_commands import setup_mounts
+
+    return session_spec(setup, setup.run.plan_id, *setup_mounts(setup.run.folder))
+
+
+def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[Built]) -> GeneratedPrompts:
+    """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
+    context, plan = inputs.context, inputs.plan.metadata
+    named = context.config.prompt_program
+    program = context.repository.root / named if named else None
+    prompts = generate_prompts(plan, context.environment.model, program, building)
+    texts = prompt_files.run_files(plan, prompts)
+    if inputs.conversation:
+        texts = for_continuing(texts, plan, inputs.options.message)
+    write_prompt_files(setup, for_nobody(texts) if inputs.options.headless else texts)
+    return prompts
+
+
+def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
+    """Complete the run's folder and give it its final name."""
+    final, context = setup.as_sealed(), setup.context
+    session, builds = code_session(final), _builds(context, final.run.folder)
+    write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
+    write_stub(setup.run, built.images.repo)
+    login, forwarded = context.login.name, context.environment.names
+    used = replace(inputs.engine, compose_version=built.compose_version)
+    record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
+    run_folders.write_record(setup.run, {**record, **_typed(inputs)})
+    signals.check()  # a signal until here undoes everything; after it, it ends the session
+    run_folders.seal_run(setup.run)
+
+
+def _typed(inputs: CodeInputs) -> dict[str, Any]:
+    """Return what the record has of the options."""
+    continued = inputs.conversation.run.identity if inputs.conversation else None
+    return {
+        "headless": inputs.options.headless,
+        "limits": inputs.limits.as_dict(),
+        "continues": continued,
+    }
