@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
@@ -17,6 +18,7 @@ from lw_coder.containers.engine_kind import find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.report import Cell, show, show_json, shown_if_slow
+from lw_coder.gateway.settings import lacks_cost
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.prompts.prompt_files import code_droids, plan_droids
 from lw_coder.repository import git
@@ -31,17 +33,14 @@ from lw_coder.repository.notices import session_notices
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, plan_worktree
 from lw_coder.runs.pending import has_pending
 from lw_coder.runs.run_folders import Run, list_runs
+from lw_coder.sessions.context import compose_values, session_environment, session_login
 from lw_coder.sessions.droid_files import factory_notes
 from lw_coder.sessions.leftovers import Leftovers, find_leftovers
-from lw_coder.sessions.login import Login, choose_login, require_reachable_model
+from lw_coder.sessions.login import Login, require_reachable_model
 from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.docker_variables import dropped_variables
-from lw_coder.settings.environment import (
-    SessionEnvironment,
-    build_variables,
-    load_environment,
-    refuse_dropped,
-)
+from lw_coder.settings.environment import API_KEY, SessionEnvironment, build_variables
+from lw_coder.settings.model_access import ModelAccess
 
 T = TypeVar("T")
 
@@ -113,11 +112,14 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
         checks.run("base image", lambda: images.is_current(probe.base_image), _describe_base)
     if repository:
         config = checks.run("config.toml", lambda: load_config(repository.root), _describe_config)
-        if engine and config and config.allow_hosts is not None:
-            checks.run("allow_hosts", lambda: require_isolation(engine.version), lambda _: "supported")
+        if engine and config and config.has_networks:
+            key = config.network_key
+            checks.run(key, lambda: require_isolation(engine.version, key), lambda _: "supported")
         environment = _examine_environment(checks, repository, config) if config else None
-        if engine and environment and (env_file := environment.env_file):
-            values = environment.values
+        if config and environment and config.gateway:
+            _check_gateway(checks, config, environment.model, has_program=images.is_current(probe.base_image))
+        if engine and config and environment and (env_file := environment.env_file):
+            values = compose_values(environment, config)
             checks.run(
                 "env file",
                 lambda: check_env_file(env_file, values),
@@ -157,8 +159,7 @@ def _examine_environment(
         lambda path: str(path or "the defaults"),
     )
     if environment:
-        values = environment.values
-        login = checks.run("login", lambda: choose_login(values, Path.home()), lambda login: login.value)
+        login = checks.run("login", lambda: session_login(environment, config), lambda login: login.value)
         if login:
             _check_model(checks, login, environment, config)
         hooks_run = login is not Login.NONE
@@ -184,6 +185,22 @@ def _check_model(checks: Checks, login: Login, environment: SessionEnvironment, 
     )
 
 
+def _check_gateway(checks: Checks, config: CodeConfig, model: ModelAccess, *, has_program: bool) -> None:
+    """Check what only sessions with the model gateway need.
+
+    Args:
+        checks: receives the finding.
+        config: the repository's settings.
+        model: the model that sessions ask.
+        has_program: whether the base image has the gateway's program, as it is now.
+    """
+    checks.run(
+        "model gateway",
+        lambda: lacks_cost(config, model),
+        lambda lacks: _describe_cost(model) if lacks else _describe_gateway(model, has_program=has_program),
+    )
+
+
 def _check_git(checks: Checks, repository: git.Repository) -> None:
     place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
     checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
@@ -205,8 +222,7 @@ def _check_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
 
 
 def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
-    environment = load_environment(root, config.env_file, config.forward_env, os.environ)
-    refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
+    environment = session_environment(root, config)
     build_variables(environment, config.build_options.variables, os.environ)
     return environment
 
@@ -232,6 +248,21 @@ def _describe_config(config: CodeConfig) -> str:
 def _describe_variables(environment: SessionEnvironment) -> str:
     model = environment.model
     return f"{model.model} at {model.base_url}; a session gets {', '.join(environment.names) or 'none'}"
+
+
+def _describe_gateway(model: ModelAccess, *, has_program: bool) -> str:
+    where = f"is in {BASE_TAG}" if has_program else f"is built into {BASE_TAG} by the next run"
+    return f"holds {API_KEY}, and counts what {model.model} is asked; its program {where}"
+
+
+def _describe_cost(model: ModelAccess) -> Finding:
+    host = urlsplit(model.base_url).hostname
+    return Finding(
+        "model gateway",
+        f"[code] limits.cost_usd: {host} may report no cost, and prices has none of {model.model}; then the "
+        "first answer ends a session",
+        f'write prices = {{ "{model.model}" = {{ input = DOLLARS, output = DOLLARS }} }} below [code]',
+    )
 
 
 def _describe_ignored(env_file: Path, *, is_ignored: bool) -> str | Finding:

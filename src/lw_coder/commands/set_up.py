@@ -13,9 +13,9 @@ from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.foundation.errors import LwCoderError, SetUpError
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.repository import git
-from lw_coder.sessions.login import choose_login
+from lw_coder.sessions.context import session_environment, session_login
 from lw_coder.settings.config import CONFIG_FILE, CodeConfig, load_config
-from lw_coder.settings.environment import build_variables, load_environment, refuse_dropped
+from lw_coder.settings.environment import build_variables
 
 T = TypeVar("T")
 
@@ -89,8 +89,7 @@ def _config(root: Path, *, is_needed: bool) -> CodeConfig | None:
 
 
 def _check_variables(root: Path, config: CodeConfig) -> Path | None:
-    environment = load_environment(root, config.env_file, config.forward_env, os.environ)
-    refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
+    environment = session_environment(root, config)
     build_variables(environment, config.build_options.variables, os.environ)
-    choose_login(environment.values, Path.home())
+    session_login(environment, config)
     return environment.env_file

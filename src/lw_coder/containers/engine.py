@@ -151,8 +151,12 @@ def require_compose(text: str) -> str:
     return match[0]
 
 
-def require_isolation(version: str) -> None:
+def require_isolation(version: str, key: str = "allow_hosts") -> None:
     """Check that an engine of this version can isolate a network from the host.
+
+    Args:
+        version: the engine's.
+        key: the key of config.toml that needs it.
 
     Raises:
         EngineError: it is too old.
@@ -160,9 +164,8 @@ def require_isolation(version: str) -> None:
     match = re.match(r"\d+", version)
     if match is None or int(match[0]) < MIN_ISOLATING:
         raise EngineError(
-            f".lw_coder/config.toml: allow_hosts: Docker Engine {version} cannot isolate a network from "
-            "the host",
-            f"install {MIN_ISOLATING} or later, or remove allow_hosts from .lw_coder/config.toml",
+            f".lw_coder/config.toml: {key}: Docker Engine {version} cannot isolate a network from the host",
+            f"install {MIN_ISOLATING} or later, or remove {key} from .lw_coder/config.toml",
         )
 
 

@@ -47,7 +47,7 @@ def render_gateway_settings(
             "/v1/messages": f"{base.removesuffix('/v1')}/v1/messages",
         },
         "models": [model.model],
-        "generation_url": f"{base}/generation" if urlsplit(base).hostname == _OPENROUTER else None,
+        "generation_url": f"{base}/generation" if _is_openrouter(base) else None,
         "max_output_tokens": config.max_output_tokens,
         "limits": {name: value for name, value in limits.as_dict().items() if name in GATEWAY_LIMITS},
         "prices": {name: msgspec.structs.asdict(price) for name, price in config.prices.items()},
@@ -56,6 +56,19 @@ def render_gateway_settings(
         "secret_variables": list(variables),
     }
     return json.dumps(values, indent=2) + "\n"
+
+
+def lacks_cost(config: CodeConfig, model: ModelAccess) -> bool:
+    """Tell whether a limit of the cost is set, and no cost is known.
+
+    OpenRouter reports what an answer costs. Others hardly ever do.
+    """
+    has_limit = config.limits is not None and config.limits.cost_usd is not None
+    return has_limit and model.model not in config.prices and not _is_openrouter(model.base_url)
+
+
+def _is_openrouter(base_url: str) -> bool:
+    return urlsplit(base_url).hostname == _OPENROUTER
 
 
 def agents_access(model: ModelAccess, token: str) -> ModelAccess:

@@ -58,26 +58,47 @@ def load_context(repository: Repository, config: CodeConfig) -> SessionContext:
     Raises:
         LwCoderError: the env file, the certificates or the repository cannot be used.
     """
-    environment = load_environment(
-        repository.root, config.env_file, config.forward_env, os.environ
-    ).with_deadline(config.model_timeout)
-    refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
-    login = choose_login(environment.values, Path.home())
-    if config.gateway:
-        _require_no_login(login)
-        _require_key_outside(repository.root, config)
-        environment = environment.without(API_KEY)
+    environment = session_environment(repository.root, config).with_deadline(config.model_timeout)
+    login = session_login(environment, config)
     ca_bundle = config.find_ca_bundle(repository.root, os.environ)
     identity = repo_hash(root_commit(repository), repository.common_dir)
     return SessionContext(repository, config, environment, login, identity, ca_bundle)
 
 
-def _require_no_login(login: Login) -> None:
-    if login is not Login.NONE:
+def session_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
+    """Read the variables of a session; with the gateway, the model's key is none of them.
+
+    Raises:
+        LwCoderError: they cannot be read, or cannot be passed on.
+    """
+    environment = load_environment(root, config.env_file, config.forward_env, os.environ)
+    refuse_dropped([*environment.names, *config.run_options.variables], os.environ)
+    if not config.gateway:
+        return environment
+    _require_key_outside(root, config)
+    return environment.without(API_KEY)
+
+
+def session_login(environment: SessionEnvironment, config: CodeConfig) -> Login:
+    """Decide how the agent signs in.
+
+    Raises:
+        EnvironmentFileError: as `choose_login` has it.
+        ConfigError: Factory's server would ask the models, and not the gateway.
+    """
+    login = choose_login(compose_values(environment, config), Path.home())
+    if config.gateway and login is not Login.NONE:
         raise ConfigError(
             f"{CONFIG_FILE}: [code] gateway: the agent signs in with Factory, whose server asks the models",
             "remove gateway = true, or use a model of your own, without Factory",
         )
+    return login
+
+
+def compose_values(environment: SessionEnvironment, config: CodeConfig) -> dict[str, str]:
+    """Return the variables that Compose passes on: those of the session, and the key to the gateway."""
+    key = {API_KEY: environment.known[API_KEY]} if config.gateway else {}
+    return {**environment.values, **key}
 
 
 def _require_key_outside(root: Path, config: CodeConfig) -> None:
@@ -109,10 +130,9 @@ def require_engine(
     """
     found, environment = engine.connect(probe, build_gives_version=build_gives_version), context.environment
     if context.config.has_networks:
-        engine.require_isolation(found.version)
+        engine.require_isolation(found.version, context.config.network_key)
     if environment.env_file:
-        key = {API_KEY: environment.known[API_KEY]} if context.config.gateway else {}
-        engine.check_env_file(environment.env_file, {**environment.values, **key})
+        engine.check_env_file(environment.env_file, compose_values(environment, context.config))
     require_readable(context.repository.root, context.config.run_options, context.config.build_options)
     return found
 

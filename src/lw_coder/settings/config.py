@@ -102,6 +102,11 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.allow_hosts is not None or self.gateway
 
     @property
+    def network_key(self) -> str:
+        """The key that gives it these networks."""
+        return "gateway" if self.allow_hosts is None else "allow_hosts"
+
+    @property
     def allowed_hosts(self) -> tuple[AllowedHost, ...] | None:
         """`allow_hosts`, parsed; None if any host may be reached."""
         return None if self.allow_hosts is None else tuple(parse_host(entry) for entry in self.allow_hosts)
@@ -162,9 +167,8 @@ def load_config(root: Path) -> CodeConfig:
     config = _ruled(_typed(_code_table(_read_toml(root / CONFIG_FILE))))
     _ = config.build_options, config.run_options  # an unknown flag is an error now, not later
     if config.has_networks and "network_mode" in config.run_options.keys:
-        other = "gateway" if config.allow_hosts is None else "allow_hosts"
         raise ConfigError(
-            f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with {other}",
+            f"{CONFIG_FILE}: docker_run_args: '--network' cannot be used with {config.network_key}",
             "remove one of the two",
         )
     _require_gateway(config)

@@ -73,6 +73,25 @@ def test_a_broken_setting_hides_nothing_else(person: Person, sample: SampleRepos
     assert {"docker", "git", "base image", "leftovers"} <= found.keys()
 
 
+def test_what_does_not_fit_the_gateway_is_told(person: Person, sample: SampleRepository) -> None:
+    text = "[code]\ngateway = true\nlimits = { cost_usd = 1 }\n"
+    (sample.root / ".lw_coder/config.toml").write_text(text, encoding="ascii")
+    person.extra |= {"FACTORY_API_KEY": "fk-of-the-person", "OPENROUTER_MODEL": "some/model"}
+    status, found = findings(person)
+    assert status == ExitCode.ERROR
+    wrong = {subject: one["remedy"] for subject, one in found.items() if one["remedy"]}
+    assert wrong.keys() == {"login", "model gateway"}
+    assert "remove gateway = true" in wrong["login"]
+    assert "OPENROUTER_API_KEY" not in found["variables"]["result"]
+    prices = wrong["model gateway"].removeprefix("write ").removesuffix(" below [code]")
+    text += prices.replace("DOLLARS", "1.5")
+    (sample.root / ".lw_coder/config.toml").write_text(text, encoding="ascii")
+    del person.extra["FACTORY_API_KEY"]
+    status, found = findings(person)
+    assert (status, {one["remedy"] for one in found.values()}) == (ExitCode.OK, {""})
+    assert "counts what some/model is asked; its program is " in found["model gateway"]["result"]
+
+
 def test_a_planted_repository_is_found(person: Person, sample: SampleRepository) -> None:
     planted = sample.root / ".lw_coder/worktrees/sample-plan/vendor"
     planted.mkdir(parents=True)
