@@ -36,6 +36,11 @@ def ensure_engine(session: nox.Session) -> None:
     session.run("sh", "docker/droid/import-base.sh", external=True)
 
 
+def ensure_browser(session: nox.Session) -> None:
+    """Install a browser, for the tests of pages, if there is none."""
+    session.run("sh", "tests/support/ensure_browser.sh", external=True)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and import-linter."""
@@ -61,9 +66,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Run the tests with the real engine, image and droid."""
-    install(session, "test")
+    """Run the tests with the real engine, image, droid and browser."""
+    install(session, "test", "browser")
     ensure_engine(session)
+    ensure_browser(session)
     if session.posargs:
         session.run("pytest", "tests/integration", *session.posargs)
         return

@@ -333,16 +333,43 @@ def list_(plan_id: str | None, *, limit: int | None, as_json: bool) -> int:
 
 
 @runs.command()
-@click.argument("run", shell_complete=_complete_run)
+@click.argument("run", required=False, shell_complete=_complete_run)
 @AS_JSON
-def show(run: str, *, as_json: bool) -> int:
+@click.option(
+    "--html",
+    "page",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Write the run as a web page: to FILE, - for standard output, or <plan_id>-<time>.html.",
+)
+@click.option("--open", "opens", is_flag=True, help="With --html: open the page in your browser.")
+def show(run: str | None, *, as_json: bool, page: str | None, opens: bool) -> int:
     """Show a run.
 
     RUN is `latest`, a plan's id for its newest run, <plan_id>/<time>, only the time, or the beginning of one.
     """
+    run, page = _run_and_page(run, page)
+    if page is not None and as_json:
+        raise click.UsageError("--html cannot be used with --json")
+    if opens and page in {None, "-"}:
+        raise click.UsageError("--open needs --html, and a file")
+    if page is not None:
+        from lw_coder.commands.run_page import page_command
+
+        return page_command(_here(), run, page, opens=opens)
     from lw_coder.commands.runs import show_command
 
     return show_command(_here(), run, as_json=as_json)
+
+
+def _run_and_page(run: str | None, page: str | None) -> tuple[str, str | None]:
+    """Tell a run from a file: in `--html RUN` it is the run."""
+    if run is not None:
+        return run, page
+    if not page:
+        raise click.MissingParameter(param_hint="'RUN'", param_type="argument")
+    return page, ""
 
 
 @runs.command()

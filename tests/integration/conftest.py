@@ -48,6 +48,7 @@ WHOLE = (
     "test_hostile_checks",
     "test_model_errors",
     "test_own_image",
+    "test_page",
 )
 # These take the longest, in this order: one that begins last is waited for alone.
 LONGEST = (

@@ -27,12 +27,13 @@ TEXTS = [
         path
         for folder in (SOURCE, ROOT / "compose", ROOT / "docker", DOCS)
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix not in {".pyc", ".py"}
+        if path.is_file() and path.suffix not in {".pyc", ".py", ".png"}
     ),
 ]
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-LINK = re.compile(r"\[[^]]+\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?<!!)\[[^]]+\]\(([^)\s]+)\)")
+IMAGE = re.compile(r"!\[([^]]*)\]\(([^)\s]+)\)")
 GAP = "\0"  # what an f-string fills in
 NAMED_PAGE = re.compile(r"lw_coder\s+docs[ \n](?!PAGE|NAME|--)([\w/.#-]+)")
 TYPED = re.compile(r"(?:`|\$ |type: )lw_coder ([a-z_]+)(?: ([a-z_]+))?")
@@ -118,6 +119,16 @@ def test_each_link_leads_to_a_page_that_is_installed(page: Page) -> None:
         found = (file.parent / target).resolve() if target else file
         assert not target or find_page(page_name(link)).file == found, link
         assert not anchor or anchor in anchors(found), link
+
+
+def test_each_image_is_installed_small_and_described() -> None:
+    shown = [(page.file, *found) for page in PAGES for found in IMAGE.findall(page.file.read_text("utf-8"))]
+    assert shown
+    for file, description, target in shown:
+        image = file.parent / target
+        assert image.resolve().is_relative_to(DOCS)
+        assert 0 < image.stat().st_size < 150_000
+        assert len(description.split()) > 3
 
 
 def test_no_message_or_page_names_a_page_that_does_not_exist() -> None:

@@ -12,7 +12,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -20,13 +19,13 @@ from pathlib import Path, PurePosixPath
 import click
 
 from lw_coder.foundation.errors import DocsError, ExitCode
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.report import output, printable
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.signals import leave_interrupts_to_session
 
 _INDEX = "README.md"
 _ROW = re.compile(r"^\| \[[^]]+\]\((?P<file>[^)#]+)\) \| (?P<about>.+) \|$", re.MULTILINE)
-_LINK = re.compile(r"\[(?P<text>[^]]+)\]\((?P<target>[^)\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[(?P<text>[^]]+)\]\((?P<target>[^)\s]+)\)")
 _WIDEST = 100  # columns; longer lines are hard to read
 _STYLES = {"markdown.code": "cyan", "markdown.code_block": "cyan"}  # rich's have a black background
 
@@ -150,9 +149,4 @@ def _show(text: str) -> None:
         leave_interrupts_to_session()  # Ctrl+C is the pager's
         click.echo_via_pager(text)
         return
-    try:
-        click.echo(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has what it wanted, as `head` has
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    output(f"{text}\n")

@@ -131,6 +131,16 @@ def _has_colours(stream: TextIO) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
 
 
+def output(text: str) -> None:
+    """Print a result on standard output, as UTF-8; whoever reads it may stop at any time, as `head` does."""
+    try:
+        click.echo(text.encode(), nl=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def ask(question: str) -> bool:
     """Ask a question at the terminal; Enter alone means no."""
     with interruptible():

@@ -10,6 +10,7 @@ from typing import Any
 from lw_coder.pages.fields import Fields
 from lw_coder.settings.limits import shown
 
+_A_DIME = 0.1  # US dollars; less is shown with more digits
 _GOOD, _BAD, _OPEN = "good", "bad", "open"
 _MEANINGS = {"passes": _GOOD, "fixed": _GOOD}
 
@@ -76,6 +77,13 @@ class Facts:
         return texts.get(self.ended.text("outcome"), Judgement("its end is not known", _OPEN))
 
     @property
+    def problems(self) -> list[str]:
+        """What went wrong, as droid reported it, and as the import of the commits did."""
+        # droid's is the last line that it wrote as an error; of a session that went well it says nothing.
+        of_agent = "" if self.outcome.tone == _GOOD else self.agent.text("problem")
+        return [text for text in (of_agent, self.ended.text("problem")) if text]
+
+    @property
     def judged(self) -> Judgement:
         """The verdict in a word or two."""
         if not self.verdict:
@@ -98,7 +106,7 @@ class Facts:
     def cost(self) -> str:
         """What the session has cost, such as `$0.12`; empty if nothing counted it."""
         cost = self.ended.inner("spent").inner("total").number("cost_usd")
-        return "" if cost is None else f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
+        return "" if cost is None else f"${cost:,.2f}" if cost >= _A_DIME else f"${cost:.4f}"
 
     @property
     def refused(self) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.redaction import Redaction
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 
 LONGEST_FILE = 200_000  # bytes of a file that is shown
@@ -37,10 +38,12 @@ class RunFiles:
 
     Args:
         folder: the run's.
+        redaction: replaces the values of variables in what is read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redaction: Redaction | None = None) -> None:
         self.folder = UntrustedFolder(folder)
+        self.redaction = redaction or Redaction({})
 
     def text(self, name: str, most: int = LONGEST_FILE, *, end: bool = False) -> FileText | None:
         """Read a regular file; return None if there is none of that name.
@@ -50,12 +53,12 @@ class RunFiles:
             most: bytes that are read.
             end: read those at its end, not those at its beginning.
         """
-        found = self.folder.stat(name)
+        found = self.folder.stat(name) if "\0" not in name else None
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
         start = max(found.st_size - most, 0) if end else 0
         text = self.folder.read_part(name, start, most).decode(errors="replace")
-        return FileText(name, text, found.st_size, found.st_size > most)
+        return FileText(name, self.redaction.text(text), found.st_size, found.st_size > most)
 
     def texts(self, folder: str, suffix: str) -> Iterator[FileText]:
         """Read the files of a folder whose names have an ending, in the order of their names; at most 20."""

@@ -157,7 +157,12 @@ def report_context(context: SessionContext) -> None:
 
 def session_redaction(context: SessionContext) -> Redaction:
     """Return what removes the values of the session's variables from copies of what its agent says."""
-    named, environment = context.config.run_options.variables, context.environment
+    return redaction_of(context.config, context.environment)
+
+
+def redaction_of(config: CodeConfig, environment: SessionEnvironment) -> Redaction:
+    """Return what removes the values of the variables that a session gets with these settings."""
+    named = config.run_options.variables
     return Redaction(
         {
             **{name: os.environ[name] for name in named if name in os.environ},

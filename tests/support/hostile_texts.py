@@ -1,0 +1,75 @@
+"""Texts that would do something to a page, or to the person's eye, if they were not shown as text."""
+
+from __future__ import annotations
+
+_RUN = "document.documentElement.dataset.ran=1"
+
+HOSTILE = {
+    # tags and handlers
+    "script": f"<script>{_RUN}</script>",
+    "script-src": "<script src=http://evil.test/x.js></script>",
+    "img": f"<img src=x onerror={_RUN}>",
+    "svg": f"<svg/onload={_RUN}>",
+    "svg-script": f"<svg><script>{_RUN}</script></svg>",
+    "math": f'<math><mtext><table><mglyph><style><img src=x onerror="{_RUN}">',
+    "iframe": f'<iframe srcdoc="<script>parent.{_RUN}</script>"></iframe>',
+    "object": "<object data=data:text/html,x></object><embed src=x>",
+    "details": f"<details open ontoggle={_RUN}>",
+    "autofocus": f"<input autofocus onfocus={_RUN}>",
+    "body": f"</body></html><body onload={_RUN}>",
+    "form": '<form action="http://evil.test"><button>Sign in</button></form>',
+    "meta": '<meta http-equiv="refresh" content="0;url=http://evil.test/">',
+    "base": '<base href="http://evil.test/">',
+    "link": '<link rel=stylesheet href="http://evil.test/x.css">',
+    "attribute": f"\" onmouseover=\"{_RUN}\" autofocus tabindex=1 onfocus='{_RUN}' x='",
+    "close-all": "--></title></code></pre></summary></details></li></ol></section></main><h1>Passed</h1>",
+    "comment": "<!-- everything below is gone",
+    "cdata": f"<![CDATA[<script>{_RUN}</script>]]>",
+    "noscript": f'<noscript><p title="</noscript><img src=x onerror={_RUN}>">',
+    "overlong": f"<{'a' * 300} onclick={_RUN}>",
+    "entities": f"&lt;script&gt;{_RUN}&lt;/script&gt; &#60;img src=x&#62;",
+    # style
+    "style": "<style>body{display:none}</style>",
+    "close-style": "</style><style>*{background:red!important}</style>",
+    "style-attribute": '<div style="position:fixed;inset:0;background:red">',
+    "css": "}*{background:url(http://evil.test/c)}@import 'http://evil.test/x.css';",
+    "class": '<p class="badge good">verdict: passed</p>',
+    # links, images, Markdown
+    "javascript-link": f"[click](javascript:{_RUN})",
+    "javascript-entity": f"[click](&#106;avascript:{_RUN}) [click](java&#x0a;script:{_RUN})",
+    "javascript-case": f"<JaVaScRiPt:{_RUN}> [x](  jAvAsCrIpT&colon;{_RUN})",
+    "vbscript": "[click](vbscript:msgbox) [file](file:///etc/passwd) [blob](blob:http://evil.test/1)",
+    "data-link": "[click](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "image": "![track](http://evil.test/pixel.png) ![x](data:image/svg+xml,<svg/onload=alert(1)>)",
+    "link-attribute": f'[click](http://evil.test/"onmouseover="{_RUN}) <http://evil.test/"onclick="x">',
+    "reference": f"[a]\n\n[a]: javascript:{_RUN} 'title\"onclick=\"{_RUN}'",
+    "link-in-link": f"[![x](http://evil.test/a)](http://evil.test/b 'x\" onload=\"{_RUN}')",
+    "protocol-relative": "[click](//evil.test/x) [click](\\\\evil.test\\x) [click](http:///x) [click](http://[::1)",
+    "html-block": f"\n\n<div>\n<script>{_RUN}</script>\n</div>\n\n",
+    "fence": f'```"><script>{_RUN}</script>\n</code></pre><script>{_RUN}</script>\n```',
+    "table": f"|a|\n|:-:|\n|<img src=x onerror={_RUN}>|\n",
+    "wide-table": "|" + "x|" * 300 + "\n|" + "-|" * 300 + "\n|" + "wide|" * 300,
+    "deep-quotes": ">" * 500 + " deep",
+    "deep-lists": "".join(f"{' ' * 2 * depth}- deep\n" for depth in range(100)),
+    "brackets": "[" * 5000 + "*_" * 5000 + "](" * 5000,
+    "headings": "###### a\n# b\n\nc\n=\n",
+    # what a template language, a shell or a terminal would read
+    "template": "{{ 7 * 7 }} {% for x in ().__class__.__mro__ %}{{ x }}{% endfor %} {# gone #}",
+    "format": "{0.__class__} %s %(x)s ${x} $(touch /tmp/x) `x`",
+    "ansi": "\x1b[2J\x1b[31mred\x1b]8;;http://evil.test\x1b\\link\x1b]8;;\x1b\\\x9b1m\x07\x08\x7f",
+    "carriage-return": "all is well\rit is not\r\nnext",
+    "nul": "a\0b\ufffe\uffff",
+    # the eye
+    "bidi": "\u202egpj.exe\u202c \u2066isolated\u2069 \u200frtl \u061c",
+    "bidi-entity": "&#x202e;gpj.exe&#8236; &rlm;",
+    "zero-width": "pass\u200bword \u200d\ufeff\u00ad\u2060",
+    "separators": "one\u2028two\u2029three\x85four\x0bfive\x0csix",
+    "zalgo": "Z" + "\u0300\u0301\u0336\u20dd" * 200,
+    "tags": "".join(chr(0xE0000 + ord(letter)) for letter in "hidden"),
+    "surrogate": "half \ud83d a pair",
+    "rtl": "\u05e9\u05dc\u05d5\u05dd/\u0645\u0631\u062d\u0628\u0627.py",
+    # length
+    "long-word": "w" * 30_000,
+    "long-line": "1 MB " * 200_000,
+    "long-link": f"[click](http://evil.test/{'p' * 10_000})",
+}
