@@ -115,10 +115,15 @@ def test_a_reader_that_stops_early() -> None:
 def test_a_long_page_is_shown_in_a_pager_which_gets_the_keys() -> None:
     with at_a_terminal("configuration") as terminal:
         terminal.wait_for("Configuration")
+        terminal.wait_until(lambda: terminal.screen.endswith("\n:"), "the pager's prompt")
         assert LAST_OF_CONFIGURATION not in terminal.screen
         terminal.press_ctrl_c()
-        terminal.type("G")
-        terminal.wait_for(LAST_OF_CONFIGURATION)
+
+        def shows_the_end() -> bool:
+            terminal.type("G")  # again and again: less gives up a command if it only then notices the Ctrl+C
+            return LAST_OF_CONFIGURATION in terminal.screen
+
+        terminal.wait_until(shows_the_end, "the end of the page")
         assert terminal.is_running
         terminal.type("q")
         assert terminal.wait() == ExitCode.OK
