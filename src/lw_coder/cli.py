@@ -318,7 +318,7 @@ def drop(plan: str, *, with_runs: bool, yes: bool, as_json: bool) -> int:
 
 @cli.group()
 def runs() -> None:
-    """List, show, compare, score, import, export and prune runs."""
+    """List, show, compare, replay, score, import, export and prune runs."""
 
 
 @runs.command("list")
@@ -431,6 +431,23 @@ def score(run: str, score: str, *, feedback: str) -> int:
     from lw_coder.commands.runs import score_command
 
     return score_command(_here(), run, score, feedback)
+
+
+@runs.command()
+@click.argument("run", shell_complete=_complete_run)
+@click.option("--fresh", is_flag=True, help="Over a new worktree at the commit that RUN started from.")
+@click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
+def replay(run: str, *, fresh: bool, yes: bool) -> int:
+    """Run the container of RUN again, and import its commits.
+
+    It is the command that `runs show` prints, with the same image, prompts and settings, over the plan's
+    worktree as it is now. With --fresh the replay is a run of its own, @replay/<time>; its commits are then
+    only in refs/lw_coder, and its worktree is removed. The prompts are not written anew.
+    """
+    with _probe(asks_compose=False) as probe:
+        from lw_coder.commands.runs_replay import replay_run_command
+
+        return replay_run_command(_here(), run, probe, fresh=fresh, yes=yes)
 
 
 @runs.command("import")

@@ -14,7 +14,7 @@ from click.shell_completion import (
     ZshComplete,
 )
 
-from lw_coder.containers.labels import PLAN_RUNS
+from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS
 from lw_coder.plans.find_plan import plan_ids
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.plan_rules import is_plan_id
@@ -43,8 +43,9 @@ def complete_run(_context: click.Context, _parameter: click.Parameter, typed: st
     folder = _above(RUNS_FOLDER)
     if not folder.is_dir():
         return []
+    # Of any other name, a shell could run a part.
     names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
-    plans = [name for name in names if is_plan_id(name) or name == PLAN_RUNS]  # a shell would run $(...)
+    plans = [name for name in names if is_plan_id(name) or name in {PLAN_RUNS, REPLAY_RUNS}]
     found = _starting_with(typed, [*plans, LATEST] if plans else [])
     if found and typed not in plans:
         return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.containers.labels import PLAN_RUNS, owner_of
+from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS, owner_of
 from lw_coder.foundation.errors import EngineError, ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import shown_if_slow, tell, warn
@@ -16,6 +16,7 @@ from lw_coder.repository.importing.commits import import_commits
 from lw_coder.repository.private_git import PrivateGit, open_private_git
 from lw_coder.repository.worktrees import plan_worktree
 from lw_coder.runs.find_run import find_run
+from lw_coder.runs.run_folders import read_record
 from lw_coder.sessions.cleanup import require_idle
 
 if TYPE_CHECKING:
@@ -66,4 +67,6 @@ def report_import(run: Run, imported: ImportResult) -> None:
 
 def _owner(run: Run, session: PrivateGit) -> str:
     """Return the owner that the labels of a run's containers name."""
+    if run.plan_id == REPLAY_RUNS:
+        return str((read_record(run).get("plan") or {}).get("plan_id"))
     return owner_of(session.worktree_name) if run.plan_id == PLAN_RUNS else run.plan_id

@@ -6,6 +6,7 @@ PLAN_LABEL = "lw_coder.plan"  # <repository>/<plan id>, on every session's conta
 RUN_LABEL = "lw_coder.run"  # its run's name
 OWN_LABEL = "lw_coder.session"  # only if lw_coder started it; a replay does not have it
 PLAN_RUNS = "@plan"  # used instead of a plan's id; no plan can have it
+REPLAY_RUNS = "@replay"  # likewise, for fresh replays
 PROXY_LABEL = "lw_coder.proxy"  # the value of PLAN_LABEL, on a session's proxy and networks
 
 CHECK_LABEL = "lw_coder.check"  # <repository>/<plan id>, on the container, proxy and networks of a check

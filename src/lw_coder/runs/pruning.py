@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lw_coder.containers.labels import PLAN_RUNS
+from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import is_locked
 from lw_coder.repository.git import Repository
@@ -106,7 +106,8 @@ def _why_git_is_needed(repository: Repository, run: Run) -> str | None:
         return None
     try:
         session = open_private_git(run.folder)
-        if run.plan_id == PLAN_RUNS and session.worktree_name in temp_worktree_names(repository):
+        is_temporary = run.plan_id in {PLAN_RUNS, REPLAY_RUNS}
+        if is_temporary and session.worktree_name in temp_worktree_names(repository):
             return "its session may be running"
         is_needed = pending(repository, session)
     except GitError:
