@@ -103,6 +103,17 @@ def show(folder: Path | None) -> None:
     _explain(demo)
 
 
+@contextmanager
+def demo_session(folder: Path) -> Iterator[Demo]:
+    """Yield what the demo's command is typed in; leave no container of it."""
+    with _serving() as model:
+        demo = _prepare(_new_folder(folder), model)
+        try:
+            yield demo
+        finally:
+            _remove_containers(demo)
+
+
 # What it needs
 
 

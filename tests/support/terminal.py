@@ -111,6 +111,12 @@ class Terminal:
         return "\n".join(self._screen.rows).rstrip()
 
     @property
+    def cells(self) -> list[list[Any]]:
+        """The screen's characters with their colours, row by row, as pyte has them."""
+        rows, columns = range(self._screen.lines), range(self._screen.columns)
+        return [[self._screen.buffer[y][x] for x in columns] for y in rows]
+
+    @property
     def text(self) -> str:
         """All that was ever shown, line by line, with what was drawn over left out."""
         history = ("".join(cell.data for _, cell in sorted(line.items())) for line in self._screen.scrolled)
