@@ -9,8 +9,10 @@ from pathlib import Path
 
 import click
 
-from lw_coder.foundation.errors import ExitCode, LwCoderError, SetUpError
-from lw_coder.foundation.report import tell
+from lw_coder.containers.docker_command import Question
+from lw_coder.containers.engine import MIN_ISOLATING, require_isolation
+from lw_coder.foundation.errors import EngineError, ExitCode, LwCoderError, SetUpError
+from lw_coder.foundation.report import printable, tell
 from lw_coder.foundation.signals import interruptible
 from lw_coder.repository import git
 from lw_coder.repository.first_commit import files_to_commit, make_first_commit
@@ -18,8 +20,9 @@ from lw_coder.scaffold.changes import SAMPLE, SAMPLE_ID, TASKS, Action, Change, 
 from lw_coder.scaffold.kinds import find_kinds
 from lw_coder.scaffold.texts import env_ignore_rules
 from lw_coder.scaffold.writing import written
+from lw_coder.sessions.login import has_login
 from lw_coder.settings.config import load_config_or_defaults
-from lw_coder.settings.environment import API_KEY, DEFAULT_ENV_FILE, has_key
+from lw_coder.settings.environment import API_KEY, DEFAULT_ENV_FILE, has_key, read_env_file
 
 _MOST_NAMED = 4  # files
 
@@ -85,12 +88,33 @@ def run_init_command(start: Path, kinds: Sequence[str], *, yes: bool, force: boo
 def _intent(repository: git.Repository, kinds: Sequence[str], *, force: bool) -> Intent:
     root = repository.root
     hides_env = all(git.is_ignored(repository, root / name) for name in (DEFAULT_ENV_FILE, ".env.local"))
-    changes = plan_changes(root, kinds, hides_env=hides_env, force=force)
+    against = _against_gateway(root)
+    changes = plan_changes(root, kinds, against_gateway=against, hides_env=hides_env, force=force)
     head, to_commit = _head(repository), []
     if not head:
         git.require_identity(git.Place(root))
         to_commit = files_to_commit(repository, _rules())
     return Intent(repository, head, to_commit, changes, plan_sample(root, head, force=force), force)
+
+
+def _against_gateway(root: Path) -> str:
+    """Say why sessions here cannot use the model gateway; empty if they can, as far as that is known."""
+    if has_login(_variables(root), Path.home()):
+        return "the agent signs in with Factory, whose server asks the models itself"
+    version = Question("version", "--format", "{{.Server.Version}}").answer()
+    try:
+        if version:
+            require_isolation(version)
+    except EngineError:
+        return f"Docker Engine {printable(version)} cannot isolate a network, but {MIN_ISOLATING} or later"
+    return ""
+
+
+def _variables(root: Path) -> dict[str, str]:
+    try:
+        return {**read_env_file(root / DEFAULT_ENV_FILE), **os.environ}
+    except LwCoderError:
+        return dict(os.environ)
 
 
 def _head(repository: git.Repository) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lw_coder.foundation.errors import SetUpError
 from lw_coder.scaffold import texts
+from lw_coder.scaffold.checks import guess_checks
 from lw_coder.scaffold.kinds import extras_for_tests
 
 OWN_FOLDER = Path(".lw_coder")
@@ -46,12 +47,15 @@ class Change:
     note: str = ""
 
 
-def plan_changes(root: Path, kinds: Sequence[str], *, hides_env: bool, force: bool) -> list[Change]:
+def plan_changes(
+    root: Path, kinds: Sequence[str], *, against_gateway: str = "", hides_env: bool, force: bool
+) -> list[Change]:
     """Decide about each file except the sample plan; nothing is written.
 
     Args:
         root: the repository's root.
         kinds: the project's kinds.
+        against_gateway: why the model gateway cannot be used, or empty.
         hides_env: whether git ignores env files already.
         force: whether files that exist are replaced.
 
@@ -60,9 +64,10 @@ def plan_changes(root: Path, kinds: Sequence[str], *, hides_env: bool, force: bo
     """
     for folder in (OWN_FOLDER, TASKS):
         _require_folder(root, folder)
-    named = ", ".join(kinds)
+    named, checks = ", ".join(kinds), guess_checks(root, kinds)
+    settings = texts.config(texts.Choices(checks, against_gateway))
     files = (
-        (OWN_FOLDER / "config.toml", texts.config(), "all settings, with their defaults"),
+        (OWN_FOLDER / "config.toml", settings, _described(checks, against_gateway)),
         (DOCKERFILE, texts.dockerfile(kinds, extras_for_tests(root)), f"the session's image, for: {named}"),
         (
             OWN_FOLDER / ".dockerignore",
@@ -73,6 +78,11 @@ def plan_changes(root: Path, kinds: Sequence[str], *, hides_env: bool, force: bo
     )
     changes = [_change(root, *file, force=force) for file in files]
     return changes if hides_env else [*changes, _extended(root, IGNORE_FILE)]
+
+
+def _described(checks: Sequence[str], against_gateway: str) -> str:
+    gateway = "without the gateway" if against_gateway else "with the gateway"
+    return f"settings: {gateway}, checks: {', '.join(checks) or 'none found'}"
 
 
 def plan_sample(root: Path, git_sha: str, *, force: bool) -> Change | None:

@@ -13,8 +13,8 @@ KINDS = ("uv", "poetry", "pip", "pnpm", "npm", "go", "cargo", "maven", "make", P
 
 _LONGEST = 1_000_000  # bytes of a pyproject.toml
 _TEST_EXTRAS = ("dev", "test", "tests", "testing")
-_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
-_REQUIREMENTS = "*requirements*.txt"
+MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+REQUIREMENTS = "*requirements*.txt"
 
 
 def find_kinds(root: Path) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def find_kinds(root: Path) -> tuple[str, ...]:
         "go" if _has(root, "go.mod", "go.work") else None,
         "cargo" if _has(root, "Cargo.toml") else None,
         "maven" if _has(root, "pom.xml") else None,
-        "make" if _has(root, *_MAKEFILES) else None,
+        "make" if _has(root, *MAKEFILES) else None,
     )
     return tuple(kind for kind in found if kind) or (PLAIN,)
 
@@ -43,7 +43,7 @@ def _python_kind(root: Path) -> str | None:
         return "uv"
     if _has(root, "poetry.lock") or "poetry" in tools:
         return "poetry"
-    is_python = _has(root, "setup.py", "setup.cfg") or any(root.glob(_REQUIREMENTS))
+    is_python = _has(root, "setup.py", "setup.cfg") or any(root.glob(REQUIREMENTS))
     return "pip" if is_python or _is_package(_pyproject(root)) else None
 
 
@@ -55,7 +55,9 @@ def _is_package(pyproject: dict[str, Any]) -> bool:
 def _node_kind(root: Path) -> str | None:
     if not _has(root, "package.json"):
         return None
-    is_pnpm = _has(root, "pnpm-lock.yaml", "pnpm-workspace.yaml") or '"pnpm@' in _text(root / "package.json")
+    is_pnpm = _has(root, "pnpm-lock.yaml", "pnpm-workspace.yaml") or '"pnpm@' in file_text(
+        root / "package.json"
+    )
     return "pnpm" if is_pnpm else "npm"
 
 
@@ -64,7 +66,7 @@ def _has(root: Path, *names: str) -> bool:
 
 
 def _pyproject(root: Path) -> dict[str, Any]:
-    text = _text(root / "pyproject.toml")
+    text = file_text(root / "pyproject.toml")
     if bracket_depth(text) > DEEPEST:
         return {}
     try:
@@ -73,7 +75,8 @@ def _pyproject(root: Path) -> dict[str, Any]:
         return {}  # the build will say what is wrong with it
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """Return the text of a project's file; empty if there is none, or it is too long or no text."""
     try:
         return path.read_text(encoding="utf-8") if path.stat().st_size < _LONGEST else ""
     except (OSError, UnicodeDecodeError):

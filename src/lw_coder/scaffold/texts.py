@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "templates"
 _FINAL_STAGE = "FROM lw_coder_droid:latest"
+_NO_CHECKS = "lw_coder found no tests here that it knows how to run."
+_SAMPLE_CHECKS = '# checks = ["make test"]'
 _SHA_PLACE = "@GIT_SHA@"
 # Build results of these kinds; elsewhere a folder of that name can hold sources.
 _BUILD_RESULTS = {"cargo": "**/target", "maven": "**/target"}
 
 
-def config() -> str:
-    """Return a config.toml whose settings all have their defaults."""
-    return _read("config.toml")
+@dataclass(frozen=True)
+class Choices:
+    """What is chosen for a repository; all other settings have their defaults.
+
+    Attributes:
+        checks: the commands that test it.
+        against_gateway: why the model gateway cannot be used, or empty.
+    """
+
+    checks: tuple[str, ...] = ()
+    against_gateway: str = ""
+
+
+def config(choices: Choices) -> str:
+    """Return a config.toml."""
+    text = _read("config.toml")
+    for place, line in (("@GATEWAY@", _gateway), ("@LIMITS@", _limits), ("@CHECKS@", _checks)):
+        text = text.replace(place, line(choices))
+    return text
+
+
+def _gateway(choices: Choices) -> str:
+    reason = choices.against_gateway
+    return f"# Not here: {reason}.\n# gateway = true" if reason else "gateway = true"
+
+
+def _limits(choices: Choices) -> str:
+    counted = "" if choices.against_gateway else ", requests = 1000, tokens = 10_000_000"
+    return f"limits = {{ minutes = 120{counted} }}"
+
+
+def _checks(choices: Choices) -> str:
+    listed = ", ".join(json.dumps(check) for check in choices.checks)
+    return f"checks = [{listed}]" if listed else f"# {_NO_CHECKS}\n{_SAMPLE_CHECKS}"
 
 
 def own_ignore_rules() -> str:

@@ -46,6 +46,16 @@ def choose_login(values: Mapping[str, str], home: Path) -> Login:
     return login
 
 
+def has_login(values: Mapping[str, str], home: Path) -> bool:
+    """Return whether the agent would sign in with Factory.
+
+    Args:
+        values: the variables that a session would get.
+        home: the person's home folder.
+    """
+    return _login(values, home) is not Login.NONE
+
+
 def require_reachable_model(login: Login, model: ModelAccess, options: RunOptions) -> None:
     """Raise an error if droid is to use a model on this machine's loopback, which a container has of its own.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.settings.config import load_config
 from tests.integration.conftest import LW_CODER, Person, a_person
 from tests.integration.execution import Execution, run_folders
 from tests.support.engine import bridge_address, docker
@@ -50,10 +51,13 @@ def a_session(person: Person, *steps: str) -> Iterator[Worked]:
             terminal.wait_until(lambda: bool(run_folders(root, PLAN_ID)), "an image and prompts")
             execution.wait_for(DONE)
             assert execution.status is None, terminal.text
+            assert "Gateway: OPENROUTER_API_KEY stays outside" in terminal.text
             asked = [request.conversation for request in model.requests if request.kind == "agent"]
             agent = max(asked, key=lambda conversation: len(conversation.steps))
             yield Worked([step.result for step in agent.steps], execution.image, terminal.text)
             assert execution.end() == 0, terminal.text
+            has_checks = bool(load_config(root).checks)
+            assert ("Verdict:  passed" in terminal.text) == has_checks, terminal.text
 
 
 @pytest.mark.parametrize("kind", list(PROJECTS))

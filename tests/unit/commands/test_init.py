@@ -11,6 +11,8 @@ import pytest
 
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.scaffold import texts
+from lw_coder.scaffold.texts import Choices
+from lw_coder.settings.config import load_config
 from tests.support.patience import PATIENCE
 from tests.support.projects import PROJECTS, make_project
 from tests.support.sample_repository import run_git
@@ -66,6 +68,15 @@ def test_it_shows_what_it_writes_and_what_is_left(root: Path) -> None:
     assert read_plan(root / PLAN).metadata.git_sha == run_git(root, "rev-parse", "HEAD")
 
 
+def test_with_a_factory_login_there_is_no_gateway(root: Path) -> None:
+    (root / ".env").write_text("FACTORY_API_KEY=fk-1\n", encoding="ascii")
+    done = init(root, "--yes")
+    assert "settings: without the gateway, checks: make check" in done.stderr
+    config = load_config(root)
+    assert (config.gateway, config.checks) == (False, ("make check",))
+    assert "# Not here: the agent signs in with Factory" in (root / ".lw_coder/config.toml").read_text()
+
+
 def test_it_asks_once(root: Path) -> None:
     before = snapshot(root)
     declined = init(root, answer="n\n")
@@ -105,7 +116,7 @@ def test_force_replaces(root: Path) -> None:
     (root / ".gitignore").write_text("mine\n.env*\n", encoding="ascii")
     done = init(root, "--yes", "--force")
     assert "  replace  .lw_coder/config.toml" in done.stderr
-    assert (root / ".lw_coder/config.toml").read_text() == texts.config()
+    assert (root / ".lw_coder/config.toml").read_text() == texts.config(Choices(("make check",)))
     assert read_plan(root / PLAN).metadata.plan_id == "first-plan"
     assert (root / ".gitignore").read_text() == "mine\n.env*\n"
 

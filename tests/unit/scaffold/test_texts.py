@@ -13,7 +13,9 @@ from lw_coder.plans.plan_file import read_plan
 from lw_coder.scaffold import texts
 from lw_coder.scaffold.changes import DOCKERFILE, SAMPLE_ID, TASKS
 from lw_coder.scaffold.kinds import KINDS
+from lw_coder.scaffold.texts import Choices
 from lw_coder.settings.config import CONFIG_FILE, CodeConfig, load_config
+from lw_coder.settings.limits import Limits
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 CERTIFICATES = "--mount=type=secret,id=ca_bundle"
@@ -28,16 +30,33 @@ def steps(text: str) -> list[str]:
     return "\n".join(lines).replace("\\\n", " ").splitlines()
 
 
-def test_the_config_is_valid_and_changes_nothing(tmp_path: Path) -> None:
-    (tmp_path / CONFIG_FILE).parent.mkdir()
-    (tmp_path / CONFIG_FILE).write_text(texts.config(), encoding="ascii")
-    assert load_config(tmp_path) == CodeConfig()
+def written(folder: Path, choices: Choices) -> CodeConfig:
+    (folder / CONFIG_FILE).parent.mkdir(exist_ok=True)
+    (folder / CONFIG_FILE).write_text(texts.config(choices), encoding="ascii")
+    return load_config(folder)
 
 
-def test_each_setting_of_the_config_can_be_switched_on() -> None:
-    settings = re.sub(r"^# (\w+ = )", r"\1", texts.config(), flags=re.MULTILINE)
+def test_the_config_has_the_safe_choices_and_nothing_else(tmp_path: Path) -> None:
+    check = """python -c 'print("a")'"""
+    config = written(tmp_path, Choices((check, "make test")))
+    limits = Limits(minutes=120, requests=1000, tokens=10_000_000)
+    assert config == CodeConfig(gateway=True, limits=limits, checks=(check, "make test"))
+    assert config.warnings() == []
+
+
+def test_what_cannot_be_chosen_is_a_comment_with_an_example(tmp_path: Path) -> None:
+    choices = Choices(against_gateway="it rains")
+    assert written(tmp_path, choices) == CodeConfig(limits=Limits(minutes=120))
+    text = texts.config(choices)
+    assert "# Not here: it rains.\n# gateway = true\n" in text
+    assert '# checks = ["make test"]\n' in text
+
+
+@pytest.mark.parametrize("choices", [Choices(), Choices(("make test",)), Choices(against_gateway="it rains")])
+def test_each_setting_of_the_config_can_be_switched_on(choices: Choices) -> None:
+    settings = re.sub(r"^# (\w+ = )", r"\1", texts.config(choices), flags=re.MULTILINE)
     switched_on = tomllib.loads(settings)["code"]
-    assert len(switched_on) >= 6
+    assert len(switched_on) >= 10
     assert switched_on.keys() <= set(CodeConfig.__struct_fields__)
 
 
