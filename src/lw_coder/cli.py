@@ -223,7 +223,7 @@ def doctor(*, as_json: bool) -> int:
     and the exit code is then 1.
     """
     with _probe(asks_compose=True) as probe:
-        from lw_coder.commands.doctor import doctor_command
+        from lw_coder.commands.doctor.command import doctor_command
 
         return doctor_command(_here(), probe, as_json=as_json)
 

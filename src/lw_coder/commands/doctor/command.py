@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 
+from lw_coder.commands.doctor.findings import Checks, Finding
 from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import check_env_file, connect, require_isolation
 from lw_coder.containers.engine_kind import find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
-from lw_coder.foundation.errors import ExitCode, LwCoderError
+from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.report import Cell, show, show_json, shown_if_slow
 from lw_coder.gateway.settings import lacks_cost
 from lw_coder.plans.plan_file import TASKS_FOLDER
@@ -41,41 +41,6 @@ from lw_coder.settings.config import CodeConfig, load_config
 from lw_coder.settings.docker_variables import dropped_variables
 from lw_coder.settings.environment import API_KEY, SessionEnvironment, build_variables
 from lw_coder.settings.model_access import ModelAccess
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of a check.
-
-    Attributes:
-        subject: what was checked.
-        result: the state, or the problem.
-        remedy: what to do about it; empty if there is no problem.
-    """
-
-    subject: str
-    result: str
-    remedy: str = ""
-
-
-class Checks:
-    """Collects findings, and continues after a problem."""
-
-    def __init__(self) -> None:
-        self.findings: list[Finding] = []
-
-    def run(self, subject: str, find: Callable[[], T], describe: Callable[[T], str | Finding]) -> T | None:
-        """Run one check and record its finding; return None if it found a problem."""
-        try:
-            found = find()
-            result = describe(found)
-        except LwCoderError as error:
-            self.findings.append(Finding(subject, error.message, error.remedy))
-            return None
-        self.findings.append(result if isinstance(result, Finding) else Finding(subject, result))
-        return found
 
 
 def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCode:

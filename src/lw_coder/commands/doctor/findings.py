@@ -1,0 +1,44 @@
+"""What the checks of `lw_coder doctor` find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lw_coder.foundation.errors import LwCoderError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of a check.
+
+    Attributes:
+        subject: what was checked.
+        result: the state, or the problem.
+        remedy: what to do about it; empty if there is no problem.
+    """
+
+    subject: str
+    result: str
+    remedy: str = ""
+
+
+class Checks:
+    """Collects findings, and continues after a problem."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def run(self, subject: str, find: Callable[[], T], describe: Callable[[T], str | Finding]) -> T | None:
+        """Run one check and record its finding; return None if it found a problem."""
+        try:
+            found = find()
+            result = describe(found)
+        except LwCoderError as error:
+            self.findings.append(Finding(subject, error.message, error.remedy))
+            return None
+        self.findings.append(result if isinstance(result, Finding) else Finding(subject, result))
+        return found
