@@ -215,17 +215,18 @@ def init(kinds: tuple[str, ...], *, force: bool, yes: bool) -> int:
 
 
 @cli.command()
+@click.option("--online", is_flag=True, help="Also ask the model for one word, which costs next to nothing.")
 @AS_JSON
-def doctor(*, as_json: bool) -> int:
+def doctor(*, online: bool, as_json: bool) -> int:
     """Check that everything a session needs is in place.
 
-    Also finds what earlier sessions left behind. Changes nothing. Each problem is shown with a remedy,
+    Also finds what earlier sessions left behind. Changes nothing. Problems come last, each with a remedy,
     and the exit code is then 1.
     """
     with _probe(asks_compose=True) as probe:
         from lw_coder.commands.doctor.command import doctor_command
 
-        return doctor_command(_here(), probe, as_json=as_json)
+        return doctor_command(_here(), probe, as_json=as_json, online=online)
 
 
 @cli.command()

@@ -30,16 +30,23 @@ class Kind:
     hinders_builds: bool = False
 
 
-def find_kinds(options: RunOptions) -> list[Kind]:
+def ask_info() -> dict[str, Any]:
+    """Return what `docker info` tells; nothing if the engine does not answer."""
+    answer = Question("info", "--format", "{{json .}}").answer()
+    return dict(json.loads(answer)) if answer else {}
+
+
+def find_kinds(options: RunOptions, info: Mapping[str, Any] | None = None) -> list[Kind]:
     """Ask the engine for its properties; return none if it does not answer.
 
     Args:
         options: docker_run_args, which may already contain the remedy.
+        info: the result of `ask_info`, if it is known.
     """
     import shutil
 
-    answer = Question("info", "--format", "{{json .}}").answer()
-    return describe(json.loads(answer), str(shutil.which("docker")), options) if answer else []
+    told = ask_info() if info is None else info
+    return describe(told, str(shutil.which("docker")), options) if told else []
 
 
 def warn_of_kind(options: RunOptions, *, of_build: bool = False) -> None:

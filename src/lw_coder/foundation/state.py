@@ -31,6 +31,22 @@ def lock_folder() -> Path:
     return _private(Path(platformdirs.user_state_dir(APP)) / "locks")
 
 
+def require_folders() -> tuple[Path, ...]:
+    """Return the folders of the cache, the logs and the locks, whether or not they exist; nothing is created.
+
+    Raises:
+        StateError: one could not be created or written.
+    """
+    log, state = Path(platformdirs.user_log_dir(APP)), Path(platformdirs.user_state_dir(APP))
+    folders = (prompt_cache_folder(), log, state / "locks")
+    for folder in folders:
+        place = next(path for path in (folder, *folder.parents) if path.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            remedy = _FOLDER_REMEDY.replace("STATE", "CACHE") if folder is folders[0] else _FOLDER_REMEDY
+            raise StateError(f"{folder}: {place} is not a folder that you can write to", remedy)
+    return folders
+
+
 def _private(folder: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -239,14 +239,19 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
         GitError: its alternates file is quoted or nested deeper than git allows.
     """
     found = [objects.resolve()]
-    for borrowed in _alternates(objects):
+    for borrowed in borrowed_objects(objects):
         if depth >= _MAX_ALTERNATES_DEPTH:
             raise GitError(f"{objects}: has too many levels of alternates", "type: git repack -a -d")
         found += object_dirs(borrowed, depth + 1) if borrowed.is_dir() else ()
     return tuple(dict.fromkeys(found))
 
 
-def _alternates(objects: Path) -> list[Path]:
+def borrowed_objects(objects: Path) -> list[Path]:
+    """List the object folders that one borrows from itself; they may not exist.
+
+    Raises:
+        GitError: its alternates file is quoted.
+    """
     file = objects / "info/alternates"
     lines = text_lines(os.fsdecode(file.read_bytes())) if file.is_file() else []
     names = [line for line in lines if line and not line.startswith("#")]

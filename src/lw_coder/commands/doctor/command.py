@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+
+from lw_coder.commands.doctor.clone import check_clone
 from lw_coder.commands.doctor.findings import Checks, Finding
+from lw_coder.commands.doctor.machine import check_machine
 from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
 from lw_coder.containers.docker_command import EngineProbe
 from lw_coder.containers.engine import check_env_file, connect, require_isolation
-from lw_coder.containers.engine_kind import find_kinds
+from lw_coder.containers.engine_kind import ask_info, find_kinds
 from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.report import Cell, show, show_json, shown_if_slow
@@ -43,19 +47,20 @@ from lw_coder.settings.environment import API_KEY, SessionEnvironment, build_var
 from lw_coder.settings.model_access import ModelAccess
 
 
-def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCode:
+def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool, online: bool = False) -> ExitCode:
     """Check everything that a session needs, and print the result or the remedy of each check.
 
     Args:
         start: a folder in the repository.
         probe: docker queries that were started with the command.
         as_json: print an array of findings.
+        online: ask the model too.
 
     Returns:
         ERROR if a check found a problem.
     """
     with shown_if_slow("Checking docker, git and what sessions left ..."):
-        findings = examine(start, probe)
+        findings = examine(start, probe, online=online)
     if as_json:
         show_json([asdict(finding) for finding in findings])
     else:
@@ -63,18 +68,21 @@ def doctor_command(start: Path, probe: EngineProbe, *, as_json: bool) -> ExitCod
     return ExitCode.ERROR if any(finding.remedy for finding in findings) else ExitCode.OK
 
 
-def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
+def examine(start: Path, probe: EngineProbe, *, online: bool = False) -> Sequence[Finding]:
     """Check the engine, the repository and, if both are usable, what sessions left in them."""
     checks = Checks()
+    info: Mapping[str, Any] = {}
     engine = checks.run(
         "docker",
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
     )
     checks.run("shell", lambda: dropped_variables(os.environ), _describe_shell)
-    repository = checks.run("git", lambda: git.find_repository(start), lambda found: str(found.root))
+    repository = checks.run("git", lambda: git.find_repository(start), _describe_repository)
     if engine:
+        info = ask_info()
         checks.run("base image", lambda: images.is_current(probe.base_image), _describe_base)
+    check_machine(checks, repository.root if repository else None, info)
     if repository:
         config = checks.run("config.toml", lambda: load_config(repository.root), _describe_config)
         if engine and config and config.has_networks:
@@ -91,7 +99,9 @@ def examine(start: Path, probe: EngineProbe) -> Sequence[Finding]:
                 lambda _: "Compose reads it as lw_coder does",
             )
         if engine and config:
-            _check_docker_args(checks, repository.root, config)
+            _check_docker_args(checks, repository.root, config, info)
+        if online and environment:
+            _check_answer(checks, environment.model)
         _check_git(checks, repository)
         checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
         checks.run("worktrees", lambda: _incomplete_worktrees(repository), _describe_incomplete)
@@ -166,8 +176,15 @@ def _check_gateway(checks: Checks, config: CodeConfig, model: ModelAccess, *, ha
     )
 
 
+def _check_answer(checks: Checks, access: ModelAccess) -> None:
+    from lw_coder.commands.doctor.online import ask_model
+
+    checks.run("model's answer", lambda: ask_model(access), str)
+
+
 def _check_git(checks: Checks, repository: git.Repository) -> None:
     place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
+    check_clone(checks, repository)
     checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
     checks.run(
         "git set-up",
@@ -176,20 +193,24 @@ def _check_git(checks: Checks, repository: git.Repository) -> None:
     )
 
 
-def _check_docker_args(checks: Checks, root: Path, config: CodeConfig) -> None:
+def _check_docker_args(checks: Checks, root: Path, config: CodeConfig, info: Mapping[str, Any]) -> None:
     run, build = config.run_options, config.build_options
     checks.run(
         "docker args",
         lambda: require_readable(root, run, build),
         lambda _: "Compose accepts them",
     )
-    checks.findings += [Finding("engine", kind.description, kind.remedy) for kind in find_kinds(run)]
+    checks.findings += [Finding("engine", kind.description, kind.remedy) for kind in find_kinds(run, info)]
 
 
 def _checked_environment(root: Path, config: CodeConfig) -> SessionEnvironment:
     environment = session_environment(root, config)
     build_variables(environment, config.build_options.variables, os.environ)
     return environment
+
+
+def _describe_repository(repository: git.Repository) -> str:
+    return f"{repository.root}, with {git.run_git('version', place=repository.place).stdout}"
 
 
 def _describe_shell(names: Sequence[str]) -> str:
@@ -303,7 +324,7 @@ def _describe_leftovers(left: Leftovers) -> str | Finding:
 
 def _print(findings: Sequence[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
-    for finding in findings:
+    for finding in sorted(findings, key=lambda finding: bool(finding.remedy)):  # what is wrong comes last
         mark = Cell("wrong", "bad") if finding.remedy else Cell("ok   ", "good")
         show(mark, f"  {finding.subject.ljust(width)}  {finding.result}")
         if finding.remedy:
