@@ -56,6 +56,9 @@ _BY_THEMSELVES = {  # why a file's commands run although nobody calls it
         r"(?:.*/)?(?:\.husky|\.?git-?hooks)/.*|(?:.*/)?(?:\.?lefthook(?:-local)?\.(?:ya?ml|toml|json)"
         r"|\.pre-commit-config\.yaml|\.pre-commit-hooks\.yaml|\.overcommit\.yml|\.huskyrc.*|\.lintstagedrc.*)"
     ),
+    "its notify runs on your machine, and its other settings decide what sessions may do": re.compile(
+        r"\.lw_coder/config\.toml"
+    ),
     "it chooses filters and merge drivers of your git settings": re.compile(r"(?:.*/)?\.gitattributes"),
     "it says where submodules come from": re.compile(r"\.gitmodules"),
     "a shell can run it when you enter the folder": re.compile(

@@ -349,6 +349,7 @@ def test_what_is_unusual_is_shown(plan: FinishedPlan, capfd: pytest.CaptureFixtu
             ".envrc": "export A=b\n",
             ".vscode/tasks.json": "{}\n",
             "package.json": '{"scripts": {"postinstall": "./run.sh"}}',
+            ".lw_coder/config.toml": "[code]\nnotify = ['rm', '-r', '.']\n",
             "image.png": b"\x89PNG\0\0",
             "evil\x1b[2Jname.txt": "x\n",
         }
@@ -363,6 +364,7 @@ def test_what_is_unusual_is_shown(plan: FinishedPlan, capfd: pytest.CaptureFixtu
         ".envrc: added; a shell can run it when you enter the folder",
         ".vscode/tasks.json: added; an editor can run its commands",
         "package.json: scripts changed: postinstall; package managers run them",
+        ".lw_coder/config.toml: changed; its notify runs on your machine",
         "sub: submodule added",
         "away: symbolic link that leaves the repository's files: /etc/passwd",
         "run.sh: is executable now",
