@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import run_folders
+from tests.integration.known_prompts import know_prompts
 from tests.support.engine import bridge_address
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import PLAN_ID, SampleRepository
@@ -70,7 +71,7 @@ def headless(
     plan: Sequence[str] = (PLAN_ID,),
     meanwhile: Meanwhile | None = None,
 ) -> Headless:
-    """Run a plan without a terminal to its end; fail if a container is left.
+    """Run a plan, whose prompts are known, without a terminal to its end; fail if a container is left.
 
     Args:
         person: whose environment it is.
@@ -82,6 +83,7 @@ def headless(
     """
     with ScriptedModel(script, host=bridge_address()) as model:
         sample.write_env(model.base_url)
+        know_prompts(person.home, sample, model.base_url)
         with subprocess.Popen(
             [LW_CODER, "code", *plan, "--headless", *options],
             cwd=sample.root,

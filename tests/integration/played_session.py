@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.execution import Execution
+from tests.integration.known_prompts import know_prompts
 from tests.support.engine import bridge_address
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, Script, ScriptedModel
@@ -50,6 +51,7 @@ def played(
     *,
     under: Sequence[str] = (),
     meanwhile: Meanwhile | None = None,
+    asks: bool = False,
 ) -> Iterator[Played]:
     """Type `lw_coder code` and wait for the agent's last words; afterwards leave, unless the test has.
 
@@ -59,9 +61,12 @@ def played(
         script: what the model says.
         under: a command that lw_coder is started by.
         meanwhile: looks at something once the command is typed.
+        asks: the prompts are asked for; else they are known.
     """
     with ScriptedModel(script, host=bridge_address()) as model:
         sample.write_env(model.base_url)
+        if not asks:
+            know_prompts(person.home, sample, model.base_url)
         with person.types(*under, LW_CODER, "code", PLAN_ID) as terminal:
             execution = Execution(terminal, sample.root, PLAN_ID)
             if meanwhile:

@@ -39,7 +39,7 @@ def _reads(person: Person, code: str, *interpreter: str) -> None:
 def test_what_was_tuned_on_runs_is_what_the_next_session_gets(
     person: Person, sample: SampleRepository
 ) -> None:
-    with played(person, sample, script) as first:
+    with played(person, sample, script, asks=True) as first:
         before = first.execution.run
         assert str(OUTPUTS["main_prompt"]) in (before / "prompts/main.md").read_text(encoding="utf-8")
         for block in blocks_of_page("sh"):

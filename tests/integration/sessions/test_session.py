@@ -50,7 +50,7 @@ def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -
         answer.set()
 
     script = shell_agent([], allowed=answer)
-    with played(person, sample, script, meanwhile=shows_what_it_waits_for) as session:
+    with played(person, sample, script, meanwhile=shows_what_it_waits_for, asks=True) as session:
         _follows_the_window(session.execution.terminal)
         _stays_at_one_ctrl_c(session)
         assert session.execution.end() == 0
