@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from tests.scan.searches import CommandLines, Part, container, files, git_objects, image, names
+from tests.scan.searches import CommandLines, Part, container, files, git_objects, image, layers, names
 from tests.support.engine import docker
 from tests.support.patience import wait_until
 from tests.support.sample_repository import run_git
@@ -86,7 +86,7 @@ def in_an_images_history(_: Path, value: str) -> Iterator[Part]:
         planted = docker("commit", "--message", f"made with {value}", made)
     finally:
         docker("rm", made)
-    yield from _looked_at(planted)
+    yield from _looked_at(planted, layers(BASE))
 
 
 def in_a_layer(folder: Path, value: str) -> Iterator[Part]:
@@ -97,9 +97,9 @@ def in_a_layer(folder: Path, value: str) -> Iterator[Part]:
     yield from _looked_at(docker("import", str(folder / "layer.tar")))
 
 
-def _looked_at(planted: str) -> Iterator[Part]:
+def _looked_at(planted: str, older: Collection[str] = ()) -> Iterator[Part]:
     try:
-        yield from image(planted)
+        yield from image(planted, older)
     finally:
         docker("image", "rm", planted)
 

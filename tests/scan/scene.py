@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lw_coder.containers.docker_command import COMPOSE_FILE
-from lw_coder.containers.image_names import repo_hash
+from lw_coder.containers.image_names import BASE_TAG, repo_hash
 from lw_coder.containers.labels import PROXY_LABEL
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.repository.git import find_repository, root_commit
@@ -28,6 +28,7 @@ from tests.scan.searches import (
     files,
     git_objects,
     image,
+    layers,
     names,
 )
 from tests.support.agent_script import scripted_alone
@@ -73,6 +74,7 @@ class Scene:
         folder: all of it is below.
         sample: the repository.
         person: its home and temporary folder are in the folder.
+        older: layers of the base image that are older than the stem.
         printed: the terminal's text of each command, by what was done.
         as_json: what programs would read, likewise.
     """
@@ -81,6 +83,7 @@ class Scene:
     folder: Path
     sample: SampleRepository
     person: Person
+    older: list[str]
     printed: dict[str, bytes] = field(default_factory=dict)
     as_json: dict[str, bytes] = field(default_factory=dict)
 
@@ -133,12 +136,13 @@ class Scene:
 
 def scan(folder: Path) -> list[Searched]:
     """Work with secrets in a new folder; search what that leaves, during it and afterwards."""
+    older = layers(BASE_TAG)
     stem = f"q{secrets.token_hex(12)}"
     search = Search(stem)
     with (
         CommandLines() as lines,
         ScriptedModel(scripted_alone, host=bridge_address()) as model,
-        _prepared(folder, stem) as scene,
+        _prepared(folder, stem, older) as scene,
     ):
         found = _all_of_it(scene, model, search)
         assert any(b"compose" in line and scene.run.name.encode() in line for line in lines.seen)
@@ -163,7 +167,7 @@ def _all_of_it(scene: Scene, model: ScriptedModel, search: Search) -> list[Searc
 
 
 @contextmanager
-def _prepared(folder: Path, stem: str) -> Iterator[Scene]:
+def _prepared(folder: Path, stem: str, older: list[str]) -> Iterator[Scene]:
     (folder / "home").mkdir()
     (folder / "tmp").mkdir()
     sample = make_sample_repository(folder / "sample")
@@ -171,7 +175,7 @@ def _prepared(folder: Path, stem: str) -> Iterator[Scene]:
     with (sample.root / ".lw_coder/code.Dockerfile").open("a") as file:
         file.write(DOCKERFILE)
     with a_person(folder / "home", sample.root) as person:
-        scene = Scene(stem, folder, sample, person)
+        scene = Scene(stem, folder, sample, person, older)
         person.extra |= {**scene.exported, **scene.markers(*NEVER_FORWARDED), "TMPDIR": str(folder / "tmp")}
         yield scene
 
@@ -190,7 +194,7 @@ def _session(scene: Scene, search: Search) -> list[Searched]:
         found = [
             search.parts("docker inspect and logs, a session at work", _told_of(session)),
             search.parts("files, a session at work", files(scene.folder, besides=[scene.env_file])),
-            search.parts("image: layers, settings, history", image(used)),
+            search.parts("image: layers, settings, history", image(used, scene.older)),
         ]
         assert terminal.leave() == 0, terminal.text
         scene.printed["a session"] = terminal.transcript

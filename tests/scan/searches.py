@@ -13,7 +13,8 @@ import tarfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -176,13 +177,26 @@ def container(identity: str) -> Iterator[Part]:
     yield from ((f"{identity[:12]} {name}", json.dumps(part).encode()) for name, part in told.items())
 
 
-def image(identity: str) -> Iterator[Part]:
-    """Yield an image: its layers, unpacked, its configuration and its history."""
+def layers(identity: str) -> list[str]:
+    """Name an image's layers; there are none where there is no such image."""
+    if not docker("image", "ls", "--quiet", identity):
+        return []
+    return list(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", identity)))
+
+
+def image(identity: str, older: Collection[str] = ()) -> Iterator[Part]:
+    """Yield an image: its layers, unpacked, its configuration and its history.
+
+    Args:
+        identity: of the image.
+        older: layers that were there before there was anything to find.
+    """
+    left_out = {f"blobs/sha256/{layer.removeprefix('sha256:')}" for layer in older}
     saving = subprocess.Popen(["docker", "save", identity], stdout=subprocess.PIPE)
     assert saving.stdout
     with saving.stdout, tarfile.open(fileobj=saving.stdout, mode="r|") as archive:
         for member in archive:
-            stream = archive.extractfile(member)
+            stream = None if member.name in left_out else archive.extractfile(member)
             if stream:
                 yield from ((member.name, chunk) for chunk in _overlapping(_plain(stream)))
     assert saving.wait() == 0, f"docker save {identity} failed"
@@ -228,8 +242,7 @@ class CommandLines:
 
     def _watch(self) -> None:
         while not self._done.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(path.read_bytes())
-                except OSError:  # it has ended meanwhile
-                    continue
+            for entry in os.scandir("/proc"):  # Path.glob would take three times as long
+                with suppress(OSError):  # it has ended meanwhile
+                    if entry.name.isdigit():
+                        self.seen.add(Path(entry.path, "cmdline").read_bytes())

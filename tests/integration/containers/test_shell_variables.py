@@ -73,6 +73,7 @@ def test_no_image_holds_an_env_file_whatever_the_shell_says(sample: SampleReposi
     each = [{name: value} for name, value in steering_variables().items()]
     others = sample.root.parent / "others.env"
     others.write_text("OPENROUTER_API_KEY=another\n", encoding="ascii")
+    found: dict[str, tuple[str, str]] = {}  # by the image's own id: what is the same image is looked at once
     for variables in (
         *each,
         {"DOCKER_OF_TOMORROW": "0"},
@@ -80,8 +81,11 @@ def test_no_image_holds_an_env_file_whatever_the_shell_says(sample: SampleReposi
     ):
         person.extra = dict(variables)
         image = built_image(person, sample)
-        assert (variables, secrets_in(image)) == (variables, "")
-        assert docker("image", "inspect", "--format", "{{.Architecture}}", image) == _own_architecture()
+        assert image.startswith("sha256:")
+        if image not in found:
+            architecture = docker("image", "inspect", "--format", "{{.Architecture}}", image)
+            found[image] = (secrets_in(image), architecture)
+        assert (variables, *found[image]) == (variables, "", _own_architecture())
 
 
 def _own_architecture() -> str:
