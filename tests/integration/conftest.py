@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tests.integration.own_repository import (
     clone_own_repository,
     scripted_onlooker,
 )
+from tests.support import installed
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.engine import bridge_address, containers, docker, remove_images
 from tests.support.sample_repository import (
@@ -33,8 +33,7 @@ from tests.support.sample_repository import (
 from tests.support.scripted_model import Script, ScriptedModel
 from tests.support.terminal import Terminal
 
-# Another installation's, where that is what is tested.
-LW_CODER = os.environ.get("LW_CODER", str(Path(sys.executable).with_name("lw_coder")))
+LW_CODER = installed.LW_CODER
 SUMMARY = ACTIONS[CHECKER][:40]  # a finding is shown while its subagent is still at work; this is not
 
 

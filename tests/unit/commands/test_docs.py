@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest
 
 from lw_coder.commands.docs import find_page
 from lw_coder.foundation.errors import DocsError, ExitCode
+from tests.support.installed import LW_CODER
 from tests.support.patience import PATIENCE
 from tests.support.terminal import Terminal
 
-LW_CODER = os.environ.get("LW_CODER", str(Path(sys.executable).with_name("lw_coder")))  # or a wheel's
 DOCS = Path(__file__).parents[3] / "docs"
 LAST_OF_CONFIGURATION = "which does not use yours"
 
