@@ -17,6 +17,7 @@ from tests.support.patience import PATIENCE
 from tests.support.terminal import Terminal
 
 DOCS = Path(__file__).parents[3] / "docs"
+OF_A_TERMINAL = {"PAGER", "LESS", "COLUMNS", "LINES"}  # the terminal's own size counts
 LAST_OF_CONFIGURATION = "which does not use yours"
 
 
@@ -27,7 +28,7 @@ def docs(*words: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def at_a_terminal(*words: str, **variables: str) -> Iterator[Terminal]:
-    env = {name: value for name, value in os.environ.items() if name not in {"PAGER", "LESS"}}
+    env = {name: value for name, value in os.environ.items() if name not in OF_A_TERMINAL}
     with Terminal([LW_CODER, "docs", *words], Path.cwd(), {**env, **variables}) as terminal:
         yield terminal
 
