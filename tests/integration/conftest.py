@@ -58,6 +58,7 @@ LONGEST = (
     "test_a_session_and_its_replay_reach",
     "test_a_project_gets_from_init",
     "test_an_agents_droids_and_hooks",
+    "test_a_gateway_that_is_killed",
 )
 # A part of the unit suite: plain Python, real git, and DSPy's answers from the shipped cache. The whole of it
 # has its own place, and a second time it would tell nothing more about the image.

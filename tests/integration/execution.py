@@ -84,3 +84,17 @@ def run_folders(root: Path, plan_id: str) -> list[Path]:
     folder = root / ".lw_coder/runs" / plan_id
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(path for path in found if _RUN_NAME.fullmatch(path.name))
+
+
+def docker_clients(run: Path) -> list[int]:
+    """List docker's processes that work on this run's Compose file."""
+    name = str(run / "compose.yml").encode()
+    lines = {path: _command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")}
+    return [int(path.parent.name) for path, line in lines.items() if name in line and b"run" in line]
+
+
+def _command_line(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\0")
+    except OSError:
+        return []

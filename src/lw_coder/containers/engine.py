@@ -283,12 +283,23 @@ def run_session(
     """
     status = _run_service(folder, project, labels, dependencies=dependencies)
     own = {_PROJECT_LABEL: project, **labels}
+    return followed_to_end(status, own, lambda running: _attach(running, own))
+
+
+def followed_to_end(status: int, labels: Labels, attach: Callable[[str], int]) -> SessionEnd:
+    """Attach to a session again, as long as it is running, after a docker client has exited.
+
+    Args:
+        status: that client's exit status.
+        labels: those of the session's containers.
+        attach: attaches to a running container, given by its id, and returns the exit status.
+    """
     for _ in range(_MOST_RETURNS):
-        running, is_removed = what_remains(own)
+        running, is_removed = _what_remains(labels)
         if not running:
             return SessionEnd(status, is_removed)
         warn("the docker client exited, but the session is still running; reconnecting to it")
-        status = _attach(running, own)
+        status = attach(running)
     return SessionEnd(status, is_removed=False)
 
 
@@ -312,7 +323,7 @@ def _attach(container: str, labels: Labels) -> int:
     ended = Question("wait", container)
     try:
         status = _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
-        told = "" if what_remains(labels).running else ended.answer()
+        told = "" if _what_remains(labels)[0] else ended.answer()
     finally:
         ended.end()
     return int(told) if told.isdigit() else status
@@ -329,25 +340,13 @@ def _status(call: Callable[[], object]) -> int:
     return 0
 
 
-class Remains(NamedTuple):
-    """What the engine still has of a session.
-
-    Attributes:
-        running: the id of a running container; None also if the engine does not answer.
-        is_removed: whether it is known to have no container, not even one that has ended.
-    """
-
-    running: str | None
-    is_removed: bool
-
-
-def what_remains(labels: Labels) -> Remains:
-    """Ask once for a session's containers, which have these labels."""
+def _what_remains(labels: Labels) -> tuple[str | None, bool]:
+    """Return a session's running container or None, and whether it is known to have not even an ended one."""
     try:
         found = containers_with(labels)
     except EngineError:  # if the engine is gone, so is the session
-        return Remains(None, is_removed=False)
-    return Remains(next((one.id for one in found if one.is_running), None), is_removed=not found)
+        return None, False
+    return next((one.id for one in found if one.is_running), None), not found
 
 
 @dataclass(frozen=True)

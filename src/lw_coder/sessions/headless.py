@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lw_coder.containers import docker_command, engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.foundation.redaction import Redaction
-from lw_coder.foundation.report import printable, say, warn
+from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import Signalled, stop_raising
 from lw_coder.gateway.state import read_state, shown_time
 from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResult
@@ -32,7 +32,6 @@ _TICK = 1.0  # seconds; how often progress is shown while nothing happens
 _LONGEST_STDERR = 4000  # bytes kept of what docker and droid print beside the events
 _LONGEST_PROBLEM = 300
 _LONGEST_ID = 100
-_MOST_RETURNS = 5  # a client that cannot stay attached would otherwise be started for ever
 
 
 class Account:
@@ -125,7 +124,7 @@ def run_headless(
     """
     from lw_coder.gateway.spending import read_spending
 
-    started, is_removed = datetime.now(UTC), False
+    started, status, is_removed = datetime.now(UTC), 0, False
     with EventLog(folder) as log:
         account = Account(folder, log, redaction, progress)
         watch = SessionWatch(
@@ -137,9 +136,9 @@ def run_headless(
             on_wait=_announce_wait,
         )
         try:
-            status, signalled, is_removed = _attended(folder, session, account, watch)
+            status, is_removed = _attended(folder, session, account, watch)
         except Signalled:
-            signalled = status = stop_raising() or 0
+            watch.end(stop_raising())
         finally:
             stop_raising()  # what follows is short
             progress.end()
@@ -149,11 +148,11 @@ def run_headless(
     if report.final.strip():
         write_summary(folder, report.final)
     return SessionResult(
-        status,
+        watch.signalled or status,
         started,
         datetime.now(UTC),
         refused,
-        signalled,
+        watch.signalled,
         limit=watch.reached,
         pause=watch.pause,
         report=report,
@@ -169,53 +168,43 @@ def _announce_wait(until: datetime) -> None:
     say(f"Model:    waiting for the provider until {shown_time(until)}")
 
 
-def _attended(
-    folder: Path, session: SessionSpec, account: Account, watch: SessionWatch
-) -> tuple[int, int | None, bool]:
-    """Return the session's status, lw_coder's if a signal ended it, and whether its container is removed."""
+def _attended(folder: Path, session: SessionSpec, account: Account, watch: SessionWatch) -> engine.SessionEnd:
     own = {OWN_LABEL: "true"}
     flooded = stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session))
     with flooded as reasons, watch:
         client = docker_command.start_headless(
             folder, session.project, own, dependencies=not session.has_dependencies
         )
-        status, signalled = _follow(client, account, watch)
-        labels = {PLAN_LABEL: session.labels[PLAN_LABEL], **own}
-        for _ in range(_MOST_RETURNS):
-            running, is_removed = engine.what_remains(labels)
-            if not running:
-                break
-            warn("the docker client exited, but the session is still running; reconnecting to it")
-            status, late = _follow_again(running, account, watch)
-            signalled = signalled or late
+        end = engine.followed_to_end(
+            _follow(client, account, watch),
+            {PLAN_LABEL: session.labels[PLAN_LABEL], **own},
+            lambda container: _follow_again(container, account, watch),
+        )
     account.problem = next(iter(reasons), account.problem)
-    return signalled or status, signalled, is_removed
+    return end
 
 
-def _follow_again(container: str, account: Account, watch: SessionWatch) -> tuple[int, int | None]:
+def _follow_again(container: str, account: Account, watch: SessionWatch) -> int:
     # attach may not know the status of a container that is removed when it ends.
     ended = docker_command.Question("wait", container)
     try:
         client = docker_command.follow_headless(container)
-        status, signalled = _follow(client, account, watch)
+        status = _follow(client, account, watch)
         told = ended.answer() if status == 0 else ""
     finally:
         ended.end()
-    return int(told) if told.isdigit() else status, signalled
+    return int(told) if told.isdigit() else status
 
 
-def _follow(
-    client: docker_command.PipedClient, account: Account, watch: SessionWatch
-) -> tuple[int, int | None]:
-    """Read a client's output to its end; return its status, and lw_coder's if a signal arrived meanwhile."""
-    signalled, lines, stderr = None, Lines(), b""
+def _follow(client: docker_command.PipedClient, account: Account, watch: SessionWatch) -> int:
+    """Read a client's output to its end, and return its status; a signal only asks the session to end."""
+    lines, stderr = Lines(), b""
     try:
         while not watch.has_given_up.is_set():
             try:
                 chunks = client.read(_TICK)
             except Signalled:
-                signalled = stop_raising()
-                watch.end()
+                watch.end(stop_raising())
                 say("Signal:   the session is asked to end; then its commits are imported")
                 continue
             if chunks is None:
@@ -226,4 +215,4 @@ def _follow(
         status = client.end()
     account.take_all(lines.end())
     account.add_problem(stderr)
-    return status, signalled
+    return status

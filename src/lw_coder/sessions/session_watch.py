@@ -99,6 +99,7 @@ class SessionWatch:
     Attributes:
         reached: the limit that has ended the session, or None.
         pause: the pause that has ended it, or None.
+        signalled: lw_coder's exit status, if a signal to it has ended the session.
         has_given_up: is set if the session could not be ended.
     """
 
@@ -114,6 +115,7 @@ class SessionWatch:
     ) -> None:
         self.reached: ReachedLimit | None = None
         self.pause: Pause | None = None
+        self.signalled: int | None = None
         self.has_given_up = threading.Event()
         self._plan, self._limits, self._count, self._on_limit = plan, limits, count, on_limit
         self._state, self._on_wait = state, on_wait
@@ -133,8 +135,13 @@ class SessionWatch:
         self._asked.set()
         self._thread.join()
 
-    def end(self) -> None:
-        """Ask the session to end, and remove it if it does not; this does not wait."""
+    def end(self, signalled: int | None) -> None:
+        """Ask the session to end, and remove it if it does not; this does not wait.
+
+        Args:
+            signalled: lw_coder's exit status after the signal that wants this.
+        """
+        self.signalled = self.signalled or signalled
         self._asked.set()
 
     def note_end(self) -> None:

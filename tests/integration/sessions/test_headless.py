@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.execution import docker_clients, run_folders
 from tests.integration.headless_session import Headless, headless
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
@@ -136,6 +138,19 @@ def test_a_container_that_is_killed(sample: SampleRepository, person: Person) ->
 
     ended = headless(person, sample, failing(Reply(silent=True)), "--json", meanwhile=kill)
     assert _failed(ended, sample)["ended"]["status"] == 137
+
+
+def test_a_session_outlives_its_client(sample: SampleRepository, person: Person) -> None:
+    def kill(_: subprocess.Popen[str], model: ScriptedModel) -> None:
+        wait_until(lambda: model.count("agent") > 1, "the second request")
+        for client in docker_clients(run_folders(sample.root, PLAN_ID)[-1]):
+            os.kill(client, signal.SIGKILL)
+
+    ended = headless(person, sample, shell_agent([COMMIT, "sleep 10", "echo 3"]), meanwhile=kill)
+    assert ended.status == 0, ended.stderr
+    assert "still running; reconnecting to it" in ended.stderr
+    assert ended.stdout == f"{DONE}\n"
+    _has_the_commit(ended, sample)
 
 
 def _failed(ended: Headless, sample: SampleRepository) -> dict[str, Any]:

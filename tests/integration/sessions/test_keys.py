@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person
-from tests.integration.execution import Execution
+from tests.integration.execution import Execution, docker_clients
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 
 # A session that tells each byte that it gets, and ends at an x with a status of its own.
@@ -57,7 +56,7 @@ def test_a_session_outlives_its_client(person: Person) -> None:
         execution = Execution(terminal, person.cwd, PLAN_ID)
         execution.wait_for("Type now.")
         before = execution.container
-        for client in _clients(execution.run):
+        for client in docker_clients(execution.run):
             os.kill(client, signal.SIGKILL)
         terminal.wait_for("reconnecting to it", timeout=60)
         assert execution.container == before
@@ -73,17 +72,3 @@ def _types_until_heard(execution: Execution) -> None:
         assert time.monotonic() < deadline, execution.terminal.screen
         execution.terminal.type("a")
         execution.terminal.settle(0.5)
-
-
-def _clients(run: Path) -> list[int]:
-    """List docker's processes that work on this run's Compose file."""
-    name = str(run / "compose.yml").encode()
-    lines = {path: _command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")}
-    return [int(path.parent.name) for path, line in lines.items() if name in line and b"run" in line]
-
-
-def _command_line(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().split(b"\0")
-    except OSError:
-        return []

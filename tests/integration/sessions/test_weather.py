@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Container
+from itertools import count
 from typing import Any
 
 from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.execution import run_folders
 from tests.integration.headless_session import headless, with_gateway
-from tests.support.agent_script import execute, prompt_answer
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import wait_until
 from tests.support.result_schema import result_of
@@ -36,26 +38,29 @@ def changeable(conversation: Conversation) -> Reply:
     return WEATHER[conversation.rounds] if is_first and conversation.rounds < len(WEATHER) else played
 
 
-def busy_after_work(*, times: int, wish: str = "") -> Script:
-    """Make a provider that is busy so many times, once the agent has committed something."""
-    left = [times]
+def busy(at: Container[int], wish: str = "") -> Script:
+    """Make a provider that refuses the agent's requests with these numbers, counted from 0."""
+    numbers = count()
     headers = {"Retry-After": wish} if wish else {}
 
     def play(conversation: Conversation) -> Reply:
-        if conversation.kind != "agent":
-            return prompt_answer(conversation) if conversation.kind == "dspy" else Reply("A title")
-        if not conversation.rounds:
-            return Reply(tool_calls=(execute(conversation, "Work", COMMIT),))
-        if left[0] > 0:
-            left[0] -= 1
+        if conversation.kind == "agent" and next(numbers) in at:
             return Reply(failure=HttpFailure(429, headers=headers))
-        return Reply(DONE)
+        return shell_agent([COMMIT])(conversation)
 
     return play
 
 
 def _requests(run: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "gateway/requests.jsonl").read_text().splitlines()]
+
+
+def _gateways(sample: SampleRepository) -> list[str]:
+    """Return the container of the only run's gateway."""
+    (run,) = run_folders(sample.root, PLAN_ID)
+    found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
+    mounts = "{{range .Mounts}}{{.Source}} {{end}}"  # another test's run can have the same name
+    return [one for one in found if str(run) in docker("inspect", "--format", mounts, one)]
 
 
 def _has_the_commit(sample: SampleRepository) -> bool:
@@ -80,6 +85,16 @@ def test_short_trouble_ends_nothing_at_a_terminal(sample: SampleRepository, pers
     with ScriptedModel(changeable, host=bridge_address()) as model:
         sample.write_env(model.base_url)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+            terminal.wait_until(lambda: model.count("agent") > 2, "the end of the first wait")
+            docker("exec", *_gateways(sample), "pkill", "-KILL", "python3")  # Docker starts it again
+            ends = ("Connection error", DONE)
+            terminal.wait_until(
+                lambda: any(end in terminal.screen for end in ends), "the end of droid's turn"
+            )
+            if DONE not in terminal.screen:
+                terminal.type("Go on, please.")
+                terminal.settle(1)
+                terminal.type("\r")
             terminal.wait_for(DONE)
             assert terminal.leave() == 0, terminal.text
     assert " s for the provider" in terminal.text
@@ -88,7 +103,7 @@ def test_short_trouble_ends_nothing_at_a_terminal(sample: SampleRepository, pers
 
 def test_a_long_wait_ends_the_session_and_it_goes_on_later(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample)
-    away = busy_after_work(times=99, wish="3600")
+    away = busy(range(1, 99), wish="3600")
     ended = headless(person, sample, away, "--json", "--max-wait", "1")
     result = result_of(ended.stdout)
     assert (ended.status, result["exit_code"], result["outcome"]) == (8, 8, "paused"), ended.stderr
@@ -105,7 +120,7 @@ def test_a_long_wait_ends_the_session_and_it_goes_on_later(sample: SampleReposit
 
 def test_lw_coder_waits_and_goes_on_by_itself(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample, f"{SHORT_HOLD}limits = {{ turns = 50 }}\n")
-    ended = headless(person, sample, busy_after_work(times=2), "--json", "--max-wait", "20")
+    ended = headless(person, sample, busy({0, 2}), "--json", "--max-wait", "20")
     result = result_of(ended.stdout)
     assert (ended.status, result["outcome"]) == (0, "completed"), ended.stderr
     assert len(result["earlier_runs"]) == 2
@@ -127,7 +142,7 @@ def test_a_signal_ends_the_wait(sample: SampleRepository, person: Person) -> Non
                 return
 
     with_gateway(sample)
-    away = busy_after_work(times=99, wish="3600")
+    away = busy(range(1, 99), wish="3600")
     ended = headless(person, sample, away, "--json", "--max-wait", "100", meanwhile=end)
     result = result_of(ended.stdout)
     assert (ended.status, result["exit_code"], result["outcome"]) == (143, 143, "signal"), ended.stderr
@@ -137,7 +152,7 @@ def test_a_signal_ends_the_wait(sample: SampleRepository, person: Person) -> Non
 
 def test_a_long_wait_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample, SHORT_HOLD)
-    with ScriptedModel(busy_after_work(times=99), host=bridge_address()) as model:
+    with ScriptedModel(busy(range(1, 99)), host=bridge_address()) as model:
         sample.write_env(model.base_url)
         status, text = person.runs_to_the_end("code", PLAN_ID)
     assert status == 8, text
@@ -172,16 +187,10 @@ def test_a_provider_that_goes_away_at_a_terminal(sample: SampleRepository, perso
     assert _has_the_commit(sample)
 
 
-def kill_gateway(sample: SampleRepository) -> None:
-    """Kill it as `docker kill` does, after which Docker does not start it again."""
-    (run,) = [path.name for path in (sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*")]
-    docker("kill", *docker("ps", "--quiet", "--filter", f"name=gateway-{run.lower()}").split())
-
-
 def test_a_gateway_that_is_killed(sample: SampleRepository, person: Person) -> None:
     def kill(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
-        kill_gateway(sample)
+        docker("kill", *_gateways(sample))  # after that Docker does not start it again
 
     with_gateway(sample)
     ended = headless(person, sample, shell_agent([COMMIT, "sleep 3", "echo 3"]), "--json", meanwhile=kill)
@@ -197,7 +206,7 @@ def test_a_gateway_that_is_killed_at_a_terminal(sample: SampleRepository, person
         sample.write_env(model.base_url)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 1, "the second request")
-            kill_gateway(sample)
+            docker("kill", *_gateways(sample))  # after that Docker does not start it again
             terminal.wait_for("onnection")
             assert terminal.leave() == 0, terminal.text
     assert sessions_in(sample.root) == []
