@@ -317,6 +317,31 @@ def drop(plan: str, *, with_runs: bool, yes: bool, as_json: bool) -> int:
     return drop_command(_here(), plan, DropOptions(with_runs, yes, as_json))
 
 
+@cli.command()
+@click.option(
+    "--older-than",
+    "days",
+    type=click.IntRange(0, 36_500),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Remove runs that are more than DAYS days old.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@AS_JSON
+def clean(days: int, *, dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Find what takes disk space and is no longer needed, and remove it.
+
+    These are old runs, worktrees and branches of merged plans, images of earlier builds, stopped containers,
+    what killed commands left, and refs of what was dropped long ago. Shows how much each takes, and asks
+    once. What is in use, has a score, or has commits or files that are nowhere else, always stays.
+    """
+    from lw_coder.commands.clean import CleanOptions, clean_command
+
+    return clean_command(_here(), CleanOptions(days, yes, dry_run, as_json))
+
+
 @cli.group()
 def runs() -> None:
     """List, show, compare, replay, score, import, export and prune runs."""

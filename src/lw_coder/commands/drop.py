@@ -14,24 +14,14 @@ from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.named_plan import named_plan_id
 from lw_coder.commands.result_document import Document, ended_on_failure
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.foundation.errors import EngineError, ExitCode, RunError
+from lw_coder.foundation.errors import EngineError, ExitCode
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, tell
 from lw_coder.foundation.signals import held
 from lw_coder.repository import dropped_refs
-from lw_coder.repository.git import Repository, find_repository, ref_value, root_commit, run_git
-from lw_coder.repository.log import count_only_on
-from lw_coder.repository.snapshot import Files, commit_files, list_files
-from lw_coder.repository.worktrees import (
-    BRANCH_PREFIX,
-    Removable,
-    removable_worktree,
-    remove_plan_worktree,
-)
-from lw_coder.runs.pending import has_pending
-from lw_coder.runs.run_folders import Run, list_runs, remove_partial_runs, remove_run
-from lw_coder.runs.scores import is_scored
-from lw_coder.runs.taken import is_taken
+from lw_coder.repository.git import Repository, find_repository, root_commit
+from lw_coder.runs.dropping import PlanRemains, examine, remove
+from lw_coder.runs.run_folders import list_runs
 from lw_coder.sessions.cleanup import require_idle
 
 _MOST_NAMED = 3
@@ -54,54 +44,6 @@ class DropOptions:
     runs: bool = False
     yes: bool = False
     as_json: bool = False
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What there is of a plan.
-
-    Attributes:
-        plan_id: the plan.
-        place: its worktree.
-        files: what is not committed there.
-        tip: the commit of its branch, or None if there is no branch.
-        unmerged: how many commits no other branch has.
-        is_squashed: whether `take --squash` made one commit of them, which a branch has.
-        runs: those to remove; empty if they are to stay.
-    """
-
-    plan_id: str
-    place: Removable
-    files: Files
-    tip: str | None
-    unmerged: int
-    is_squashed: bool
-    runs: tuple[Run, ...]
-
-    @property
-    def branch(self) -> str:
-        """The plan's branch."""
-        return BRANCH_PREFIX + self.plan_id
-
-    @property
-    def has_folder(self) -> bool:
-        """Whether the worktree's folder is there."""
-        return self.place.path.exists()
-
-    @property
-    def loses_branch(self) -> bool:
-        """Whether there is a branch that is not checked out elsewhere."""
-        return self.tip is not None and self.place.elsewhere is None
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether there is nothing to drop."""
-        return not (self.has_folder or self.loses_branch or self.runs)
-
-    @property
-    def scored(self) -> int:
-        """How many of the runs have a score."""
-        return sum(map(is_scored, self.runs))
 
 
 def drop_command(start: Path, name: str, options: DropOptions) -> ExitCode:
@@ -134,7 +76,7 @@ def drop_command(start: Path, name: str, options: DropOptions) -> ExitCode:
 
 
 def _drop(repository: Repository, plan_id: str, options: DropOptions, document: Document | None) -> str:
-    found = _found(repository, plan_id, with_runs=options.runs)
+    found = examine(repository, plan_id, with_runs=options.runs)
     if document:
         document.values |= _described(found)
     if found.is_nothing:
@@ -150,8 +92,7 @@ def _drop(repository: Repository, plan_id: str, options: DropOptions, document: 
         tell("Nothing was removed.")
         return "declined"
     with held():
-        ref = _keep(repository, found)
-        _remove(repository, found, ref)
+        ref = remove(repository, found)
         gone = dropped_refs.expired(repository)
         dropped_refs.remove(repository, gone)
     _report(found, ref, gone)
@@ -160,24 +101,7 @@ def _drop(repository: Repository, plan_id: str, options: DropOptions, document: 
     return "dropped"
 
 
-def _found(repository: Repository, plan_id: str, *, with_runs: bool) -> _Found:
-    place = removable_worktree(repository, plan_id)
-    branch = BRANCH_PREFIX + plan_id
-    tip = ref_value(repository, f"refs/heads/{branch}")
-    runs = tuple(list_runs(repository.root, plan_id)) if with_runs else ()
-    for run in runs:
-        if has_pending(repository, run):
-            raise RunError(
-                f"{run.identity}: has commits that are not in the repository",
-                f"type: lw_coder runs import {run.identity}",
-            )
-    files = list_files(repository, place.worktree) if place.worktree else Files()
-    unmerged = count_only_on(repository, branch, tip) if tip else 0
-    squashed = tip is not None and is_taken(repository, plan_id, tip)
-    return _Found(plan_id, place, files, tip, unmerged, squashed, runs)
-
-
-def _lines(found: _Found) -> Iterator[str]:
+def _lines(found: PlanRemains) -> Iterator[str]:
     place, files = found.place, found.files
     if found.has_folder:
         yield f"Worktree: {place.path} is removed"
@@ -193,11 +117,11 @@ def _lines(found: _Found) -> Iterator[str]:
         yield f"Runs:     LOST: {len(found.runs)}, of which {found.scored} have a score"
 
 
-def _merged(found: _Found) -> str:
+def _merged(found: PlanRemains) -> str:
     if not found.unmerged:
-        return "its commits are on other branches too"
+        return "its commits are on branches of yours"
     squashed = ", but their changes are" if found.is_squashed else ""
-    return f"{found.unmerged} of its commits are on no other branch{squashed}"
+    return f"{found.unmerged} of its commits are on none of your branches{squashed}"
 
 
 def _named(kind: str, paths: Sequence[str]) -> str:
@@ -205,37 +129,7 @@ def _named(kind: str, paths: Sequence[str]) -> str:
     return f"{len(paths)} {kind} files or folders: {names}{', ...' if len(paths) > _MOST_NAMED else ''}"
 
 
-def _keep(repository: Repository, found: _Found) -> str | None:
-    """Make the ref that keeps the commits and the uncommitted files; None if there are neither."""
-    commit = found.tip
-    if found.place.worktree and found.files.are_uncommitted:
-        commit = commit_files(repository, found.place.worktree)
-    if commit is None or not (found.loses_branch or commit != found.tip):
-        return None
-    ref = dropped_refs.new_name(repository, found.plan_id)
-    run_git("update-ref", ref, commit, "", place=repository.place)
-    return ref
-
-
-def _remove(repository: Repository, found: _Found, ref: str | None) -> None:
-    remove_plan_worktree(repository, found.place, found.plan_id, found.tip)
-    if found.loses_branch:
-        name = f"refs/heads/{found.branch}"
-        run_git("update-ref", "-d", name, str(found.tip), place=repository.place)
-        section = f"branch.{found.branch}"
-        run_git("config", "--local", "--remove-section", section, place=repository.place, check=False)
-    if not found.runs:
-        return
-    kept = ref or dropped_refs.new_name(repository, found.plan_id)
-    dropped_refs.set_aside(
-        repository, dropped_refs.refs_of_runs(repository, found.plan_id), found.plan_id, kept
-    )
-    for run in found.runs:
-        remove_run(run)
-    remove_partial_runs(repository.root, found.plan_id)
-
-
-def _report(found: _Found, ref: str | None, gone: Sequence[str]) -> None:
+def _report(found: PlanRemains, ref: str | None, gone: Sequence[str]) -> None:
     tell(f"Dropped:  {found.plan_id}")
     if ref:
         days = dropped_refs.KEPT_FOR.days
@@ -245,7 +139,7 @@ def _report(found: _Found, ref: str | None, gone: Sequence[str]) -> None:
         say(f"Expired:  {len(gone)} refs of what was dropped more than {dropped_refs.KEPT_FOR.days} days ago")
 
 
-def _described(found: _Found) -> dict[str, Any]:
+def _described(found: PlanRemains) -> dict[str, Any]:
     """Return what the document says of a plan."""
     place, files = found.place, found.files
     return {

@@ -260,6 +260,58 @@ def _find_image(tag: str) -> LocalImage | None:
     return LocalImage(found.id, found.config.labels or {})
 
 
+class StoredImage(NamedTuple):
+    """An image that the engine has: its id, its names, and its bytes, shared layers included."""
+
+    id: str
+    tags: tuple[str, ...]
+    size: int
+
+
+def images_with(labels: Mapping[str, str | None]) -> list[StoredImage]:
+    """Find the images that have all these labels, also those without a name; None matches any value.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    from python_on_whales.exceptions import NoSuchImage
+
+    with _reported_errors():
+        listed = _client().image.list(filters=_label_filters(labels))
+    found: dict[str, StoredImage] = {}  # an image is listed once for each of its names
+    for one in listed:
+        with _reported_errors(), suppress(NoSuchImage):  # it can be removed meanwhile
+            found[one.id] = StoredImage(one.id, tuple(one.repo_tags or ()), one.size or 0)
+    return list(found.values())
+
+
+def has_containers(image: str) -> bool:
+    """Return whether a container, running or not, was made from an image.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    with _reported_errors():
+        return bool(_client().container.list(all=True, filters=[("ancestor", image)]))
+
+
+def remove_image(image: str) -> None:
+    """Remove an image by its id; the engine refuses if a container uses it.
+
+    Raises:
+        EngineError: it was not removed.
+    """
+    from python_on_whales.exceptions import DockerException, NoSuchImage
+
+    try:
+        _client().image.remove(image)
+    except NoSuchImage:
+        return
+    except DockerException as error:
+        short = image.removeprefix("sha256:")[:12]
+        raise EngineError(f"image {short} was not removed: {_reason(error)}", "stop what uses it") from None
+
+
 class SessionEnd(NamedTuple):
     """How a session ended.
 

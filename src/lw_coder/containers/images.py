@@ -17,6 +17,7 @@ from lw_coder.containers.compose_files import ImageBuild
 from lw_coder.containers.docker_command import LocalImage
 from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
+from lw_coder.containers.labels import REPO_LABEL
 from lw_coder.foundation.errors import BuildError, ConfigError, EngineError
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.shipped import shipped_folder
@@ -102,7 +103,8 @@ def base_build() -> ImageBuild:
 
 def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> ImageBuild:
     """Describe the build of the repository's image, from the files in the run's folder."""
-    return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), {}, options)
+    labels = {REPO_LABEL: tag.rpartition(":")[2]}
+    return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), labels, options)
 
 
 def build_images(

@@ -11,6 +11,8 @@ PROXY_LABEL = "lw_coder.proxy"  # the value of PLAN_LABEL, on a session's proxy 
 
 CHECK_LABEL = "lw_coder.check"  # <repository>/<plan id>, on the container, proxy and networks of a check
 
+REPO_LABEL = "lw_coder.repo"  # the repository, on its images: those of earlier builds have no name
+
 
 def owner_of(worktree_name: str) -> str:
     """Return the owner of a session of `plan`: each has its own worktree."""

@@ -1,9 +1,10 @@
-"""What commits there are: their subjects, and those that only one branch has."""
+"""What commits there are: their subjects, and those that nobody has merged."""
 
 from __future__ import annotations
 
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import Place, Repository, run_git
+from lw_coder.repository.worktrees import BRANCH_PREFIX
 
 _MOST, _LONGEST = 50, 200  # commits, and characters of a subject
 
@@ -19,18 +20,20 @@ def subjects(repository: Repository, base: str, tip: str) -> list[str]:
     return [printable(subject)[:_LONGEST] for subject in reversed(found) if subject]
 
 
-def count_only_on(repository: Repository, branch: str, tip: str) -> int:
-    """Count the commits of a branch that neither HEAD nor another branch, remote branch or tag has.
+def count_unmerged(repository: Repository, tip: str) -> int:
+    """Count the commits of a plan's branch that are on no branch, remote branch or tag of the user's.
+
+    Other plans' branches are not the user's, nor are remote branches with the name of a plan's.
 
     Args:
-        repository: the person's.
-        branch: its short name.
-        tip: id of its commit.
+        repository: the user's.
+        tip: id of the branch's commit.
 
     Raises:
         GitError: git failed.
     """
-    others = (f"--exclude={branch}", "--branches", "--remotes", "--tags", "--")
+    plans = f"{BRANCH_PREFIX}*"
+    others = (f"--exclude={plans}", "--branches", f"--exclude=*/{plans}", "--remotes", "--tags", "--")
     asked = ("rev-list", "--count", tip, "--not")
     # Not `repository.place`: if root is a linked worktree, its HEAD is not the shared git folder's.
     place = Place(repository.root)

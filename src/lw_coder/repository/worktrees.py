@@ -214,6 +214,15 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
 
 
+def worktree_folders(repository: Repository) -> list[Path]:
+    """List the folders of all worktrees, the main one first; some may no longer exist.
+
+    Raises:
+        GitError: git cannot list them.
+    """
+    return [record.path for record in _records(repository)]
+
+
 class Removable(NamedTuple):
     """A plan's worktree that can be removed.
 

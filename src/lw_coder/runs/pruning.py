@@ -58,9 +58,17 @@ def prune_on_demand(repository: Repository, wanted: Pruning) -> list[str]:
 
     A run stays for the same reasons; one with a score stays unless `wanted` names them too.
     """
+    return _lines(repository, _old(repository, wanted), wanted)
+
+
+def judged_runs(repository: Repository, wanted: Pruning) -> list[tuple[Run, str | None]]:
+    """Return the runs of a certain age, except the newest, each with the reason why it stays, or None."""
+    return [(run, _why_kept(repository, run, wanted, None)) for run in _old(repository, wanted)]
+
+
+def _old(repository: Repository, wanted: Pruning) -> list[Run]:
     stay = _newest(oldest_first(list_runs(repository.root)), wanted.newest)
-    old = runs_to_prune(repository.root, keep=wanted.age)
-    return _lines(repository, [run for run in old if run not in stay], wanted)
+    return [run for run in runs_to_prune(repository.root, keep=wanted.age) if run not in stay]
 
 
 def _newest(runs: Iterable[Run], number: int) -> set[Run]:

@@ -23,6 +23,7 @@ KEEP = timedelta(days=30)
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)(?:-\d+)?")
 _PARTIAL = ".partial-"
+_COPIES = ("quarantine-", "index-", ".context-")  # temporary folders in a run's folder
 _DAMAGED_REMEDY = "remove the run's folder if it is damaged"
 
 
@@ -94,6 +95,25 @@ def remove_partial_runs(root: Path, plan_id: str) -> None:
             remove_tree(folder)
     for link in _links_to_partial_folders(plan):
         link.unlink()
+
+
+def abandoned_folders(root: Path) -> list[tuple[str, Path]]:
+    """List what killed commands left among the runs, with the ids of the plans: partial runs, and copies.
+
+    The copies are of objects and indexes that were being imported. A command of the plan may still be using
+    them: the caller makes sure that its lock is free.
+    """
+    plans = _folders(root / RUNS_FOLDER)
+    inside = [(plan, folder) for plan in plans for folder in _folders(plan)]
+    partial = [(plan.name, folder) for plan, folder in inside if folder.name.startswith(_PARTIAL)]
+    copies = [
+        (plan.name, copy)
+        for plan, run in inside
+        if _is_run_name(run.name)
+        for copy in _folders(run)
+        if copy.name.startswith(_COPIES)
+    ]
+    return [*partial, *copies]
 
 
 @contextmanager
@@ -208,20 +228,25 @@ def runs_to_prune(root: Path, now: datetime | None = None, keep: timedelta = KEE
     return [run for run in list_runs(root) if run.started < oldest]
 
 
-def remove_run(run: Run) -> None:
-    """Remove a run's folder, and its plan's folder if that was the last."""
+def remove_run(run: Run) -> bool:
+    """Remove a run's folder, and its plan's folder if that was the last; return whether nothing is left."""
     # Renamed first: a partly removed run must not look like a complete one.
     doomed = run.folder.with_name(f"{_PARTIAL}{run.name}-removed")
     run.folder.rename(doomed)
-    remove_tree(doomed)
+    is_gone = remove_tree(doomed)
     _remove_if_empty(run.folder.parent)
+    return is_gone
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a folder that an agent may have made hard to remove: read-only, deep, with symlinks."""
+def remove_tree(folder: Path) -> bool:
+    """Remove a folder that an agent may have made hard to remove: read-only, deep, with symlinks.
+
+    Returns:
+        Whether nothing is left of it.
+    """
     if folder.is_symlink():
         folder.unlink()
-        return
+        return True
     emptied, waiting = [], [folder]
     while waiting:
         emptied.append(waiting.pop())
@@ -229,6 +254,7 @@ def remove_tree(folder: Path) -> None:
     for inner in reversed(emptied):
         with suppress(OSError):
             inner.rmdir()
+    return not os.path.lexists(folder)
 
 
 def _emptied(folder: Path, top: Path) -> list[Path]:

@@ -1,18 +1,38 @@
-"""Whether a plan's branch was merged by `lw_coder take`, also as one commit, as its runs have recorded it."""
+"""Whether a plan's branch was merged: by git, or by `lw_coder take`, also as one commit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.repository.git import Repository
-from lw_coder.repository.log import is_on_a_branch
+from lw_coder.repository.log import count_unmerged, is_on_a_branch
 from lw_coder.runs.run_folders import list_runs, read_record
 
 
 def is_taken(repository: Repository, plan_id: str, tip: str) -> bool:
     """Return whether the changes of a plan's branch, up to a commit, were merged into one that still is."""
     return any(is_on_a_branch(repository, commit) for commit in _commits(repository, plan_id, tip))
+
+
+def is_merged(repository: Repository, plan_id: str, tip: str) -> bool:
+    """Return whether a plan's branch has commits of its own, and the user's branches have their changes."""
+    if is_taken(repository, plan_id, tip):
+        return True
+    started = _starting_commits(repository.root, plan_id)
+    return bool(started) and tip not in started and count_unmerged(repository, tip) == 0
+
+
+def _starting_commits(root: Path, plan_id: str) -> set[str]:
+    """Return the commits that a plan's runs started from, as far as their records can be read."""
+    found = set()
+    for run in list_runs(root, plan_id):
+        with suppress(RunError):
+            plan = read_record(run).get("plan")
+            found.add(str(plan["git_sha"]) if isinstance(plan, dict) and "git_sha" in plan else "")
+    return found - {""}
 
 
 def _commits(repository: Repository, plan_id: str, tip: str) -> Iterator[str]:

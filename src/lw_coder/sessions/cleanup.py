@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lw_coder.containers import engine
-from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
+from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
 from lw_coder.foundation.errors import SessionError
 
 
@@ -45,6 +45,23 @@ def remove_idle_proxies(plan: str) -> None:
         if not engine.containers_with({PLAN_LABEL: plan, **run}, only_running=True):
             engine.remove_containers(engine.containers_with({PROXY_LABEL: plan, **run}))
             engine.remove_networks([network])
+
+
+def remove_ended(identity: str, plan_id: str) -> int:
+    """Remove what ended sessions, replays and checks of a plan left; the caller holds the plan's lock.
+
+    Returns:
+        How many containers were removed, apart from proxies.
+
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    plan = owner_label(identity, plan_id)
+    every = engine.containers_with({PLAN_LABEL: plan}) + engine.containers_with({CHECK_LABEL: plan})
+    ended = [one for one in every if not one.is_running]
+    engine.remove_containers(ended)
+    remove_idle_proxies(plan)
+    return len(ended)
 
 
 def require_idle(identity: str, owner: str) -> None:

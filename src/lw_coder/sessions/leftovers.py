@@ -16,11 +16,13 @@ class Leftovers:
         sessions: ids of stopped containers; those of sessions contain the values of the forwarded variables.
         proxies: ids of the proxies of sessions that have ended.
         networks: ids of their networks.
+        owners: the plans of all of these, or other owners that `labels.owner_of` names.
     """
 
     sessions: tuple[str, ...]
     proxies: tuple[str, ...]
     networks: tuple[str, ...]
+    owners: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.sessions or self.proxies or self.networks)
@@ -54,10 +56,16 @@ def find_leftovers(identity: str) -> Leftovers:
         plan = labels[PROXY_LABEL]
         return plan.startswith(prefix) and (plan, labels.get(RUN_LABEL)) not in at_work
 
+    stopped = [one for one in sessions if not one.is_running]
+    proxies = [one for one in engine.containers_with({PROXY_LABEL: None}) if is_idle(one.labels)]
+    networks = [one for one in engine.networks_with({PROXY_LABEL: None}) if is_idle(one.labels)]
+    labels = [one.labels for one in proxies] + [one.labels for one in networks]
+    plans = {*map(_plan, stopped), *(each[PROXY_LABEL] for each in labels)}
     return Leftovers(
-        tuple(one.id for one in sessions if not one.is_running),
-        tuple(one.id for one in engine.containers_with({PROXY_LABEL: None}) if is_idle(one.labels)),
-        tuple(one.id for one in engine.networks_with({PROXY_LABEL: None}) if is_idle(one.labels)),
+        tuple(one.id for one in stopped),
+        tuple(one.id for one in proxies),
+        tuple(one.id for one in networks),
+        tuple(sorted(plan.removeprefix(prefix) for plan in plans)),
     )
 
 

@@ -14,6 +14,7 @@ from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render
 from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.containers.images import DOCKERFILE, read_build_files
+from lw_coder.containers.labels import REPO_LABEL
 from lw_coder.containers.service_call import ComposeCall, build_service
 from lw_coder.foundation.bounded_log import BoundedLog
 from lw_coder.foundation.report import printable, say
@@ -92,7 +93,7 @@ def _write_build(subject: Subject, files: Path) -> None:
         files,
         folder / DOCKERFILE.name,
         _arguments(subject, options),
-        {},
+        {REPO_LABEL: subject.identity},
         _without_secrets(options),
     )
     spec = ComposeSpec(folder, files, None, RunOptions(), {"repo": build}, None, subject.ca_bundle)

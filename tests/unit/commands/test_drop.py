@@ -88,7 +88,7 @@ def test_the_worktree_and_the_branch_go_and_the_commits_stay(
     plan.person.run("-c", "gc.reflogExpire=now", "gc", "--quiet", "--prune=now")
     plan.check()
     said = capfd.readouterr().err
-    assert "1 of its commits are on no other branch" in said
+    assert "1 of its commits are on none of your branches" in said
     plan.person.run("branch", BRANCH, kept(plan))
     assert f"git branch {BRANCH} {kept(plan)}" in said
     assert drop(plan) is ExitCode.OK
@@ -142,7 +142,7 @@ def test_a_squashed_branch_is_said_to_be_merged(
     take_command(plan.root, PLAN_ID, TakeOptions(How.SQUASH, yes=True, unverified=True))
     capfd.readouterr()
     drop(plan)
-    assert "on no other branch, but their changes are" in capfd.readouterr().err
+    assert "on none of your branches, but their changes are" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("answer", ["n\r", "\x04", "y\r"])

@@ -26,7 +26,7 @@ def test_the_example_of_the_reference_is_what_the_schema_says() -> None:
     assert set(named) == set(result)
 
 
-@pytest.mark.parametrize("command", ["take", "drop"])
+@pytest.mark.parametrize("command", ["take", "drop", "clean"])
 def test_the_example_of_each_command_is_what_its_schema_says(command: str) -> None:
     section = REFERENCE.read_text(encoding="utf-8").partition(f"\n## The document of {command}\n")[2]
     example = re.findall(r"```json\n(.*?)```", section, re.DOTALL)[0]

@@ -1,0 +1,33 @@
+"""Which runs are in use by a container, which can be a replay that lw_coder did not start."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.foundation.errors import EngineError, SessionError
+from lw_coder.repository.git import Repository, root_commit
+from lw_coder.runs.run_folders import Run
+from lw_coder.sessions.cleanup import require_idle
+
+
+class Replays:
+    """Knows which plans a container is running for; the engine is asked once for each."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._identity = repo_hash(root_commit(repository), repository.common_dir)
+        self._asked: dict[str, str | None] = {}
+
+    def why_busy(self, run: Run) -> str | None:
+        """Return why a run is in use, or None; also if no engine answers."""
+        if run.plan_id not in self._asked:
+            self._asked[run.plan_id] = self._ask(run.plan_id)
+        return self._asked[run.plan_id]
+
+    def _ask(self, plan_id: str) -> str | None:
+        try:
+            with suppress(EngineError):
+                require_idle(self._identity, plan_id)
+        except SessionError as error:
+            return error.message
+        return None
