@@ -34,6 +34,14 @@ def _complete_run(context: click.Context, parameter: click.Parameter, typed: str
     return complete_run(context, parameter, typed)
 
 
+def _complete_plan_of_runs(
+    context: click.Context, parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    from lw_coder.commands.completion import complete_plan_of_runs
+
+    return complete_plan_of_runs(context, parameter, typed)
+
+
 def _complete_page(context: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     from lw_coder.commands.completion import complete_page
 
@@ -348,7 +356,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.argument("plan_id", required=False, shell_complete=_complete_run)
+@click.argument("plan_id", required=False, shell_complete=_complete_plan_of_runs)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 @AS_JSON
 def list_(plan_id: str | None, *, limit: int | None, as_json: bool) -> int:
@@ -487,7 +495,7 @@ def import_(run: str, *, yes: bool) -> int:
 
 
 @runs.command()
-@click.argument("plan_id", required=False, shell_complete=_complete_run)
+@click.argument("plan_id", required=False, shell_complete=_complete_plan_of_runs)
 def export(plan_id: str | None) -> int:
     """Print the runs as JSON Lines, for an optimiser such as GEPA.
 

@@ -41,11 +41,7 @@ def complete_plan(_context: click.Context, _parameter: click.Parameter, typed: s
 def complete_run(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Complete what stands for a run: `latest`, a plan's id, and once a slash or a digit is typed, a time."""
     folder = _above(RUNS_FOLDER)
-    if not folder.is_dir():
-        return []
-    # Of any other name, a shell could run a part.
-    names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
-    plans = [name for name in names if is_plan_id(name) or name in {PLAN_RUNS, REPLAY_RUNS}]
+    plans = _plans_of_runs(folder)
     found = _starting_with(typed, [*plans, LATEST] if plans else [])
     if found and typed not in plans:
         return found
@@ -53,6 +49,21 @@ def complete_run(_context: click.Context, _parameter: click.Parameter, typed: st
     if typed[:1].isdigit():
         found += _starting_with(typed, {run.name for run in runs})
     return found + _starting_with(typed, [run.identity for run in runs])
+
+
+def complete_plan_of_runs(
+    _context: click.Context, _parameter: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """Complete the id of a plan that has runs."""
+    return _starting_with(typed, _plans_of_runs(_above(RUNS_FOLDER)))
+
+
+def _plans_of_runs(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    # Of any other name, a shell could run a part.
+    return [name for name in names if is_plan_id(name) or name in {PLAN_RUNS, REPLAY_RUNS}]
 
 
 def complete_page(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:

@@ -17,6 +17,7 @@ from lw_coder.foundation.signals import interruptible
 
 _OVER_LINE = "\r\x1b[2K"
 _COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
+NOTHING = "-"  # the text of a cell that has no value
 _SLOW = 1.0  # seconds; what takes longer shows what it does
 
 
@@ -87,16 +88,23 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
 
 
 def _print_fitted(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    """Print a table no wider than the terminal, without columns that say nothing."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in header:
-        table.add_column(name, overflow="fold")
+    columns = [number for number in range(len(header)) if any(row[number].text != NOTHING for row in rows)]
+    for number in columns:
+        # The first one names the row: it is folded only where it would leave no room for the others.
+        longest = max(len(row[number].text) for row in rows)
+        is_whole = number == 0 and longest <= console.width // 2
+        table.add_column(header[number], overflow="fold", no_wrap=is_whole)
     for row in rows:
-        table.add_row(*(Text(text, style=_COLOURS.get(tone, "")) for text, tone in row))
-    Console(highlight=False).print(table)
+        cells = (row[number] for number in columns)
+        table.add_row(*(Text(text, style=_COLOURS.get(tone, "")) for text, tone in cells))
+    console.print(table)
 
 
 def _print_columns(rows: Sequence[Sequence[Cell]]) -> None:

@@ -67,6 +67,7 @@ def test_what_stands_for_runs(repository: Path) -> None:
 def test_the_names_of_runs(runs: Path) -> None:
     for command in (("runs", "show"), ("runs", "score"), ("runs", "diff", "latest"), ("verify",)):
         assert completed(runs, *command, "") == ["plain,@plan", "plain,add-tests", "plain,latest"]
+    assert completed(runs, "runs", "list", "") == ["plain,@plan", "plain,add-tests"]
     assert completed(runs, "code", "--continue", "la") == ["plain,latest"]
     times = [f"plain,{run}" for run in RUNS if run.startswith("add-tests")]
     assert completed(runs, "runs", "show", "add-tests/") == times

@@ -69,7 +69,9 @@ LOOK = """
 from lw_coder.foundation.report import Cell, fail, say, show, show_table, tell, warn
 say('said'), tell('told'), warn('warned'), fail('failed')
 show(Cell('bad', 'bad'), ' shown \\x1b[2J')
-show_table(('name', 'verdict'), [[Cell('a' * 300), Cell('passed', 'good')], [Cell('[b]\\x1b[2J'), Cell('-')]])
+rows = [('a' * 300, 'passed', 'good'), ('[b]\\x1b[2J', '-', '')]
+cells = [[Cell(name), Cell(text, tone), Cell('-')] for name, text, tone in rows]
+show_table(('name', 'verdict', 'empty'), cells)
 """
 GREEN, RED, YELLOW = "\x1b[32m", "\x1b[31m", "\x1b[33m"
 
@@ -95,9 +97,9 @@ def test_without_a_terminal_there_are_no_colours_and_nothing_is_cut() -> None:
     lines = looked()[0].splitlines()
     assert lines[0] == "bad shown \\x1b[2J"
     assert [line.split() for line in lines[1:]] == [
-        ["name", "verdict"],
-        ["a" * 300, "passed"],
-        ["[b]\\x1b[2J", "-"],
+        ["name", "verdict", "empty"],
+        ["a" * 300, "passed", "-"],
+        ["[b]\\x1b[2J", "-", "-"],
     ]
     assert lines[1].index("verdict") == lines[2].index("passed") == lines[3].index("-") == 302
 
@@ -117,6 +119,7 @@ def test_a_terminal_has_colours_and_a_table_that_fits(tmp_path: Path) -> None:
     assert shown.count("a") > 300
     assert "a" * 161 not in shown  # the terminal has 160 columns
     assert "[b]\\x1b[2J" in shown
+    assert "empty" not in shown  # nor is a column that says nothing
     plain = on_a_terminal(tmp_path, NO_COLOR="1")
     assert not any(colour in plain for colour in (GREEN, RED, YELLOW))
     assert "passed" in plain
