@@ -143,7 +143,7 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         """Warnings to show before the session starts, one line each."""
         takes_all = any(set(pattern) <= set("*?") for pattern in self.forward_env)
         lines = [_WILDCARD_WARNING] if takes_all else []
-        if self.notify and "/" in self.notify[0] and not self.notify[0].startswith(("/", "~")):
+        if self.notify and "/" in self.notify[0] and not self.notify[0].startswith("/"):
             lines.append(_NOTIFY_WARNING)
         return lines + [f"{CONFIG_FILE}: docker_run_args: {danger}" for danger in self.run_options.dangers]
 
@@ -373,7 +373,7 @@ def _program(words: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError("begins with an empty text instead of a program")
     if any("\0" in word or not is_utf8(word) for word in words):
         raise ValueError("contains a NUL character, or what is not UTF-8 text")
-    return words
+    return (_with_home(words[0]), *words[1:]) if words else words
 
 
 def _checks(commands: tuple[str, ...]) -> tuple[str, ...]:

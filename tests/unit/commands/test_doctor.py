@@ -154,6 +154,11 @@ def planted(case: Case) -> None:
     (case.root / ".lw_coder/tasks/.git").mkdir()
 
 
+def factory_login(case: Case) -> None:
+    case.configure("gateway = true")
+    case.shell["FACTORY_API_KEY"] = "fk-1"
+
+
 def configured(line: str) -> Callable[[Case], None]:
     return lambda case: case.configure(line)
 
@@ -181,6 +186,19 @@ FAULTS: dict[str, tuple[Callable[[Case], None], str, str, str]] = {
     "no-url": (environment(base_url="ftp://x"), "variables", "is not an http(s) URL", "use a URL such as"),
     "loopback": (environment(base_url="http://127.0.0.1:9/v1"), "model", "cannot reach 127.0.0.1", "172.17"),
     "no-certificates": (configured('ca_bundle = "ca.pem"'), "certificates", "ca.pem: file not found", "path"),
+    "no-notifier": (
+        configured('notify = ["no-such-program", "x"]'),
+        "notify",
+        "no-such-program: is not a program that can be run",
+        "correct notify",
+    ),
+    "no-cost": (
+        configured("gateway = true\nlimits = { cost_usd = 1 }"),
+        "model gateway",
+        "may report no cost",
+        "write prices =",
+    ),
+    "gateway-and-login": (factory_login, "login", "the agent signs in with Factory", "remove gateway = true"),
     "no-build-argument": (
         configured('docker_build_args = ["--build-arg", "WORD"]'),
         "variables",

@@ -118,6 +118,9 @@ def test_commands_are_kept_as_they_are(tmp_path: Path) -> None:
     config = loaded(tmp_path, '[code]\nsetup = ["make", "make"]\nnotify = ["/usr/bin/x", ""]\n')
     assert (config.setup, config.notify) == (("make", "make"), ("/usr/bin/x", ""))
     assert config.warnings() == []
+    config = loaded(tmp_path, '[code]\nnotify = ["~/x", "~/y"]\n')
+    assert config.notify == (str(Path.home() / "x"), "~/y")
+    assert config.warnings() == []
 
 
 def test_a_notification_by_a_program_of_the_repository_is_warned_of(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ def check_settings(
     config = checks.run("config.toml", lambda: load_config(repository.root), _describe_config)
     if config is None:
         return None
+    if config.notify:
+        _check_notify(checks, config.notify[0], repository.root)
     if engine and config.has_networks:
         key = config.network_key
         checks.run(key, lambda: require_isolation(engine.version, key), lambda _: "supported")
@@ -68,6 +71,14 @@ def check_settings(
             _check_reading(checks, environment, config)
         _check_docker_args(checks, repository.root, config, engine.info)
     return environment
+
+
+def _check_notify(checks: Checks, program: str, root: Path) -> None:
+    """Check that a program can be run: one of PATH, or a file, relative to the repository's root."""
+    found = shutil.which(str(root / program) if "/" in program else program) or ""
+    wrong = f"{program}: is not a program that can be run"
+    missing = Finding("notify", wrong, "correct notify in .lw_coder/config.toml")
+    checks.run("notify", lambda: found, lambda path: path or missing)
 
 
 def _check_reading(checks: Checks, environment: SessionEnvironment, config: CodeConfig) -> None:
