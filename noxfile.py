@@ -137,7 +137,7 @@ def build(session: nox.Session) -> None:
     )
     # What is left to see is whether its files are found, and have all that they import.
     env = {"LW_CODER": str(folder / "venv/bin/lw_coder")}
-    unit = [f"tests/unit/commands/test_{name}.py" for name in ("docs", "init_kinds")]
+    unit = [f"tests/unit/commands/test_{name}.py" for name in ("docs", "init_kinds", "run_page")]
     session.run("pytest", *unit, "--numprocesses", "3", env=env)
     files = [f"tests/integration/commands/test_{name}.py" for name in ("code", "plan", "init")]
     one_of_each = ("-k", "is_carried_out or becomes_a_valid_plan or (gets_from_init and plain)")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lw_coder.foundation.errors import ExitCode, LwCoderError, RunError
 from lw_coder.foundation.redaction import Redaction
-from lw_coder.foundation.report import is_utf8, output, printable, say, warn
+from lw_coder.foundation.report import is_utf8, output, printable, say, shown_if_slow, warn
 from lw_coder.foundation.signals import interruptible
 from lw_coder.pages.page import GENERATOR, render_page
 from lw_coder.repository.git import find_repository
@@ -43,7 +43,9 @@ def page_command(start: Path, name: str, target: str, *, opens: bool) -> ExitCod
     run = find_run(repository.root, name)
     record, score = read_record(run), score_fields(read_score(run))
     path = None if target == _STANDARD_OUTPUT else _place(target, run)
-    page = render_page(repository, run, record, score, _redaction(repository.root))
+    redaction = _redaction(repository.root)
+    with shown_if_slow("Page: being written"):
+        page = render_page(repository, run, record, score, redaction)
     if path is None:
         output(page)
         return ExitCode.OK

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from lw_coder.pages.visible import visible
 
-_TABLE = '<div class="table" role="region" aria-label="Table" tabindex="0">'
+_TABLE = '<div class="table" role="group" aria-label="Table" tabindex="0">'
 
 
 def to_html(text: str) -> Markup:

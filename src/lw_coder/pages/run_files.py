@@ -12,8 +12,8 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 
-LONGEST_FILE = 200_000  # bytes of a file that is shown
-_MOST_FILES = 20  # of a folder
+LONGEST_FILE = 100_000  # bytes of a file that is shown
+_MOST_FILES = 5  # of a folder
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RunFiles:
         return FileText(name, self.redaction.text(text), found.st_size, found.st_size > most)
 
     def texts(self, folder: str, suffix: str) -> Iterator[FileText]:
-        """Read the files of a folder whose names have an ending, in the order of their names; at most 20."""
+        """Read the files of a folder whose names have an ending, in the order of their names; at most 5."""
         try:
             entries = self.folder.entries(folder)
         except GitError:

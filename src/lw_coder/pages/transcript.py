@@ -14,7 +14,7 @@ from lw_coder.pages.run_files import RunFiles
 from lw_coder.sessions.droid_events import Lines
 from lw_coder.sessions.transcripts import SESSIONS
 
-MOST_SHOWN = 3_000_000  # characters of all conversations, about
+MOST_SHOWN = 2_000_000  # characters of all conversations, about
 MOST_READ = 128 << 20  # bytes of all transcripts
 _MOST_CONVERSATIONS = 50
 _CHUNK = 4 << 20

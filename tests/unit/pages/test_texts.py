@@ -50,7 +50,7 @@ def test_the_middle_of_a_long_text_is_left_out() -> None:
         ("![a *b*](http://c.test/d.png)", "[image: a *b*]"),
         ("<b>a</b>", "&lt;b&gt;a&lt;/b&gt;"),
         ("```x onclick=1\n<a>\n```", "<pre><code>&lt;a&gt;\n</code></pre>"),
-        ("|a|\n|:-:|\n|b|", '<div class="table" role="region" aria-label="Table" tabindex="0"><table>'),
+        ("|a|\n|:-:|\n|b|", '<div class="table" role="group" aria-label="Table" tabindex="0"><table>'),
         ("&#x202e;", "\\u202e"),
         ("3. a", '<ol start="3">'),
     ],
