@@ -27,11 +27,10 @@ def schema_path(name: str) -> Path:
 
 def validator(name: str) -> Draft202012Validator:
     """Return what checks a document of a command, named such as `runs-list`."""
-    schemas = {path.name: _read(path) for path in (REFERENCE / _LISTS).iterdir()}
-    schemas |= {f"../{path.name}": _read(path) for path in REFERENCE.glob(f"*{_ENDING}")}
-    resources = ((uri, Resource.from_contents(schema)) for uri, schema in schemas.items())
+    paths = REFERENCE.rglob(f"*{_ENDING}")
+    resources = ((path.as_uri(), Resource.from_contents(_read(path))) for path in paths)
     registry: Registry[Any] = Registry().with_resources(resources)
-    return Draft202012Validator(_read(REFERENCE / schema_path(name)), registry=registry)
+    return Draft202012Validator({"$ref": (REFERENCE / schema_path(name)).as_uri()}, registry=registry)
 
 
 def validated(name: str, stdout: str) -> Any:

@@ -117,11 +117,11 @@ def _show(clutter: Sequence[Clutter], kept: Sequence[Kept], *, as_json: bool) ->
         rows = [[Cell(each.kind), Cell(each.name), Cell(_size(each)), Cell(each.note)] for each in clutter]
         show_table(("kind", "name", "size", "what it is"), rows)
     for each in kept[:_MOST_KEPT]:
-        say(f"Kept:     {each.kind} {each.name}: {each.why}")
+        tell(f"Kept:     {each.kind} {each.name}: {each.why}")
     if more := len(kept[_MOST_KEPT:]):
-        say(f"          and {more} more; --json lists them")
+        tell(f"          and {more} more; --json lists them")
     if clutter:
-        say(f"Total:    {readable_size(_total(clutter))}; images share layers, so that less can be freed")
+        tell(f"Total:    {readable_size(_total(clutter))}; images share layers, so that less can be freed")
         say("          Docker's build cache is shared by all projects, and stays: docker builder prune")
 
 

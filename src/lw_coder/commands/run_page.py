@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lw_coder.foundation.errors import ExitCode, LwCoderError, RunError
 from lw_coder.foundation.redaction import Redaction
-from lw_coder.foundation.report import is_utf8, output, printable, say, shown_if_slow, warn
+from lw_coder.foundation.report import is_utf8, output, printable, shown_if_slow, tell, warn
 from lw_coder.foundation.signals import interruptible
 from lw_coder.pages.page import GENERATOR, render_page
 from lw_coder.repository.git import find_repository
@@ -72,7 +72,7 @@ def _write(path: Path, page: str) -> None:
         write_file(path.parent, path.name, page)
     except OSError as error:
         raise disk_error(path, error) from error
-    say(f"Page:     {path}{' (in place of an earlier one)' if had_one else ''}")
+    tell(f"Page:     {path}{' (in place of an earlier one)' if had_one else ''}")
 
 
 def _open(path: Path) -> None:

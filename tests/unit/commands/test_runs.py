@@ -85,16 +85,21 @@ def test_how_runs_ended(made: Made) -> None:
     ended = {"status": 7, "outcome": "failed", "commits": 2, "spent": spent, **times}
     verdict = {"passed": False, "reasons": ["nothing was committed"]}
     add_run(made, "20250102T000000Z", {**RECORD, "ended": ended, "verdict": verdict})
+    for number, outcome in enumerate(("setup", "limit", "paused", "signal", "completed")):
+        made_so = {**RECORD, "ended": {"status": 1, "outcome": outcome}}
+        add_run(made, f"2024010{number + 1}T000000Z", made_so, plan_id="other")
+        as_listed = validated("runs-list", made.types("list", "other", "--json").stdout)
+        assert [row["outcome"] for row in as_listed][-1] == outcome
     add_run(made, "20250103T000000Z", {**RECORD, "ended": None, "verdict": {"passed": True}})
     assert made.types("score", "20250102", "0.5").returncode == 0
-    first, second, newest = made.types("list").stdout.splitlines()[1:]
-    told = "3 min 20 s  some/model  failed with status 7  not passed  2        $0.1250  0.5"
+    first, second, newest = made.types("list", PLAN_ID).stdout.splitlines()[1:]
+    told = "3 min 20 s  some/model  failed with status 7  not passed  2        $0.12  0.5"
     assert first.startswith(f"{PLAN_ID}/20250102T000000Z")
     assert first.endswith(told)
     assert "  not ended " in second
     assert "  passed " in second
     assert newest.startswith(made.run)
-    rows = validated("runs-list", made.types("list", "--json").stdout)
+    rows = validated("runs-list", made.types("list", PLAN_ID, "--json").stdout)
     assert [row["verdict"] for row in rows] == ["not passed", "passed", None]
     assert (rows[0]["seconds"], rows[0]["cost_usd"], rows[0]["score"]) == (200, 0.125, 0.5)
     assert "cost_usd: 0.125\n" in made.types("show", "20250102").stdout
