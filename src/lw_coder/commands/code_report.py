@@ -83,6 +83,7 @@ def report_end(inputs: CodeInputs, setup: SessionSetup, end: CodeEnd) -> None:
         name = shlex.quote(git.unambiguous_name(setup.context.repository, f"refs/heads/{branch}"))
         say(f"Review:   git log -p {inputs.plan.metadata.git_sha[:12]}..{name}")
         say(f"Merge:    git merge {name}")
+        say(f"Take:     lw_coder take {shlex.quote(inputs.plan_id)}, which first shows what is unusual in it")
     say(f"Replay:   {replay_command(root, run, headless=inputs.options.headless)}")
     headless_too = "--headless " if inputs.options.headless else ""
     say(f"Go on:    lw_coder code {shlex.quote(inputs.plan_id)} {headless_too}--continue")

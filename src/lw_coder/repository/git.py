@@ -153,7 +153,7 @@ def run_as_person(*args: str, place: Place, hooks: bool, config: tuple[str, ...]
             with subprocess.Popen(
                 _command(args, config, quiet),
                 cwd=place.cwd,
-                env=_environment(place),
+                env=_persons_environment(place),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -519,6 +519,13 @@ def _environment(place: Place) -> dict[str, str]:
     if place.alone:
         kept |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     return kept
+
+
+def _persons_environment(place: Place) -> dict[str, str]:
+    """Return the environment of a call that runs the person's hooks: their language, and git's questions."""
+    quiet = {"LC_ALL", "GIT_TERMINAL_PROMPT", "GIT_OPTIONAL_LOCKS"}
+    kept = {name: value for name, value in _environment(place).items() if name not in quiet}
+    return {**kept, **{name: os.environ[name] for name in quiet & os.environ.keys()}}
 
 
 def _text(output: bytes) -> str:

@@ -279,6 +279,11 @@ def remove_plan_worktree(repository: Repository, found: Removable, plan_id: str,
             remove_incomplete(repository, found.path, head)
         elif found.worktree is not None:
             remove_folder(found.path)
+        if os.path.lexists(found.path):  # incomplete, of a branch that no longer exists
+            raise GitError(
+                f"{found.path}: is not complete, and its branch does not exist",
+                f"check its contents, then type: rm -rf {quoted(found.path)}",
+            )
         remove_record(repository, found.path)
 
 

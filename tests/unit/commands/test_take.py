@@ -263,13 +263,16 @@ def hook(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_the_persons_hooks_run(plan: FinishedPlan, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_persons_hooks_run(
+    plan: FinishedPlan, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     hooks = plan.root / ".git/hooks"
     hook(hooks, "commit-msg", 'echo "Change-Id: I1" >> "$1"')
-    hook(hooks, "post-merge", 'echo "merged \x1b[31m"')
+    hook(hooks, "post-merge", 'echo "merged \x1b[31m in $LC_ALL"')
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     take(plan)
     assert plan.person.run("log", "-1", "--format=%B").strip().endswith("Change-Id: I1")
-    assert "merged \\x1b[31m" in capfd.readouterr().err
+    assert "merged \\x1b[31m in C.UTF-8" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("how", "name"), [(How.MERGE, "pre-merge-commit"), (How.SQUASH, "pre-commit")])
