@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
 from lw_coder.pages.facts import Facts
 from lw_coder.pages.run_files import RunFiles
@@ -26,9 +27,6 @@ def brief(repository: Repository, run: Run, record: Mapping[str, Any]) -> Iterat
         repository: the run's.
         run: the run.
         record: its run.json.
-
-    Raises:
-        GitError: git failed.
     """
     facts = Facts(record)
     yield from _labelled("ended", [facts.outcome.text] if facts.ended else [])
@@ -53,7 +51,10 @@ def _verdict(facts: Facts) -> list[str]:
 def _changes(repository: Repository, facts: Facts) -> list[str]:
     if not has_both(repository, facts.base, facts.tip):
         return []
-    patches = read_patches(repository, facts.base, facts.tip)
+    try:
+        patches = read_patches(repository, facts.base, facts.tip)
+    except GitError as error:  # a part of the history is missing; the rest is worth showing
+        return [f"not known: {error.message}"]
     more = len(patches) - _MOST_FILES
     return [
         counted(patches),

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lw_coder import __version__
+from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.signals import interruptible
 from lw_coder.pages.brief import counted
@@ -116,8 +117,11 @@ def _changes(repository: Repository, facts: Facts, colours: Colours, redaction: 
     base, tip = facts.base, facts.tip
     if not has_both(repository, base, tip):
         return Changes(is_known=False)
-    patches = read_patches(repository, base, tip)
-    commits = tuple(read_commits(repository, base, tip))
+    try:
+        patches = read_patches(repository, base, tip)
+        commits = tuple(read_commits(repository, base, tip))
+    except GitError:  # a part of the history is missing; the rest is worth showing
+        return Changes(is_known=False)
     return Changes(
         is_known=True,
         commits=commits,

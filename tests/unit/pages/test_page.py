@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lw_coder.foundation.redaction import Redaction
+from lw_coder.pages.brief import brief
 from lw_coder.pages.page import render_page
 from lw_coder.repository.git import find_repository
 from lw_coder.runs.run_folders import Run, open_run, read_record, seal_run
@@ -57,6 +58,17 @@ def test_a_run_that_has_not_ended(sample: SampleRepository, empty: Run) -> None:
     assert "<dd>not ended</dd>" in page
     assert 'id="changes"' not in page
     assert 'id="transcript"' not in page
+
+
+def test_a_history_of_which_a_part_is_missing(tmp_path: Path) -> None:
+    sample = make_sample_repository(tmp_path / "sample")
+    run = make_run(sample, Recorded())
+    record, tree = read_record(run), sample.git("rev-parse", "HEAD^{tree}")
+    (sample.root / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    assert "The repository does not have the run's commits" in rendered(sample, run, record)
+    assert "changes:  not known: git diff-tree: " in "\n".join(
+        brief(find_repository(sample.root), run, record)
+    )
 
 
 def test_the_largest_page(tmp_path: Path) -> None:
