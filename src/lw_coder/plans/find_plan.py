@@ -61,7 +61,7 @@ def _not_found(root: Path, name: str, *, is_folder: bool) -> PlanError:
     if is_folder:
         return PlanError(f"{printable(name)}: is a folder, not a plan", "name a Markdown file or a plan id")
     known = sorted({*plan_ids(root / TASKS_FOLDER), *(Path(file).stem for file in _names(root))})
-    there_are = f"the plans are {listed(known)}" if known else "there are no plans yet"
+    there_are = f"name a plan file, or one of: {listed(known)}" if known else "there are no plans yet"
     message = f"{printable(name)}: no such file, and no plan with that id or file name in {TASKS_FOLDER}/"
     return PlanError(message, f"{did_you_mean(name, known)} {there_are}".strip())
 

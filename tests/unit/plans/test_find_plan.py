@@ -83,7 +83,7 @@ def test_names_that_resemble_a_wrong_one_are_shown(tmp_path: Path) -> None:
     written(tmp_path / TASKS, text(plan_id="add-docs"), "2025-documents.md")
     assert not_found(tmp_path, "add-doc").remedy.startswith("did you mean add-docs? ")
     assert not_found(tmp_path, "2025-document").remedy.startswith("did you mean 2025-documents? ")
-    assert not_found(tmp_path, "else").remedy == "the plans are 2025-documents, add-docs"
+    assert not_found(tmp_path, "else").remedy == "name a plan file, or one of: 2025-documents, add-docs"
 
 
 def test_many_plans_are_listed_in_a_short_line(tmp_path: Path) -> None:
