@@ -120,9 +120,9 @@ def _belongs_to(nodeid: str) -> str:
     return Path(path).stem if Path(path).stem in WHOLE else nodeid
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def engine() -> str:
-    """The server's version; where no engine answers the test fails."""
+    """The server's version; where no engine answers each test fails."""
     return docker("version", "--format", "{{.Server.Version}}")
 
 

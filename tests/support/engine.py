@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 
 from tests.support.patience import PATIENCE
 
@@ -18,6 +19,7 @@ def docker(*args: str, timeout: float = PATIENCE) -> str:
     return result.stdout.strip()
 
 
+@cache
 def bridge_address() -> str:
     """Return the address at which the host and every session's container reach the same server."""
     gateway = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
