@@ -172,6 +172,8 @@ def _confine(spec: ComposeSpec, session: SessionSpec, file: Yaml) -> None:
 
 def _dependencies(spec: ComposeSpec, session: SessionSpec, template: Yaml) -> Yaml:
     """Return the services that the session depends on, by name."""
+    if not session.has_networks:
+        return {}
     helpers: dict[str, Yaml] = {}
     if session.allowed is not None:
         mount = Mount(spec.folder / FILTER_FILE, f"/etc/{FILTER_FILE}")
