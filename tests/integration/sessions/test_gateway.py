@@ -80,10 +80,10 @@ def test_all_requests_are_counted(sample: SampleRepository, person: Person) -> N
 
 def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample)
-    ended = headless(person, sample, working(), "--json", "--tokens", "1400")
+    ended = headless(person, sample, working(), "--json", "--tokens", "2400")
     result = json.loads(ended.stdout)
     assert (ended.status, result["outcome"]) == (5, "limit"), ended.stderr
-    assert result["ended"]["limit"] == {"name": "tokens", "value": 1400}
+    assert result["ended"]["limit"] == {"name": "tokens", "value": 2400}
     assert ended.ended["spent"]["total"]["requests"] == len(ended.model.requests) - ended.model.count("dspy")
     assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it", ended.stderr
 
@@ -121,8 +121,10 @@ def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
 
     def crash(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
-        (run,) = [path.name for path in (sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*")]
-        (gateway,) = docker("ps", "--quiet", "--filter", f"name=gateway-{run.lower()}").split()
+        (run,) = (sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*")
+        # By its folder: a run of another repository can have begun in the same second.
+        found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
+        (gateway,) = [one for one in found if str(run) in docker("inspect", one)]
         docker("exec", gateway, "pkill", "-KILL", "python3")
 
     with_gateway(sample)
