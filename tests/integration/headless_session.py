@@ -12,10 +12,12 @@ from typing import Any
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import run_folders
 from tests.integration.known_prompts import know_prompts
-from tests.support.engine import bridge_address
+from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Script, ScriptedModel
+
+_SOURCES = "{{range .Mounts}}{{.Source}} {{end}}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class Headless:
     def events(self) -> list[dict[str, Any]]:
         """The events that were kept."""
         return [json.loads(line) for line in (self.run / "events.jsonl").read_text().splitlines()]
+
+
+def gateways_of(run: Path) -> list[str]:
+    """Return the running container of a run's gateway, if there is one."""
+    found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
+    # A run of another repository can have begun in the same second.
+    return [one for one in found if str(run) in docker("inspect", "--format", _SOURCES, one)]
 
 
 def with_gateway(sample: SampleRepository, more: str = "") -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.integration.conftest import LW_CODER, a_person
 from tests.integration.execution import Execution
+from tests.integration.headless_session import gateways_of
 from tests.support.agent_script import prompt_answer
 from tests.support.engine import bridge_address, docker
 from tests.support.naive_gateway import Listener, listening, naive_gateway
@@ -252,7 +253,7 @@ def test_an_honest_request_is_passed_on_and_counted(scene: Scene) -> None:
 
 
 def test_it_is_reached_from_its_session_alone(scene: Scene) -> None:
-    gateway = docker("ps", "--quiet", "--filter", f"name=gateway-{scene.run.name.lower()}")
+    (gateway,) = gateways_of(scene.run)
     addresses = docker(
         "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", gateway
     ).split()
@@ -271,7 +272,7 @@ def test_it_is_reached_from_its_session_alone(scene: Scene) -> None:
 def test_nothing_of_the_run_and_of_the_engine_has_the_key(scene: Scene) -> None:
     texts = [path.read_bytes() for path in scene.run.rglob("*") if path.is_file()]
     assert not any(KEY.encode() in text for text in texts)
-    gateway = docker("ps", "--quiet", "--filter", f"name=gateway-{scene.run.name.lower()}")
+    (gateway,) = gateways_of(scene.run)
     assert KEY not in docker("logs", gateway)
     assert KEY not in docker("inspect", scene.guarded)
     assert KEY in docker("inspect", scene.plain), "docker shows a container's variables"

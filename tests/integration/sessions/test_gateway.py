@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Person
-from tests.integration.headless_session import headless, with_gateway
+from tests.integration.headless_session import gateways_of, headless, with_gateway
 from tests.support.agent_script import execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE, wait_until
@@ -122,9 +122,7 @@ def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
     def crash(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
         (run,) = (sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*")
-        # By its folder: a run of another repository can have begun in the same second.
-        found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
-        (gateway,) = [one for one in found if str(run) in docker("inspect", one)]
+        (gateway,) = gateways_of(run)
         docker("exec", gateway, "pkill", "-KILL", "python3")
 
     with_gateway(sample)

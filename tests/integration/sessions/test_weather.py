@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import run_folders
-from tests.integration.headless_session import headless, with_gateway
+from tests.integration.headless_session import gateways_of, headless, with_gateway
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import wait_until
 from tests.support.result_schema import result_of
@@ -58,9 +58,7 @@ def _requests(run: Any) -> list[dict[str, Any]]:
 def _gateways(sample: SampleRepository) -> list[str]:
     """Return the container of the only run's gateway."""
     (run,) = run_folders(sample.root, PLAN_ID)
-    found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
-    mounts = "{{range .Mounts}}{{.Source}} {{end}}"  # another test's run can have the same name
-    return [one for one in found if str(run) in docker("inspect", "--format", mounts, one)]
+    return gateways_of(run)
 
 
 def _has_the_commit(sample: SampleRepository) -> bool:
