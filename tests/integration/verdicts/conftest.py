@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.containers import images
+from lw_coder.containers.compose_files import ComposeSpec, render
 from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.runs.run_folders import write_file
+from lw_coder.settings.docker_flags import RunOptions
 from tests.integration.verdicts.scene import Scene, make_scene
 from tests.support.engine import docker, remove_images
 
@@ -18,6 +22,17 @@ RUN apt-get update \\
     && rm -rf /var/lib/apt/lists/*
 COPY tool.txt /tool.txt
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def base_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the base image if the engine lacks it, as a session would: these tests begin without one."""
+    assert engine
+    folder = tmp_path_factory.mktemp("base")
+    spec = ComposeSpec(folder, folder, None, RunOptions(), {"base": images.base_build()}, None, None)
+    for name, text in render(spec).items():
+        write_file(folder, name, text)
+    return images.build_base(folder, folder / "build.log")
 
 
 @pytest.fixture(scope="session")
