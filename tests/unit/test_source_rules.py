@@ -68,3 +68,11 @@ def test_no_test_judges_by_the_clock() -> None:
 def test_the_rule_sees_each_clock(clock: str) -> None:
     assert list(clock_judgements(f"assert is_quick and time.{clock}() - begun < 5, 'slow'")) == [1]
     assert not list(clock_judgements(f"assert time.{clock}() < deadline"))
+
+
+def test_source_files_are_ascii() -> None:
+    """What is not ASCII is written as an escape, so that every editor and terminal shows what is there."""
+    folders = (SOURCE, TESTS, TESTS.parent / "benchmarks", TESTS.parent / "docker")
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    assert len(paths) > len(folders)
+    assert [str(path) for path in paths if not path.read_bytes().isascii()] == []

@@ -9,7 +9,7 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.repository.index_file import INTENT_TO_ADD, SKIP_WORKTREE, IndexEntry, read_index
 from tests.support.git_repository import GitRepository, make_repository
 
-NAMES = ("a", "b/c", "b/cc/d", "long/" * 30 + "name", "dir with space/x\ty", "ümlaut/ß", "z" * 250)
+NAMES = ("a", "b/c", "b/cc/d", "long/" * 30 + "name", "dir with space/x\ty", "\u00fcmlaut/\u00df", "z" * 250)
 
 
 def filled(path: Path, *options: str) -> GitRepository:

@@ -10,7 +10,16 @@ from lw_coder.repository.git import find_repository
 from lw_coder.repository.patches import Patch, has_both, read_commits, read_patches
 from tests.support.sample_repository import SampleRepository, make_sample_repository
 
-NAMES = ["a b.py", 'quote".py', "tab\there.py", "line\nfeed.py", "\u202egnp.py", "ü.py", ":(glob)*", "-p"]
+NAMES = [
+    "a b.py",
+    'quote".py',
+    "tab\there.py",
+    "line\nfeed.py",
+    "\u202egnp.py",
+    "\u00fc.py",
+    ":(glob)*",
+    "-p",
+]
 
 
 @pytest.fixture
