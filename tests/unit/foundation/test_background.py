@@ -15,6 +15,7 @@ from lw_coder.foundation.background import Background, BackgroundError, wait_for
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited
 from lw_coder.foundation.signals import interruptible
+from tests.support.living import is_living
 from tests.support.patience import NEVER, PATIENCE, wait_until
 
 _SLEEPER = f"import sys, time; open(sys.argv[1], 'w').close(); time.sleep({NEVER})"
@@ -147,4 +148,4 @@ def test_it_ends_with_a_parent_that_is_killed() -> None:
         children = [int(parent.stdout.readline()) for _ in range(2)]
         parent.kill()
         assert parent.stdout.read() == ""  # each of them held its other end
-    wait_until(lambda: not any(Path(f"/proc/{child}/exe").exists() for child in children), "their end")
+    wait_until(lambda: not any(map(is_living, children)), "their end")
