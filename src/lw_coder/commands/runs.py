@@ -21,7 +21,7 @@ from lw_coder.runs.scores import parse_score, read_score, write_score
 from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
 
 _WORDS = {"summary": SUMMARY_FILE, "events": EVENTS_FILE}  # of a headless session
-_SHOWN = ("run", "model", "status", "commits", "cost_usd")
+_SHOWN = ("run", "model", "status", "commits")
 
 
 def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
@@ -39,8 +39,9 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
     folder = run.folder.relative_to(repository.root)
     files = {"prompts": folder / "prompts", "droids": folder / "droids"}
     files |= {label: folder / name for label, name in _WORDS.items() if (run.folder / name).is_file()}
-    row = RunRow(run, record).as_json()
-    for label, value in {**{name: row[name] for name in _SHOWN}, **score, **files}.items():
+    row = RunRow(run, record)
+    shown = {name: row.as_json()[name] for name in _SHOWN}
+    for label, value in {**shown, "cost": row.facts.cost or None, **score, **files}.items():
         show(f"{label + ':':9} {'-' if value is None else value}")
     for line in brief(repository, run, record):
         show(line)

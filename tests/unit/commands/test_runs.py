@@ -102,7 +102,7 @@ def test_how_runs_ended(made: Made) -> None:
     rows = validated("runs-list", made.types("list", PLAN_ID, "--json").stdout)
     assert [row["verdict"] for row in rows] == ["not passed", "passed", None]
     assert (rows[0]["seconds"], rows[0]["cost_usd"], rows[0]["score"]) == (200, 0.125, 0.5)
-    assert "cost_usd: 0.125\n" in made.types("show", "20250102").stdout
+    assert "cost:     $0.12\n" in made.types("show", "20250102").stdout
 
 
 def test_the_newest_runs_of_all_plans_come_last(made: Made) -> None:
