@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -11,7 +12,7 @@ import click
 
 from lw_coder import __version__
 from lw_coder.foundation import signals
-from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
+from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError, RunError
 from lw_coder.foundation.report import be_quiet, fail, is_utf8, tell
 
 if TYPE_CHECKING:
@@ -254,12 +255,10 @@ def docs(page: str | None, *, as_path: bool) -> int:
 @cli.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print the script that completes commands, plans and runs in SHELL.
+    """Print the script that completes commands, plans and runs in SHELL.
 
-    \b
-    bash: lw_coder completion bash > ~/.local/share/bash-completion/completions/lw_coder
-    zsh:  lw_coder completion zsh > a folder of your fpath, as _lw_coder
-    fish: lw_coder completion fish > ~/.config/fish/completions/lw_coder.fish
+    Write it to ~/.local/share/bash-completion/completions/lw_coder for bash, to the file lw_coder.fish in
+    ~/.config/fish/completions for fish, and for zsh to the file _lw_coder in a folder of your fpath.
     """
     from lw_coder.commands.completion import script
 
@@ -590,6 +589,9 @@ def _report(error: BaseException) -> int:
         case KeyboardInterrupt() | click.Abort():
             tell("interrupted")  # over the ^C that the terminal shows
             return ExitCode.INTERRUPTED
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
+            _show(RunError("there is no space for what is written", "free some, or write to another place"))
+            return ExitCode.ERROR
         case Exception():
             return _report_bug(error)  # anything else is a bug
         case _:

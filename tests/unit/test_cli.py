@@ -214,3 +214,19 @@ def test_options_of_code_that_do_not_go_together(words: list[str], told: str) ->
     assert result.returncode == ExitCode.USAGE
     assert told in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("words", [["--help"], ["docs", "readme"], ["plans", "check", "--help"]])
+def test_a_result_that_finds_no_space_is_no_bug(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{_MAIN}main()", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == ExitCode.ERROR
+    assert (
+        done.stderr == "error: there is no space for what is written; free some, or write to another place\n"
+    )

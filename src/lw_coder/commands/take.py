@@ -34,6 +34,7 @@ from lw_coder.repository.worktrees import BRANCH_PREFIX
 from lw_coder.runs.pending import has_pending
 from lw_coder.runs.run_folders import Run, list_runs, read_record
 from lw_coder.runs.run_record import add_taken
+from lw_coder.runs.taken import is_taken_into
 from lw_coder.verdicts.pointed_out import PointedOut
 from lw_coder.verdicts.recorded import RecordedVerdict, recorded_verdict
 from lw_coder.verdicts.unusual import unusual_changes
@@ -130,7 +131,8 @@ def _take(repository: Repository, plan_id: str, options: TakeOptions, document: 
     offer = _offer(repository, plan_id)
     if document:
         document.values |= {**_described(offer), "how": options.how.value}
-    if offer.merge.is_done:
+    merge = offer.merge
+    if merge.is_done or is_taken_into(repository, plan_id, merge.tip, merge.target.head):
         return _nothing_to_do(offer, document)
     _show(repository, offer)
     changes_files = require_mergeable(repository, offer.merge)

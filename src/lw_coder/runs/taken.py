@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lw_coder.foundation.errors import RunError
-from lw_coder.repository.git import Repository
+from lw_coder.foundation.errors import GitError, RunError
+from lw_coder.repository.git import Repository, is_ancestor
 from lw_coder.repository.log import count_unmerged, is_on_a_branch
 from lw_coder.runs.run_folders import list_runs, read_record
 
@@ -15,6 +15,15 @@ from lw_coder.runs.run_folders import list_runs, read_record
 def is_taken(repository: Repository, plan_id: str, tip: str) -> bool:
     """Return whether the changes of a plan's branch, up to a commit, were merged into one that still is."""
     return any(is_on_a_branch(repository, commit) for commit in _commits(repository, plan_id, tip))
+
+
+def is_taken_into(repository: Repository, plan_id: str, tip: str, head: str) -> bool:
+    """Return whether `take` merged a plan's branch, up to a tip, into the history of a head."""
+    for commit in _commits(repository, plan_id, tip):
+        with suppress(GitError):  # it was undone, and removed by git
+            if is_ancestor(repository, commit, head):
+                return True
+    return False
 
 
 def is_merged(repository: Repository, plan_id: str, tip: str) -> bool:

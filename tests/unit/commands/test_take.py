@@ -419,8 +419,12 @@ def test_one_document_is_printed(plan: FinishedPlan, typed: Typed) -> None:
     code, document = typed("--yes", "--unverified", "--squash")
     assert (code, document["outcome"], document["how"]) == (0, "taken", "squash")
     assert document["commit"] == plan.person.head()
-    code, document = typed("--yes", "--squash", "--unverified")
-    assert (code, document["outcome"], document["commit"]) == (0, "already_merged", None)
+    for how in ("--squash", "--no-ff"):
+        code, document = typed("--yes", how, "--unverified")
+        assert (code, document["outcome"], document["commit"]) == (0, "already_merged", None)
+    plan.person.run("switch", "--quiet", "--create", "other", plan.sample.sha)
+    code, document = typed("--yes", "--unverified")
+    assert (code, document["outcome"], document["into"]) == (0, "taken", "other")
 
 
 def test_a_git_that_cannot_compute_a_merge(
