@@ -110,7 +110,7 @@ def test_one_endless_line_is_kept_too(tmp_path: Path) -> None:
 
 
 def test_asked_to_end_it_ends_its_command_and_keeps_the_log(tmp_path: Path) -> None:
-    with start(tmp_path, f"echo $$ > pid; echo waits; sleep {NEVER:.0f}") as process:
+    with start(tmp_path, f"echo waits; echo $$ > pid; sleep {NEVER:.0f}") as process:
         wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", "a command")
         process.terminate()
         process.communicate(timeout=PATIENCE)
