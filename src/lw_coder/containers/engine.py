@@ -40,6 +40,7 @@ MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
 Labels = Mapping[str, str]
 
 _PROJECT_LABEL = "com.docker.compose.project"
+_NO_STATUS = 255  # of a docker client that failed itself
 _MOST_RETURNS = 5  # a client that cannot stay attached would otherwise be started for ever
 
 _COMPOSE_REMEDY = f"install Docker's Compose plugin {'.'.join(map(str, MIN_COMPOSE))} or later"
@@ -333,9 +334,23 @@ def run_session(
     attached to the session again. If the container could not be started, Compose has printed the reason, and
     the status is Compose's.
     """
+    began = time.time()
     status = _run_service(folder, project, labels, dependencies=dependencies)
     own = {_PROJECT_LABEL: project, **labels}
-    return followed_to_end(status, own, lambda running: _attach(running, own))
+    end = followed_to_end(status, own, lambda running: _attach(running, own))
+    return end._replace(status=_reported_status(own, began)) if end.status == _NO_STATUS else end
+
+
+def _reported_status(labels: Labels, began: float) -> int:
+    """Ask the engine for a session's exit status, which its docker client did not know.
+
+    Ctrl+C ends a client that has given back the terminal, and waits for the container's removal.
+    """
+    times = ("--since", f"{began:.3f}", "--until", f"{time.time():.3f}")
+    filters = (f"label={name}={value}" for name, value in labels.items())
+    chosen = [word for each in ("event=die", *filters) for word in ("--filter", each)]
+    told = Question("events", *times, *chosen, "--format", "{{.Actor.Attributes.exitCode}}").answer().split()
+    return int(told[-1]) if told and told[-1].isdigit() else _NO_STATUS
 
 
 def followed_to_end(status: int, labels: Labels, attach: Callable[[str], int]) -> SessionEnd:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.repository.git import find_repository, root_commit
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.headless_session import headless
 from tests.support.engine import bridge_address, docker
@@ -36,9 +38,13 @@ def _found(root: Path) -> list[str]:
     return [line.split()[0] for line in projects.split("\n") if str(root) in line]
 
 
-def _networks(runs: list[str]) -> list[str]:
-    names = docker("network", "ls", "--format", "{{.Name}}").split()
-    return [name for name in names if any(run.lower() in name for run in runs)]
+def _networks(root: Path) -> list[str]:
+    """List the networks of a repository's sessions; another one's run can have begun in the same second."""
+    repository = find_repository(root)
+    begin = f"lw-{repo_hash(root_commit(repository), repository.common_dir)}-"
+    return [
+        name for name in docker("network", "ls", "--format", "{{.Name}}").split() if name.startswith(begin)
+    ]
 
 
 def _runs(root: Path) -> list[str]:
@@ -78,12 +84,12 @@ def test_nothing_is_left_of_a_start_that_is_ended(
     before = set(_runs(guarded.root))
     with _started(person, guarded) as process:
         runs = sorted(set(_runs(guarded.root)) - before)
-        assert len(_networks(runs)) == 2
+        assert len(_networks(guarded.root)) == 2
         process.send_signal(number)
     if number == signal.SIGKILL:
         assert _running(guarded.root), "the next start is to remove what this one left"
         ended = headless(person, guarded, shell_agent([COMMIT]))
         assert ended.status == 0, ended.stderr
-    assert (_found(guarded.root), _networks(runs)) == ([], [])
+    assert (_found(guarded.root), _networks(guarded.root)) == ([], [])
     assert not list(guarded.root.glob(".lw_coder/runs/*/.partial*"))
     assert not set(runs) & set(_runs(guarded.root))

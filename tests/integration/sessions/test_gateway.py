@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.conftest import Person
 from tests.integration.headless_session import gateways_of, headless, with_gateway
@@ -160,7 +161,11 @@ def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Pers
 
 
 def _remove_what_the_replay_left(run: Path) -> None:
+    # By its project: a run of another repository can have begun in the same second.
+    project = yaml.safe_load((run / "compose.yml").read_text())["name"]
     for kind in ("container", "network"):
-        left = docker(kind, "ls", "--quiet", "--filter", f"label=lw_coder.run={run.name}").split()
+        left = docker(
+            kind, "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}"
+        ).split()
         if left:
             docker(kind, "rm", *(["--force"] if kind == "container" else []), *left)
