@@ -22,19 +22,17 @@ from lw_coder.repository.git import (
     changed_since,
     git_failed,
     head_commit,
-    is_older,
     run_as_person,
     run_git,
     text_lines,
 )
 from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.notices import COMMIT_HOOKS, hooks_folder
+from lw_coder.repository.tree_merges import MERGES_TREES, can_merge_trees, merge_trees
 from lw_coder.repository.worktrees import require_nothing_unfinished
 
-MERGES_TREES = (2, 38)  # the first git whose merge-tree computes a merge without a working tree
 _MOST_NAMED = 5  # files
 _MOST_LINES = 20  # of what git and hooks print
-_CONFLICT = 1  # exit code of merge-tree
 # Whatever the person's merge.* settings and branch.<name>.mergeOptions say.
 _PLAIN = ("--quiet", "--no-edit", "--no-log", "--no-autostash", "--no-overwrite-ignore")
 _CONFIG = ("submodule.recurse=false",)
@@ -157,23 +155,19 @@ def _merged_tree(repository: Repository, merge: Merge) -> str:
     if merge.base == target.head:
         return f"{merge.tip}^{{tree}}"
     name = f"git merge {merge.tip[:12]}"
-    if is_older(run_git("version", place=repository.place).stdout, MERGES_TREES):
+    if not can_merge_trees(repository):
         raise GitError(
             f"{target.branch} has commits that the plan's branch has not, and this git cannot tell whether"
             " they conflict",
             f"install git {'.'.join(map(str, MERGES_TREES))} or newer, or merge it yourself: {name}",
         )
-    asked = ("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", target.head, merge.tip)
-    found = run_git(*asked, place=target.place, check=False)
-    tree, *conflicts = found.stdout.split("\0")
-    if found.code == _CONFLICT:
-        names = _named(list(dict.fromkeys(filter(None, conflicts))))
+    merged = merge_trees(target.place, target.head, merge.tip)
+    if merged.conflicts:
         raise GitError(
-            f"the branch conflicts with {target.branch}: {names}", f"to merge it yourself, type: {name}"
+            f"the branch conflicts with {target.branch}: {_named(merged.conflicts)}",
+            f"to merge it yourself, type: {name}",
         )
-    if found.code != 0:
-        raise git_failed("merge-tree", found)
-    return tree
+    return merged.tree
 
 
 def _changes(repository: Repository, head: str, tree: str) -> dict[str, str]:
