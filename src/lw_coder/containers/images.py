@@ -44,6 +44,7 @@ _NEVER_IN_AN_IMAGE = (
     ".lw_coder/runs",
     ".lw_coder/worktrees",
     ".lw_coder/temp-worktrees",
+    ".lw_coder/batches",
 )
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from lw_coder.plans.find_plan import find_plan, plan_id_of, plan_names, shared_id, shared_id_problem, usual_id
+from lw_coder.plans.find_plan import (
+    find_plan,
+    plan_id_of,
+    plan_ids,
+    plan_names,
+    plans_with_id,
+    shared_id,
+    shared_id_problem,
+    usual_id,
+)
 from lw_coder.plans.plan_file import TASKS_FOLDER, PlanFile, ReadPlan, examine_plan, require_valid
 from lw_coder.plans.plan_rules import Hints, in_order
 from lw_coder.plans.problems import Problem
@@ -32,12 +41,14 @@ class _Shared:
         branches: the full names of the plans' branches.
         sessions_fault: what `sessions_fault` returns for a commit, asked once for each.
         ids: the files in the tasks folder by their plan_id.
+        depends_on: returns what a plan depends on, or None if there is no such plan.
     """
 
     kinds: Mapping[str, str]
     branches: Mapping[str, str]
     sessions_fault: Callable[[str], CommitFault | None]
     ids: Mapping[str, Sequence[Path]]
+    depends_on: Callable[[str], Sequence[str] | None]
 
 
 def load_plan(repository: Repository, name: str) -> PlanFile:
@@ -54,17 +65,23 @@ def load_plan(repository: Repository, name: str) -> PlanFile:
         problems += [replace(found, line=read.line("plan_id"))] if found else []
     if sha and not _has_problem(read, "git_sha"):
         problems += _at_sha(read, commit_fault(repository, sha, object_kinds(repository, [sha])))
+    if read.texts("depends_on") and not _has_problem(read, "depends_on"):
+        root = repository.root
+        find = _depends_on(lambda plan_id: plans_with_id(root, plan_id))
+        problems += _order_problems(read, find, lambda: plan_ids(root / TASKS_FOLDER))
     return require_valid(replace(read, problems=tuple(problems)))
 
 
 def check_plans(repository: Repository, paths: Sequence[Path]) -> list[ReadPlan]:
     """Read plan files, and find everything that is wrong with them in the repository."""
     plans = [_examine(repository, path) for path in paths]
+    ids = _ids(repository.root / TASKS_FOLDER)
     shared = _Shared(
         object_kinds(repository, [sha for plan in plans if (sha := plan.value("git_sha"))]),
         list_refs(repository, f"refs/heads/{BRANCH_PREFIX.rstrip('/')}"),
         _sessions_fault(repository),
-        _ids(repository.root / TASKS_FOLDER),
+        ids,
+        _depends_on(lambda plan_id: ids.get(plan_id, ())),
     )
     return [_checked(repository, plan, shared) for plan in plans]
 
@@ -94,7 +111,34 @@ def _ids(folder: Path) -> dict[str, list[Path]]:
 
 def _checked(repository: Repository, plan: ReadPlan, shared: _Shared) -> ReadPlan:
     more = [*_id_problems(repository, plan, shared), *_sha_problems(repository, plan, shared)]
+    if not _has_problem(plan, "depends_on"):
+        more += _order_problems(plan, shared.depends_on, shared.ids.keys)
     return replace(plan, problems=tuple(in_order([*plan.problems, *more])))
+
+
+def _order_problems(
+    plan: ReadPlan,
+    depends_on: Callable[[str], Sequence[str] | None],
+    known: Callable[[], Iterable[str]],
+) -> list[Problem]:
+    if not plan.texts("depends_on"):
+        return []
+    from lw_coder.plans.dependencies import dependency_problems
+
+    return dependency_problems(plan, depends_on, known)
+
+
+def _depends_on(find: Callable[[str], Sequence[Path]]) -> Callable[[str], Sequence[str] | None]:
+    """Return what reads the dependencies of a plan, once for each."""
+
+    @cache
+    def depends_on(plan_id: str) -> Sequence[str] | None:
+        from lw_coder.plans.dependencies import listed_dependencies
+
+        paths = find(plan_id)
+        return listed_dependencies(paths[0]) if paths else None
+
+    return depends_on
 
 
 def _id_problems(repository: Repository, plan: ReadPlan, shared: _Shared) -> list[Problem]:

@@ -59,12 +59,14 @@ class PlanFile:
         text: the file's text.
         metadata: what the plan says to the model and the agent.
         checks: commands that lw_coder runs over the result, in addition to those of the repository.
+        depends_on: ids of the plans whose results it starts from.
     """
 
     path: Path
     text: str
     metadata: PlanMetadata
     checks: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class ReadPlan:
         """Return the text of a key that is in the front matter once or more, as it was read."""
         found = (entry.value for entry in self.front.entries or () if entry.key.text == name)
         return next((value.text for value in found if value.kind == "text"), None)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the texts of a key whose value is a list, as they were read."""
+        found = (entry.value for entry in self.front.entries or () if entry.key.text == name)
+        return next((tuple(item.text for item in value.items) for value in found), ())
 
     def line(self, name: str) -> int | None:
         """Return the line of a key."""
@@ -115,9 +122,9 @@ def examine_plan(path: Path, hints: Hints) -> ReadPlan:
     if problems or front.entries is None:
         return ReadPlan(path, text, front, problems, None)
     values = metadata_values(front.entries)
-    checks = values.pop("checks", ())
+    beside = {name: values.pop(name, ()) for name in ("checks", "depends_on")}
     metadata = PlanMetadata(**values, body=front.body)
-    return ReadPlan(path, text, front, (), PlanFile(path, text, metadata, checks))
+    return ReadPlan(path, text, front, (), PlanFile(path, text, metadata, **beside))
 
 
 def require_valid(read: ReadPlan) -> PlanFile:

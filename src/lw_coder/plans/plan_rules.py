@@ -244,6 +244,20 @@ def _check_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
             yield Problem(problem, "write a command for a shell", item.line, name, number)
 
 
+def _dependency_problems(name: str, value: Value, hints: Hints) -> Iterator[Problem]:
+    yield from _notes_problems(name, value, hints)
+    seen: set[str] = set()
+    for number, item in enumerate(value.items, 1):
+        if item.fault or not item.text.strip():
+            continue
+        if faults := _id_faults(item.text):
+            problem = f"{shown(item.text)} is not a valid id: {'; '.join(faults)}"
+            yield Problem(problem, "write the plan_id of another plan", item.line, name, number)
+        elif item.text in seen:
+            yield Problem(f"{item.text} is there twice", "remove one of the two", item.line, name, number)
+        seen.add(item.text)
+
+
 def _no_list(name: str, value: Value) -> Problem:
     """Return the problem of a value that is no list, with what its author seems to have meant."""
     source, is_text = value.source, value.kind == "text"
@@ -299,6 +313,7 @@ KEYS = {
     "status": Key(_status_problems, _text, is_required=True),
     "evaluation_notes": Key(_notes_problems, _texts, is_required=True),
     "checks": Key(_check_problems, _texts),
+    "depends_on": Key(_dependency_problems, _texts),
     "linear_issue_id": Key(_text_problems, _text_or_none),
     "created_by": Key(_text_problems, _text_or_none),
     "created_at": Key(_text_problems, _text_or_none),

@@ -78,13 +78,28 @@ def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
     runs, parent = root / RUNS_FOLDER, root / RUNS_FOLDER / plan_id
     made = tuple(folder for folder in (parent, runs) if not folder.exists())
     try:
-        _make_private(runs, gitignore=True)
-        _make_private(parent)
+        make_private(runs, gitignore=True)
+        make_private(parent)
         name = _make_partial(parent, (now or datetime.now(UTC)).strftime(_TIMESTAMP))
     except OSError as error:
         _remove_if_empty(*made)
         raise disk_error(runs, error) from error
     return Run(plan_id, name, parent / f"{_PARTIAL}{name}", made)
+
+
+def make_private(folder: Path, *, gitignore: bool = False) -> None:
+    """Create a folder that only its owner can read; with `gitignore`, git sees nothing that is in it.
+
+    Raises:
+        RunError: it is a symbolic link.
+        OSError: it cannot be created.
+    """
+    if folder.is_symlink():
+        raise RunError(f"{folder}: is a symbolic link", "replace it with a folder")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)  # prompts and transcripts are private, whoever created the folder
+    if gitignore and not (folder / ".gitignore").exists():
+        (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def remove_partial_runs(root: Path, plan_id: str) -> None:
@@ -269,15 +284,6 @@ def _emptied(folder: Path, top: Path) -> list[Path]:
             else:
                 Path(entry.path).unlink()
     return moved
-
-
-def _make_private(folder: Path, *, gitignore: bool = False) -> None:
-    if folder.is_symlink():
-        raise RunError(f"{folder}: is a symbolic link", "replace it with a folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)  # prompts and transcripts are private, whoever created the folder
-    if gitignore and not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def _make_partial(parent: Path, timestamp: str) -> str:

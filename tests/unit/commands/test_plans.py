@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from lw_coder.foundation.errors import PlanError
+from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import STATUSES, TASKS_FOLDER
+from lw_coder.repository.git import find_repository
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.json_schemas import validated
 from tests.support.plan_files import text
@@ -83,7 +86,8 @@ def test_all_problems_of_all_plans(made: GitRepository) -> None:
     done = check(made)
     assert done.returncode == 1
     known = (
-        "plan_id, git_sha, status, evaluation_notes, checks, linear_issue_id, created_by, created_at, notes"
+        "plan_id, git_sha, status, evaluation_notes, checks, depends_on, linear_issue_id, created_by,"
+        " created_at, notes"
     )
     line, shared = f"git_sha: {head} (that is HEAD)", "give each plan its own plan_id"
     examples = f"plan_id: g-plan, git_sha: {head}, status: draft, evaluation_notes: []"
@@ -104,6 +108,40 @@ def test_all_problems_of_all_plans(made: GitRepository) -> None:
     lines = done.stdout.replace(f"{TASKS_FOLDER}/", "").splitlines()
     assert lines == [f"{place}: {problem}; {remedy}" for place, problem, remedy in expected]
     assert done.stderr == "12 problems in 7 of 7 plans\n"
+
+
+def test_what_plans_depend_on(made: GitRepository) -> None:
+    plan(made, "base-plan")
+    plan(made, "right", depends_on="[base-plan]")
+    plan(made, "first", depends_on="\n  - second")
+    plan(made, "second", depends_on="[third]")
+    plan(made, "third", depends_on="[first]")
+    plan(made, "behind", depends_on="[third]")
+    plan(made, "itself", depends_on="[itself]")
+    plan(made, "unknown", depends_on="[base-plan, bas-plan]")
+    plan(made, "wrong", depends_on="[a/b, base-plan, base-plan]")
+    plan(made, "no-list", depends_on="base-plan")
+    done = check(made)
+    assert (done.returncode, done.stderr) == (1, "9 problems in 8 of 10 plans\n")
+    lines = done.stdout.replace(f"{TASKS_FOLDER}/", "").splitlines()
+    problems = dict(line.partition("; ")[0].split(".md, line 6: depends_on", 1) for line in lines[:-1])
+    circle = ": the plans depend on each other in a circle: "
+    assert problems.pop("no-list") == ": is not a list of strings"
+    assert problems.pop("unknown") == ", item 2: there is no plan 'bas-plan'"
+    assert problems.pop("itself") == f"{circle}itself -> itself"
+    assert problems.pop("wrong").startswith(", item 1: 'a/b' is not a valid id: it contains '/'")
+    assert lines[-1].partition("; ")[0] == "wrong.md, line 6: depends_on, item 3: base-plan is there twice"
+    assert problems.keys() == {"first", "second", "third", "behind"}
+    for found in problems.values():
+        members = found.removeprefix(circle).split(" -> ")
+        assert members[0] == members[-1]
+        # each depends on the next
+        assert "first second third first second" in " ".join([*members, *members[1:], *members[1:]])
+    unknown = next(line for line in lines if "'bas-plan'" in line)
+    assert "; did you mean base-plan? there are: base-plan, behind, " in unknown
+    assert check(made, "right").returncode == 0
+    with pytest.raises(PlanError, match="depend on each other in a circle"):
+        load_plan(find_repository(made.path), "behind")
 
 
 def test_some_plans_by_path_id_and_file_name(made: GitRepository) -> None:

@@ -156,7 +156,7 @@ def all_of(folder: Path, content: str) -> list[str]:
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
     lines = all_of(tmp_path, "---\npriority: high\ngitsha: x\nstatus: finished\n---\n")
-    known = ", ".join((*KEYS, "checks", "linear_issue_id", "created_by", "created_at", "notes"))
+    known = ", ".join((*KEYS, "checks", "depends_on", "linear_issue_id", "created_by", "created_at", "notes"))
     assert [line.removeprefix(f"{tmp_path}/plan.md") for line in lines] == [
         f", line 2: priority: unknown key; remove it; known keys: {known}",
         ", line 3: gitsha: unknown key; write git_sha instead, or remove it",
