@@ -42,6 +42,11 @@ def ensure_browser(session: nox.Session) -> None:
     session.run("sh", "tests/support/ensure_browser.sh", external=True)
 
 
+def ensure_cluster(session: nox.Session) -> None:
+    """Install what a cluster of the tests' own needs, if it is missing."""
+    session.run("sh", "tests/support/ensure_cluster.sh", external=True)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and import-linter."""
@@ -72,6 +77,7 @@ def integration(session: nox.Session) -> None:
     install(session, "test", "browser")
     ensure_engine(session)
     ensure_browser(session)
+    ensure_cluster(session)
     if session.posargs:
         session.run("pytest", "tests/integration", *session.posargs)
         return

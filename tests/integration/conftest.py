@@ -49,6 +49,7 @@ WHOLE = (
     "test_own_image",
     "test_page",
 )
+# One process runs all tests in the folder `cluster`, so that one cluster is started.
 # These take the longest, in this order: one that begins last is waited for alone.
 LONGEST = (
     "test_sessions_and_failures_spread_no_secret",
@@ -117,6 +118,8 @@ def _belongs_to(nodeid: str) -> str:
     path, _, name = nodeid.partition("::")
     if name.startswith(IN_OWN_SESSION):
         return "test_own_image"
+    if "/cluster/" in path:
+        return "cluster"
     return Path(path).stem if Path(path).stem in WHOLE else nodeid
 
 

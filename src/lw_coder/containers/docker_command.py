@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.image_names import BASE_TAG
@@ -121,6 +121,42 @@ class Question:
 def ask_image(tag: str) -> Question:
     """Inspect the image of a tag."""
     return Question("image", "inspect", "--format", "{{json .}}", tag)
+
+
+class Outcome(NamedTuple):
+    """How a docker command ended: its exit status, its output, and why it failed, in one line."""
+
+    status: int
+    told: str
+    reason: str
+
+
+def carry_out(*words: str, given: bytes = b"") -> Outcome:
+    """Run a docker command to its end.
+
+    Args:
+        words: its arguments, none of them secret.
+        given: what it reads on its standard input, through a pipe.
+
+    Raises:
+        EngineError: docker cannot be started.
+    """
+    try:
+        with starting_group():
+            process = subprocess.Popen(
+                ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
+                env=environment_for(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+            )
+    except OSError:
+        raise EngineError("docker: command not found", "install Docker Engine with Compose v2") from None
+    with awaited(process), interruptible():
+        told, error = (text.decode(errors="replace").strip() for text in process.communicate(given))
+    reason = printable(shortened(error.split("\n")[0])) if error else "it gave no reason"
+    return Outcome(process.returncode, told, reason)
 
 
 class EngineProbe:

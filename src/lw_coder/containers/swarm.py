@@ -1,0 +1,342 @@
+"""Jobs of a Docker Swarm: submit one, tell its state, try it once more, remove it.
+
+A job is a service with one task that is not restarted by itself. Swarm does not start it elsewhere either
+when its node dies: that is for the person to decide, because the first attempt may still run, and cost money.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from lw_coder.containers.docker_command import Outcome, carry_out
+from lw_coder.containers.job_spec import (
+    JOB_LABEL,
+    KEYS_SECRET,
+    NODE_FOLDER,
+    NODE_SOCKET,
+    STOP_GRACE,
+    NodeJob,
+)
+from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.report import printable
+
+_ENDED = {"complete", "failed", "rejected", "shutdown", "remove"}
+_ON_NODE = {"preparing", "starting", "running"}
+_NOT_MANAGER = "is not a swarm manager"
+_MANAGER_REMEDY = (
+    "type `docker swarm init` there, or choose a manager with DOCKER_HOST or `docker context`; "
+    "`lw_coder docs cluster` says more"
+)
+_SWARM_REMEDY = "`docker node ls` and `docker service ls` tell more"
+_UPDATE_TRIES = 5  # a service that changes meanwhile is not updated
+
+
+class TaskPhase(Enum):
+    """Where a task is."""
+
+    PENDING = "pending"  # for a node with a free slot, or until its image is there
+    RUNNING = "running"
+    COMPLETE = "complete"  # its status was 0
+    FAILED = "failed"
+    LOST = "lost"  # its node is down; it may still be running there
+
+
+@dataclass(frozen=True)
+class Task:
+    """The latest attempt of a job.
+
+    Attributes:
+        id: Swarm's.
+        job: the service's name.
+        phase: where it is.
+        node: host name of its node, or empty.
+        status: its exit status; None if it has not ended, or never began.
+        reason: why it waits or failed, in one line, or empty.
+        attempt: 0 for the first one.
+        labels: the service's.
+    """
+
+    id: str
+    job: str
+    phase: TaskPhase
+    node: str = ""
+    status: int | None = None
+    reason: str = ""
+    attempt: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known to have ended."""
+        return self.phase in {TaskPhase.COMPLETE, TaskPhase.FAILED}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes:
+        id: Swarm's.
+        name: its host name.
+        state: `ready`, `down`, `unknown` or `disconnected`.
+        availability: `active`, `pause` or `drain`; only an active one gets new jobs.
+        role: `leader`, `manager` or `worker`.
+        address: its address in the cluster.
+        version: of its engine.
+        memory: bytes.
+        resources: generic resources that it offers, by name.
+    """
+
+    id: str
+    name: str
+    state: str
+    availability: str
+    role: str
+    address: str
+    version: str
+    memory: int
+    resources: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether a new job can start there."""
+        return self.state == "ready" and self.availability == "active"
+
+
+def submit(job: NodeJob) -> None:
+    """Hand a job over; it starts as soon as a node has room for it.
+
+    Raises:
+        EngineError: it was not accepted. Nothing of it is left.
+    """
+    if job.secret:
+        _create_secret(job)
+    try:
+        _asked("the job was not accepted", "service", "create", *_described(job), job.image, *job.words)
+    except BaseException:
+        remove(job.name)
+        raise
+
+
+def _create_secret(job: NodeJob) -> None:
+    # "-": read from the pipe. It is nowhere else: no argument, variable or file has it.
+    words = ("secret", "create", *_pairs("--label", job.labels), job.name, "-")
+    _require(carry_out(*words, given=job.secret), "the secret was not accepted")
+
+
+def _described(job: NodeJob) -> list[str]:
+    once = (
+        "--mode",
+        "replicated-job",
+        "--restart-condition",
+        "none",
+        "--stop-grace-period",
+        f"{STOP_GRACE}s",
+    )
+    grace = ("--stop-grace-period", f"{STOP_GRACE}s")
+    client = ("--detach", "--quiet", "--with-registry-auth")
+    # The engine's own bridge: no network of the cluster's is made.
+    network = ("--network", "bridge")
+    mounts = [word for path in (NODE_SOCKET, NODE_FOLDER) for word in ("--mount", _bind(path))]
+    reserved = ["--reserve-memory", str(job.memory)] if job.memory else []
+    reserved += ["--generic-resource", f"{job.slot}=1"] if job.slot else []
+    secret = ("--secret", f"source={job.name},target={KEYS_SECRET},mode=0400") if job.secret else ()
+    own = [*_pairs("--label", job.labels), *_pairs("--env", job.environment)]
+    return ["--name", job.name, *once, *grace, *client, *network, *mounts, *reserved, *secret, *own]
+
+
+def _bind(path: str) -> str:
+    return f"type=bind,source={path},target={path}"
+
+
+def _pairs(flag: str, values: Mapping[str, str]) -> list[str]:
+    return [word for name, value in values.items() for word in (flag, f"{name}={value}")]
+
+
+def find_task(name: str) -> Task | None:
+    """Find the latest attempt of a job; None if there is no such job.
+
+    Raises:
+        EngineError: the cluster does not answer.
+    """
+    return next((task for task in _tasks_of([name])), None)
+
+
+def list_tasks(labels: Mapping[str, str | None] | None = None) -> list[Task]:
+    """List the latest attempts of all jobs that have these labels; None matches any value.
+
+    Args:
+        labels: without any, all jobs of lw_coder.
+
+    Raises:
+        EngineError: the cluster does not answer.
+    """
+    return _tasks_of(_named("service", {JOB_LABEL: None} if labels is None else labels))
+
+
+def _tasks_of(names: Sequence[str]) -> list[Task]:
+    services = {one["ID"]: one["Spec"] for one in _inspected("service", names)}
+    if not services:
+        return []
+    told = _asked("the tasks were not listed", "service", "ps", "--quiet", "--no-trunc", *services)
+    latest: dict[str, dict[str, Any]] = {}
+    for task in sorted(_inspected("task", told.split()), key=_age):
+        latest[task["ServiceID"]] = task
+    nodes = {one.id: one for one in list_nodes()}
+    found = [_task(latest.get(service), spec, nodes) for service, spec in services.items()]
+    return sorted(found, key=lambda task: task.job)
+
+
+def _age(task: Mapping[str, Any]) -> tuple[int, str]:
+    return int(task.get("JobIteration", {}).get("Index", 0)), str(task["CreatedAt"])
+
+
+def _task(told: Mapping[str, Any] | None, spec: Mapping[str, Any], nodes: Mapping[str, Node]) -> Task:
+    labels = spec.get("Labels") or {}
+    if told is None:  # the service is there, and its task is about to be
+        return Task("", spec["Name"], TaskPhase.PENDING, labels=labels)
+    status = told["Status"]
+    node = nodes.get(told.get("NodeID", ""))
+    phase = _phase(status["State"], node)
+    ended = status.get("ContainerStatus", {}).get("ExitCode", 0) if phase is not TaskPhase.LOST else None
+    is_over = status["State"] in _ENDED and status["State"] != "rejected"
+    return Task(
+        id=told["ID"],
+        job=spec["Name"],
+        phase=phase,
+        node=node.name if node else "",
+        status=ended if is_over else None,
+        reason=printable(str(status.get("Err", ""))),
+        attempt=_age(told)[0],
+        labels=labels,
+    )
+
+
+def _phase(state: str, node: Node | None) -> TaskPhase:
+    if state in _ENDED:
+        return TaskPhase.COMPLETE if state == "complete" else TaskPhase.FAILED
+    if state == "orphaned" or (state in _ON_NODE and (node is None or node.state == "down")):
+        return TaskPhase.LOST
+    return TaskPhase.RUNNING if state == "running" else TaskPhase.PENDING
+
+
+def try_again(name: str) -> None:
+    """Start a job once more, on any node with room; an attempt on a node that answers is ended.
+
+    Raises:
+        EngineError: it is not there any more, or the cluster does not answer.
+    """
+    words = ("service", "update", "--force", "--detach", "--quiet", name)
+    for _ in range(_UPDATE_TRIES):
+        outcome = carry_out(*words)
+        if "out of sequence" not in outcome.reason:
+            break
+    _require(outcome, f"job {name} was not started again")
+
+
+def remove(name: str) -> None:
+    """Remove a job and its secret; no effect if there are none.
+
+    Its task is asked to end (SIGTERM), and killed a minute later. This does not wait for it.
+
+    Raises:
+        EngineError: the cluster does not answer.
+    """
+    for kind in ("service", "secret"):
+        outcome = carry_out(kind, "rm", name)
+        if "not found" not in outcome.reason.lower() and "no such" not in outcome.reason.lower():
+            _require(outcome, f"{kind} {name} was not removed")
+
+
+def remove_all(labels: Mapping[str, str | None]) -> list[str]:
+    """Remove all jobs and secrets that have these labels, and return their names; None matches any value.
+
+    Raises:
+        EngineError: the cluster does not answer.
+    """
+    names = sorted({name for kind in ("service", "secret") for name in _named(kind, labels)})
+    for name in names:
+        remove(name)
+    return names
+
+
+def _named(kind: str, labels: Mapping[str, str | None]) -> list[str]:
+    chosen = [name if value is None else f"{name}={value}" for name, value in labels.items()]
+    filters = [word for label in chosen for word in ("--filter", f"label={label}")]
+    return _asked(f"no {kind} was listed", kind, "ls", *filters, "--format", "{{.Name}}").split()
+
+
+def is_running(task: str) -> bool:
+    """Return whether a task of a job, which may have been removed meanwhile, has not ended yet."""
+    found = _inspected("task", [task])
+    return bool(found) and found[0]["Status"]["State"] not in {*_ENDED, "orphaned"}
+
+
+def list_nodes() -> list[Node]:
+    """List the machines of the cluster, by name.
+
+    Raises:
+        EngineError: the engine does not answer, or is no manager of a cluster.
+    """
+    ids = _asked("the nodes were not listed", "node", "ls", "--quiet").split()
+    return sorted(map(_node, _inspected("node", ids)), key=lambda node: (node.name, node.id))
+
+
+def _node(told: Mapping[str, Any]) -> Node:
+    spec, about = told["Spec"], told.get("Description", {})
+    manager = told.get("ManagerStatus", {})
+    resources = about.get("Resources", {})
+    return Node(
+        id=told["ID"],
+        name=printable(about.get("Hostname", "")),
+        state=told["Status"]["State"],
+        availability=spec["Availability"],
+        role="leader" if manager.get("Leader") else spec["Role"],
+        address=told["Status"].get("Addr", ""),
+        version=printable(about.get("Engine", {}).get("EngineVersion", "")),
+        memory=int(resources.get("MemoryBytes", 0)),
+        resources=_counted(resources.get("GenericResources") or ()),
+    )
+
+
+def _counted(resources: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Count generic resources: a number of them, or each with a name of its own."""
+    found: dict[str, int] = {}
+    for one in resources:
+        if number := one.get("DiscreteResourceSpec"):
+            found[number["Kind"]] = found.get(number["Kind"], 0) + int(number["Value"])
+        elif named := one.get("NamedResourceSpec"):
+            found[named["Kind"]] = found.get(named["Kind"], 0) + 1
+    return found
+
+
+def _inspected(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Inspect what there is of these; what is removed meanwhile is left out."""
+    if not names:
+        return []
+    outcome = carry_out("inspect", "--type", kind, *names)
+    if outcome.told:
+        return list(json.loads(outcome.told))
+    _require(outcome, f"no {kind} was inspected")
+    return []
+
+
+def _asked(failure: str, *words: str) -> str:
+    return _require(carry_out(*words), failure)
+
+
+def _require(outcome: Outcome, failure: str) -> str:
+    if outcome.status == 0:
+        return outcome.told
+    if _NOT_MANAGER in outcome.reason:
+        raise EngineError("the Docker engine is not a manager of a Swarm", _MANAGER_REMEDY)
+    if "Cannot connect" in outcome.reason:
+        raise EngineError(
+            f"the Docker engine does not answer: {outcome.reason}",
+            "start Docker, or correct DOCKER_HOST or `docker context`, and try again",
+        )
+    raise EngineError(f"cluster: {failure}: {outcome.reason}", _SWARM_REMEDY)
