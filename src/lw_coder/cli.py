@@ -239,6 +239,18 @@ def doctor(*, online: bool, as_json: bool) -> int:
 
 
 @cli.command()
+@AS_JSON
+def nodes(*, as_json: bool) -> int:
+    """List the nodes of the cluster, their slots, and what runs where.
+
+    The cluster is a Docker Swarm; `lw_coder docs cluster` tells how to make one.
+    """
+    from lw_coder.commands.nodes import nodes_command
+
+    return nodes_command(as_json=as_json)
+
+
+@cli.command()
 @click.argument("page", required=False, shell_complete=_complete_page)
 @click.option("--path", "as_path", is_flag=True, help="Print only the path of the page, or of all pages.")
 def docs(page: str | None, *, as_path: bool) -> int:

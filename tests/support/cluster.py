@@ -26,10 +26,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
+from lw_coder.containers.job_spec import SLOT
 from tests.support.engine import docker
 from tests.support.patience import PATIENCE, wait_until
 
-SLOT = "lw-slot"
 SLOTS = 3  # of each node
 
 _PREFIX = "lw_coder-cluster-"
@@ -92,6 +92,11 @@ class Node:
         """Run docker there, as `tests.support.engine.docker`."""
         return docker("--host", self.host, *words)
 
+    @property
+    def first_process(self) -> int:
+        """The first of its processes, as this machine counts them."""
+        return _inside(self.process)
+
     def boot(self) -> None:
         self.work.mkdir(parents=True, exist_ok=True)
         (self.folder / "sock").unlink(missing_ok=True)
@@ -125,7 +130,7 @@ class Node:
         if self.process is not None:
             # The shell inside gets it; unshare itself would end, and all the others with it.
             with suppress(ProcessLookupError):
-                os.kill(_inside(self.process), signal.SIGTERM)
+                os.kill(self.first_process, signal.SIGTERM)
 
     def wait(self) -> None:
         """Wait until it has shut down."""
@@ -173,7 +178,7 @@ class Cluster:
         """Switch nodes on, and wait until their engines answer."""
         for node in nodes:
             node.boot()
-            self.plug_in(_inside(node.process), "eth0", node.name)
+            self.plug_in(node.first_process, "eth0", node.name)
         for node in nodes:
             wait_until(node.is_ready, f"{node.name}'s engine")
 

@@ -11,6 +11,8 @@ from lw_coder.containers.docker_command import Question
 from lw_coder.foundation.report import warn
 from lw_coder.settings.docker_flags import RunOptions
 
+CONTAINERD = "containerd"
+
 _OTHER_USER = "a session runs as a different user on the host, which cannot write to the worktree"
 _SNAP = "replace the snap with Docker Engine's own packages (docs.docker.com/engine/install)"
 
@@ -82,13 +84,19 @@ def describe(info: Mapping[str, Any], client: str, options: RunOptions) -> list[
     if "/snap/" in client or str(info.get("DockerRootDir")).startswith("/var/snap/"):
         description = "Docker is a snap: it cannot see hidden folders or files outside your home folder"
         kinds.append(Kind(description, _SNAP, hinders_builds=True))
-    if any("io.containerd.snapshotter" in str(one) for one in _list(info, "DriverStatus")):
+    if image_store(info) == CONTAINERD:
         kinds.append(
             Kind(
                 "images are in containerd's image store: runs from before the switch to it cannot be replayed"
             )
         )
     return kinds
+
+
+def image_store(info: Mapping[str, Any]) -> str:
+    """Return where an engine keeps images: CONTAINERD, where ids are made otherwise, or a driver's name."""
+    is_containerds = any("io.containerd.snapshotter" in str(one) for one in _list(info, "DriverStatus"))
+    return CONTAINERD if is_containerds else str(info.get("Driver", "unknown"))
 
 
 def _list(info: Mapping[str, Any], key: str) -> Sequence[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 NODE_FOLDER = "/var/lib/lw_coder"  # on each node, and at the same path in a runner
 NODE_SOCKET = "/var/run/docker.sock"  # likewise
 KEYS_SECRET = "lw_coder"  # noqa: S105 - /run/secrets/lw_coder in a runner, whatever the secret's own name is
+SLOT = "lw-slot"  # the generic resource that nodes offer to sessions
 STOP_GRACE = 60  # seconds that a runner has to end its session and to send the result home
 JOB_LABEL = "lw_coder.job"  # the run's identity, on the service and on its secret
 REPO_LABEL = "lw_coder.repo"  # the repository's, likewise

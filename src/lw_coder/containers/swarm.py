@@ -276,6 +276,19 @@ def is_running(task: str) -> bool:
     return bool(found) and found[0]["Status"]["State"] not in {*_ENDED, "orphaned"}
 
 
+def cluster_id() -> str:
+    """Return the cluster's id.
+
+    Raises:
+        EngineError: the engine does not answer, or is no manager of a cluster.
+    """
+    shown = "{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}"
+    told = _asked("its id was not told", "info", "--format", shown)
+    if not told:
+        raise _no_manager()
+    return told
+
+
 def list_nodes() -> list[Node]:
     """List the machines of the cluster, by name.
 
@@ -333,10 +346,14 @@ def _require(outcome: Outcome, failure: str) -> str:
     if outcome.status == 0:
         return outcome.told
     if _NOT_MANAGER in outcome.reason:
-        raise EngineError("the Docker engine is not a manager of a Swarm", _MANAGER_REMEDY)
+        raise _no_manager()
     if "Cannot connect" in outcome.reason:
         raise EngineError(
             f"the Docker engine does not answer: {outcome.reason}",
             "start Docker, or correct DOCKER_HOST or `docker context`, and try again",
         )
     raise EngineError(f"cluster: {failure}: {outcome.reason}", _SWARM_REMEDY)
+
+
+def _no_manager() -> EngineError:
+    return EngineError("the Docker engine is not a manager of a Swarm", _MANAGER_REMEDY)

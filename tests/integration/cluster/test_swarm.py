@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from lw_coder.containers import swarm
-from lw_coder.containers.job_spec import JOB_LABEL, REPO_LABEL, NodeJob
+from lw_coder.containers.job_queue import submit_in_turn
+from lw_coder.containers.job_spec import JOB_LABEL, REPO_LABEL, SLOT, NodeJob
 from lw_coder.containers.swarm import Task, TaskPhase
 from lw_coder.foundation.errors import EngineError
-from tests.support.cluster import SLOT, SLOTS, Cluster
+from tests.support.cluster import SLOTS, Cluster
 from tests.support.patience import wait_until
 
 KEY = b"sk-0123-a-key-of-this-test"
@@ -141,3 +145,56 @@ def test_the_nodes_of_a_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/sock")
     with pytest.raises(EngineError, match="does not answer"):
         swarm.list_nodes()
+
+
+# What lw_coder does in a process of its own.
+SUBMIT = """
+import json, sys
+from lw_coder.containers.job_queue import submit_in_turn
+from lw_coder.containers.job_spec import NodeJob
+submit_in_turn(NodeJob(**json.loads(sys.argv[1])), lambda: print("waits", flush=True))
+"""
+
+
+def test_jobs_wait_for_a_slot_in_the_order_of_their_commands(cluster: Cluster, home: Path) -> None:
+    """Nine jobs on six slots; the command of the seventh is killed while it waits."""
+
+    def command(number: int) -> subprocess.Popen[bytes]:
+        script = "while [ ! -e $0.go ]; do sleep 0.1; done"
+        words = json.dumps(asdict(a_job(cluster, f"lw-q{number}", script)) | {"secret": ""})
+        return subprocess.Popen([sys.executable, "-c", SUBMIT, words], stdout=subprocess.PIPE)
+
+    def submitted() -> set[int]:
+        return {int(task.job[-1]) for task in swarm.list_tasks()}
+
+    def let_end(number: int) -> None:
+        for node in cluster.nodes:
+            (node.work / f"lw-q{number}.go").touch()
+
+    first = [command(number) for number in range(1, 7)]
+    assert [one.wait() for one in first] == [0] * 6
+    wait_until(lambda: all(task.phase is TaskPhase.RUNNING for task in swarm.list_tasks()), "six jobs")
+    assert sorted(task.node for task in swarm.list_tasks()) == ["node-one"] * SLOTS + ["node-two"] * SLOTS
+    waiting = {}
+    for number in (7, 8, 9):
+        waiting[number] = command(number)
+        assert waiting[number].stdout.readline() == b"waits\n"  # type: ignore[union-attr]
+    waiting[7].kill()
+    assert submitted() == {1, 2, 3, 4, 5, 6}
+
+    let_end(2)
+    assert waiting[8].wait() == 0
+    assert (submitted(), waiting[9].poll()) == ({1, 2, 3, 4, 5, 6, 8}, None)
+    let_end(5)
+    assert waiting[9].wait() == 0
+    for number in range(1, 10):
+        let_end(number)
+    wait_until(lambda: all(task.phase is TaskPhase.COMPLETE for task in swarm.list_tasks()), "all jobs")
+    assert len(swarm.remove_all({JOB_LABEL: None})) == 8
+    assert not list(home.glob("**/*.ticket"))
+
+
+def test_a_slot_that_no_node_offers(cluster: Cluster) -> None:
+    job = replace(a_job(cluster, "lw-none", "true"), slot="lw-other")
+    with pytest.raises(EngineError, match="no node of the cluster that takes jobs offers lw-other"):
+        submit_in_turn(job)
