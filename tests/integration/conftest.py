@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import CalledProcessError
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.integration.own_repository import (
 from tests.support import installed
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.engine import bridge_address, containers, docker, remove_images
+from tests.support.patience import PATIENCE
 from tests.support.sample_repository import (
     PLAN,
     PLAN_ID,
@@ -175,6 +176,31 @@ class Person:
             status = terminal.wait()
             return status, terminal.text
 
+    def starts(self, *arguments: str, told: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start an lw_coder command without a terminal, as a script or a timer would.
+
+        Args:
+            arguments: of the command.
+            told: where its standard output and its standard error go.
+        """
+        command = [LW_CODER, *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.cwd,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=told,
+            text=True,
+        )
+
+    def runs_alone(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run an lw_coder command without a terminal to its end; return what it printed."""
+        with self.starts(*arguments) as process:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in stderr
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
     def carries_out(self, plan: str, check: Callable[[Terminal], None] | None = None) -> Terminal:
         """Run `lw_coder code`, wait for the agent's summary, look at something, and leave.
 
@@ -262,6 +288,6 @@ def _belongs(container: str, root: Path) -> bool:
 
 def _name_image(root: Path) -> None:
     # A run that failed has left no folder that could tell it.
-    with suppress(CalledProcessError):  # without a commit there was no image
+    with suppress(subprocess.CalledProcessError):  # without a commit there was no image
         first = run_git(root, "rev-list", "--max-parents=0", "--first-parent", "HEAD")
         IMAGES.add(repo_tag(repo_hash(first, root / ".git")))

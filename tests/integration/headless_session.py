@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.conftest import Person, sessions_in
 from tests.integration.execution import run_folders
 from tests.integration.known_prompts import know_prompts
 from tests.support.engine import bridge_address, docker
@@ -93,15 +93,7 @@ def headless(
     with ScriptedModel(script, host=bridge_address()) as model:
         sample.write_env(model.base_url)
         know_prompts(person.home, sample, model.base_url)
-        with subprocess.Popen(
-            [LW_CODER, "code", *plan, "--headless", *options],
-            cwd=sample.root,
-            env=person.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with person.starts("code", *plan, "--headless", *options) as process:
             if meanwhile:
                 meanwhile(process, model)
             stdout, stderr = process.communicate(timeout=PATIENCE)

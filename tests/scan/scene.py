@@ -114,9 +114,9 @@ class Scene:
     def run(self) -> Path:
         return max(self.sample.root.glob(f".lw_coder/runs/{PLAN_ID}/2*"))
 
-    def fails(self, what: str, *arguments: str) -> None:
+    def fails(self, what: str, *arguments: str, status: ExitCode = ExitCode.ERROR) -> None:
         """Type a command that has to fail, with --debug."""
-        self._ends(what, ExitCode.ERROR, LW_CODER, "--debug", *arguments)
+        self._ends(what, status, LW_CODER, "--debug", *arguments)
 
     def crashes(self) -> None:
         """Meet a bug of lw_coder's own, in an exception that has a value in its text."""
@@ -160,7 +160,8 @@ def _all_of_it(scene: Scene, model: ScriptedModel, search: Search) -> list[Searc
     scene.write_env(model)
     _failures(scene, model)
     listed = (("runs", "list"), ("runs", "show", PLAN_ID), ("doctor",))
-    for arguments in (("code", PLAN_ID, "--headless"), *listed):
+    _prepared_sessions(scene)
+    for arguments in listed:
         scene.prints_json(*arguments, "--json")
     scene.prints_json("runs", "export")
     return [*session, *replay, *confined, *_afterwards(scene, search)]
@@ -259,6 +260,18 @@ def _session_with_a_gateway(scene: Scene, search: Search) -> list[Searched]:
         scene.printed["a session with a gateway"] = terminal.transcript
     assert (scene.run / "gateway/bodies.jsonl").stat().st_size > 0
     return found
+
+
+def _prepared_sessions(scene: Scene) -> None:
+    """Work without a terminal after setup commands that print all variables; and see one of them fail."""
+    config = scene.sample.root / ".lw_coder/config.toml"
+    with _changed(config, f'{CONFIG}setup = ["env", "env >&2"]\n'):
+        scene.prints_json("code", PLAN_ID, "--headless", "--json")
+    log = (scene.run / "setup.log").read_text()
+    for name in (*IN_THE_FILE, *EXPORTED):
+        assert f"{name}=[{name}]\n" in log, f"{name} was not printed, so nothing is shown"
+    with _changed(config, f'{CONFIG}setup = ["env; exit 3"]\n'):
+        scene.fails("a setup command", "code", PLAN_ID, "--headless", "--json", status=ExitCode.SETUP)
 
 
 def _plan_session(scene: Scene) -> None:

@@ -14,7 +14,8 @@ from lw_coder.foundation.report import printable
 from lw_coder.plans.find_plan import find_plan, plan_id_of
 from lw_coder.plans.plan_rules import is_plan_id
 from lw_coder.repository.git import find_repository
-from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
+from lw_coder.runs.run_folders import RECORD
+from lw_coder.sessions.event_log import EVENTS_FILE, SETUP_LOG, SUMMARY_FILE
 
 if TYPE_CHECKING:
     from lw_coder.repository.importing.commits import ImportResult
@@ -149,6 +150,7 @@ def _commits(imported: ImportResult) -> dict[str, Any]:
 
 
 def _paths(root: Path, worktree: Path, run: Run) -> dict[str, str | None]:
-    files = {"summary": run.folder / SUMMARY_FILE, "events": run.folder / EVENTS_FILE, "record": run.record}
-    present = {name: str(path) if path.is_file() else None for name, path in files.items()}
+    names = {"record": RECORD, "summary": SUMMARY_FILE, "events": EVENTS_FILE, "setup_log": SETUP_LOG}
+    files = {key: run.folder / name for key, name in names.items()}
+    present = {key: str(path) if path.is_file() else None for key, path in files.items()}
     return {"repository": str(root), "worktree": str(worktree), "run": str(run.folder), **present}

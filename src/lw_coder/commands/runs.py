@@ -18,9 +18,9 @@ from lw_coder.runs.find_run import find_run, require_known_plan
 from lw_coder.runs.pending import has_pending
 from lw_coder.runs.run_folders import read_record
 from lw_coder.runs.scores import parse_score, read_score, write_score
-from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
+from lw_coder.sessions.event_log import EVENTS_FILE, SETUP_LOG, SUMMARY_FILE
 
-_WORDS = {"summary": SUMMARY_FILE, "events": EVENTS_FILE}  # of a headless session
+_WORDS = {"setup": SETUP_LOG, "summary": SUMMARY_FILE, "events": EVENTS_FILE}  # as far as they exist
 _SHOWN = ("run", "model", "status", "commits")
 
 

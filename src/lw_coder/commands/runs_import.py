@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lw_coder.commands.imported_refs import refs_of, report_refs
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS, owner_of
 from lw_coder.foundation.errors import EngineError, ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.foundation.report import shown_if_slow, tell, warn
+from lw_coder.foundation.report import shown_if_slow, warn
 from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.repository.importing.commits import import_commits
 from lw_coder.repository.private_git import PrivateGit, open_private_git
@@ -20,7 +21,6 @@ from lw_coder.runs.run_folders import read_record
 from lw_coder.sessions.cleanup import require_idle
 
 if TYPE_CHECKING:
-    from lw_coder.repository.importing.commits import ImportResult
     from lw_coder.runs.run_folders import Run
 
 
@@ -42,27 +42,16 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
         session = open_private_git(run.folder)
         with suppress(EngineError):  # commits can be imported without an engine
             require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))
+        before = refs_of(repository, run)
         with shown_if_slow("Importing the commits ..."):
             worktree = plan_worktree(repository, run.plan_id)
             imported = import_commits(repository, worktree, session, run.identity, yes=yes)
-    report_import(run, imported)
-    return ExitCode.OK
-
-
-def report_import(run: Run, imported: ImportResult) -> None:
-    """Report the commits that were taken from a run's folder.
-
-    Raises:
-        RunError: they could not be imported.
-    """
     for note in imported.notes:
         warn(note)
     if imported.problem:
         raise RunError(f"{run.identity}: {imported.problem}", "replay the run, and correct it there")
-    for ref in imported.refs:
-        tell(f"Imported: {ref}")
-    if not imported.refs:
-        tell("There is nothing to import.")
+    report_refs(repository, run, before, imported)
+    return ExitCode.OK
 
 
 def _owner(run: Run, session: PrivateGit) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lw_coder.commands.imported_refs import refs_of, report_refs
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.containers import engine
 from lw_coder.foundation.errors import ExitCode, RunError
@@ -26,6 +27,8 @@ from lw_coder.sessions.terminal import require_terminal
 from lw_coder.settings.config import load_config
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lw_coder.containers.docker_command import EngineProbe
     from lw_coder.repository.importing.commits import ImportResult
     from lw_coder.runs.session_result import SessionResult
@@ -67,10 +70,10 @@ def _replay(context: SessionContext, run: Run, record: dict[str, Any], *, yes: b
     worktree = plan_worktree(repository, run.plan_id)
     if worktree is None:
         raise RunError(f"{run.identity}: the plan's worktree does not exist any more", "add --fresh")
-    git = open_private_git(run.folder)
+    git, before = open_private_git(run.folder), refs_of(repository, run)
     result = _run(context, run, run.plan_id, record)
     imported = import_commits(repository, worktree, git, run.identity, yes=yes)
-    return _end(context, run, result, imported)
+    return _end(context, run, before, result, imported)
 
 
 def _replay_fresh(context: SessionContext, run: Run, record: dict[str, Any]) -> ExitCode:
@@ -87,7 +90,7 @@ def _replay_fresh(context: SessionContext, run: Run, record: dict[str, Any]) -> 
         run_record.complete(fresh.run, result, imported, uncommitted=left)
     if left:
         warn(f"{left.count} files were not committed, and were removed with the worktree")
-    return _end(context, fresh.run, result, imported)
+    return _end(context, fresh.run, {}, result, imported)
 
 
 def _run(context: SessionContext, run: Run, plan_id: str, record: dict[str, Any]) -> SessionResult:
@@ -97,11 +100,15 @@ def _run(context: SessionContext, run: Run, plan_id: str, record: dict[str, Any]
     return replay(run, context.identity, plan_id, redaction, is_headless=is_headless)
 
 
-def _end(context: SessionContext, run: Run, result: SessionResult, imported: ImportResult) -> ExitCode:
+def _end(
+    context: SessionContext,
+    run: Run,
+    before: Mapping[str, str],
+    result: SessionResult,
+    imported: ImportResult,
+) -> ExitCode:
     report_session(result, imported, context.config.run_options)
-    for ref in imported.refs:
-        tell(f"Imported: {ref}")
-    if not (imported.refs or imported.problem):
-        tell("There is nothing to import.")
+    if not imported.problem:
+        report_refs(context.repository, run, before, imported)
     tell(f"Run:      {shell_path(context.repository.root, run.folder)}")
     return exit_code(run, result, imported)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import click
 from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.named_plan import named_plan_id
 from lw_coder.commands.result_document import Document, ended_on_failure
-from lw_coder.foundation.errors import ExitCode, GitError, LwCoderError, VerdictError
+from lw_coder.foundation.errors import ExitCode, GitError, LwCoderError, PlanError, VerdictError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, tell, warn
 from lw_coder.plans.find_plan import plans_with_id
@@ -20,6 +21,7 @@ from lw_coder.plans.plan_file import read_plan
 from lw_coder.plans.plan_rules import FINISHED
 from lw_coder.repository.changed_files import LineCount, changed_files, line_counts
 from lw_coder.repository.git import Repository, find_repository, ref_value
+from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.log import subjects
 from lw_coder.repository.merging import (
     How,
@@ -30,7 +32,7 @@ from lw_coder.repository.merging import (
     prepare_merge,
     require_mergeable,
 )
-from lw_coder.repository.worktrees import BRANCH_PREFIX
+from lw_coder.repository.worktrees import BRANCH_PREFIX, branch_in_worktree
 from lw_coder.runs.pending import has_pending
 from lw_coder.runs.run_folders import Run, list_runs, read_record
 from lw_coder.runs.run_record import add_taken
@@ -139,7 +141,7 @@ def _take(repository: Repository, plan_id: str, options: TakeOptions, document: 
     if options.how is How.SQUASH and not changes_files:
         return _nothing_to_do(offer, document)
     if not options.unverified:
-        _require_verdict(offer)
+        _require_verdict(repository, offer)
     if not is_agreed(f"Merge {offer.branch} into {offer.merge.target.branch}?", yes=options.yes):
         tell("Nothing was merged.")
         return _outcome(document, "declined", ExitCode.ERROR)
@@ -160,9 +162,7 @@ def _offer(repository: Repository, plan_id: str) -> _Offer:
     branch = BRANCH_PREFIX + plan_id
     tip = ref_value(repository, f"refs/heads/{branch}")
     if tip is None:
-        raise GitError(
-            f"there is no branch {branch}", f"to carry out the plan, type: lw_coder code {plan_id}"
-        )
+        raise _no_branch(repository, plan_id)
     target = find_target(repository)
     if target.branch == branch:
         raise GitError(
@@ -175,22 +175,62 @@ def _offer(repository: Repository, plan_id: str) -> _Offer:
     return _Offer(plan_id, run, read_record(run) if run else {}, merge, tuple(counts), unusual)
 
 
+def _no_branch(repository: Repository, plan_id: str) -> GitError:
+    branch = BRANCH_PREFIX + plan_id
+    there = branch_in_worktree(repository, plan_id)
+    if there is None or there == branch:
+        return GitError(
+            f"there is no branch {branch}", f"to carry out the plan, type: lw_coder code {plan_id}"
+        )
+    name = quoted(there)
+    return GitError(
+        f"there is no branch {branch}; the plan's worktree is on {printable(there)}",
+        f"if you renamed the branch, type: git branch -m {name} {branch}; or merge it: git merge {name}",
+    )
+
+
 def _nothing_to_do(offer: _Offer, document: Document | None) -> ExitCode:
     tell(f"{offer.merge.target.branch} has all changes of {offer.branch} already.")
     return _outcome(document, "already_merged")
 
 
-def _require_verdict(offer: _Offer) -> None:
-    fault = _verdict_fault(offer)
-    if fault:
-        remedy = f"type: lw_coder verify {offer.plan_id}; or look at the changes, and add --unverified"
+def _require_verdict(repository: Repository, offer: _Offer) -> None:
+    if fault := _verdict_fault(offer):
+        remedy = "; or ".join(
+            [*_ways_to_pass(repository, offer), "look at the changes, and add --unverified"]
+        )
         raise VerdictError(f"{offer.branch}: {fault}", remedy)
+
+
+def _ways_to_pass(repository: Repository, offer: _Offer) -> list[str]:
+    """Return what can lead to a verdict that the branch's tip passed, as far as something can."""
+    verdict = offer.verdict
+    if verdict and verdict.tip == offer.merge.tip and verdict.was_judged:
+        return [f"to go on with the plan, type: lw_coder code {offer.plan_id}"]
+    if offer.run and _can_be_verified(repository, offer.run, offer.merge.tip):
+        return [f"type: lw_coder verify {offer.plan_id}"]
+    return []
+
+
+def _can_be_verified(repository: Repository, run: Run, tip: str) -> bool:
+    """Return whether `lw_coder verify` has something to run, and runs it at the branch's tip."""
+    from lw_coder.settings.config import load_config
+    from lw_coder.verdicts.checks import only_plan
+    from lw_coder.verdicts.subject import subject_of
+
+    plan = None
+    with suppress(PlanError):
+        plan = only_plan(repository, run.plan_id)
+    with suppress(LwCoderError):
+        subject = subject_of(repository, run, load_config(repository.root), plan)
+        return bool(subject.checks) and subject.tip == tip
+    return False
 
 
 def _verdict_fault(offer: _Offer) -> str | None:
     verdict = offer.verdict
     if verdict is None:
-        return "its newest run has no verdict" if offer.run else "there is no run, and so no verdict"
+        return "its newest run has no verdict" if offer.run else "there is no run here, and so no verdict"
     if verdict.tip != offer.merge.tip:
         return f"the verdict is on {verdict.tip[:12]}, and the branch is at {offer.merge.tip[:12]} now"
     return None if verdict.passed else f"the verdict is: not passed: {'; '.join(verdict.reasons)}"

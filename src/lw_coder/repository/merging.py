@@ -7,7 +7,7 @@ ignored files, conflicts, a merge under way. Git itself then merges, with the pe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +27,8 @@ from lw_coder.repository.git import (
     text_lines,
 )
 from lw_coder.repository.git_settings import read_configuration
+from lw_coder.repository.hidden_files import SHOW, hidden_files
+from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.notices import COMMIT_HOOKS, hooks_folder
 from lw_coder.repository.tree_merges import MERGES_TREES, can_merge_trees, merge_trees
 from lw_coder.repository.worktrees import require_nothing_unfinished
@@ -96,7 +98,8 @@ def find_target(repository: Repository) -> Target:
     """Find the branch that is checked out in the person's worktree, ready for a merge.
 
     Raises:
-        GitError: HEAD is detached or has no commit, a merge or the like is under way, or something is staged.
+        GitError: HEAD is detached or has no commit, another git process, a merge or the like is under way, or
+            something is staged.
     """
     root, place = repository.root, Place(repository.root)
     head = head_commit(repository)
@@ -107,10 +110,21 @@ def find_target(repository: Repository) -> Target:
         )
     git_dir = Path(run_git("rev-parse", "--absolute-git-dir", place=place).stdout)
     require_nothing_unfinished(root, git_dir)
+    _require_unlocked(root, git_dir)
     staged = _paths(run_git("diff-index", "--cached", "--name-only", "-z", head, "--", place=place))
     if staged:
         raise GitError(f"{root}: changes are staged: {_named(staged)}", "commit them, or type: git stash")
     return Target(root, git_dir, named.stdout.removeprefix("refs/heads/"), head)
+
+
+def _require_unlocked(root: Path, git_dir: Path) -> None:
+    # A merge that finds the lock stops half-way, and cannot be undone as long as it is there.
+    lock = git_dir / "index.lock"
+    if lock.exists():
+        raise GitError(
+            f"{root}: another git process is at work here: {lock} exists",
+            f"wait until it has ended; if none is running, type: rm {quoted(lock)}",
+        )
 
 
 def prepare_merge(repository: Repository, target: Target, tip: str) -> Merge:
@@ -141,6 +155,7 @@ def require_mergeable(repository: Repository, merge: Merge) -> bool:
     """
     tree = _merged_tree(repository, merge)
     touched = _changes(repository, merge.target.head, tree)
+    _require_seen(merge.target, touched)
     in_the_way = sorted({*_edited(repository, merge, touched), *_occupied(merge, touched)})
     if in_the_way:
         raise GitError(
@@ -175,6 +190,18 @@ def _changes(repository: Repository, head: str, tree: str) -> dict[str, str]:
     asked = ("diff-tree", "-r", "-z", "--name-status", "--no-renames", head, tree, "--")
     parts = iter(run_git(*asked, place=repository.place).stdout.split("\0"))
     return {next(parts): status for status in parts if status}
+
+
+def _require_seen(target: Target, touched: Collection[str]) -> None:
+    """Refuse files that git was told not to look at: what a person has in them would be lost."""
+    hidden = [path for path in hidden_files(target.place, target.root) if path in touched]
+    if hidden:
+        names, git = " ".join(map(quoted, hidden[:_MOST_NAMED])), f"git -C {quoted(target.root)}"
+        commands = "; ".join(f"{git} update-index {option} -- {names}" for option in SHOW)
+        raise GitError(
+            f"the merge changes files whose changes git was told not to look at: {_named(hidden)}",
+            f"type: {commands}; then try again",
+        )
 
 
 def _edited(repository: Repository, merge: Merge, touched: dict[str, str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import Place, Repository, identity, run_git, stream_git
+from lw_coder.repository.hidden_files import hidden_files, show_to_git
 from lw_coder.repository.importing.nested_repositories import find_nested_repositories
 from lw_coder.repository.importing.untrusted_files import memory_limited
 from lw_coder.repository.incomplete_worktrees import quoted
@@ -75,6 +76,7 @@ def _isolated(repository: Repository, worktree: Worktree) -> Iterator[Place]:
     try:
         with memory_limited(), isolated_git_dir(repository, worktree, worktree.git_dir) as place:
             bring_up_to_date(place, worktree)
+            show_to_git(place, hidden_files(place, worktree.path))
             yield place
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or "it needs more memory than the limit"

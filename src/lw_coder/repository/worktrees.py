@@ -214,6 +214,12 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
 
 
+def plans_with_worktree(repository: Repository) -> list[str]:
+    """List the ids of the plans for which there is a folder among the worktrees, whatever is in it."""
+    folder = repository.root / WORKTREES_FOLDER
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
+
+
 def worktree_folders(repository: Repository) -> list[Path]:
     """List the folders of all worktrees, the main one first; some may no longer exist.
 
@@ -221,6 +227,17 @@ def worktree_folders(repository: Repository) -> list[Path]:
         GitError: git cannot list them.
     """
     return [record.path for record in _records(repository)]
+
+
+def branch_in_worktree(repository: Repository, plan_id: str) -> str | None:
+    """Return the short name of the branch that a plan's worktree is on, also of another one; or None.
+
+    Raises:
+        GitError: git cannot list the worktrees.
+    """
+    path = _path(repository, plan_id)
+    branches = [record.branch for record in _records(repository) if record.path == path]
+    return branches[0].removeprefix("refs/heads/") if branches and branches[0] else None
 
 
 class Removable(NamedTuple):

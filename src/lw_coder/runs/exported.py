@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lw_coder.containers.labels import PLAN_RUNS
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.report import warn
 from lw_coder.runs.run_folders import Run, list_runs, read_record
@@ -19,7 +20,7 @@ def exported_runs(root: Path, plan_id: str | None = None) -> Iterator[dict[str, 
 
     Each has `run` (its name), `name`, `inputs` and `outputs` of the signature, `model`, `cache_hit`,
     `attempts`, `program_state`, `versions`, `ended`, and `score` and `feedback`, which are None if nobody
-    gave them. A damaged record is a warning.
+    gave them. A damaged record is a warning, and so is one that lacks the prompts.
 
     Args:
         root: the repository's root.
@@ -32,9 +33,11 @@ def exported_runs(root: Path, plan_id: str | None = None) -> Iterator[dict[str, 
             warn(error.message)
             continue
         signature = record.get("signature")
-        if signature is not None:  # a run of `lw_coder plan` generates no prompts
+        if signature is not None:
             kept = {name: record.get(name) for name in _KEPT}
             yield {"run": run.identity, **signature, **kept, **score_fields(_score(run))}
+        elif run.plan_id != PLAN_RUNS:  # a run of `lw_coder plan` generates no prompts
+            warn(f"{run.record}: has no prompts, so it is left out")
 
 
 def score_fields(score: Score | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lw_coder.foundation.errors import RunError
 
 RUNS_FOLDER = Path(".lw_coder/runs")
 RECORD = "run.json"
+SCHEMA = 1  # of a record
 KEEP = timedelta(days=30)
 
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
@@ -25,6 +26,7 @@ _NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)(?:-\d+)?")
 _PARTIAL = ".partial-"
 _COPIES = ("quarantine-", "index-", ".context-")  # temporary folders in a run's folder
 _DAMAGED_REMEDY = "remove the run's folder if it is damaged"
+_PARTS = ("ended", "plan", "signature", "images", "versions", "verdict", "taken")  # objects, or null
 
 
 @dataclass(frozen=True)
@@ -209,19 +211,31 @@ def read_record(run: Run) -> dict[str, Any]:
     """Read run.json.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: it is missing or damaged, or a newer lw_coder wrote it.
     """
     try:
         record = json.loads(run.record.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{run.record}: cannot be read", _DAMAGED_REMEDY) from error
-    if not isinstance(record, dict) or not all(_is_part(record.get(name)) for name in ("ended", "signature")):
+    if not isinstance(record, dict):
         raise RunError(f"{run.record}: is not a run record", _DAMAGED_REMEDY)
+    _require_schema(run, record.get("schema"))
+    wrong = [name for name in _PARTS if not isinstance(record.get(name), dict | None)]
+    if wrong or "ended" not in record:
+        what = f"{wrong[0]} is not an object" if wrong else "ended is missing"
+        raise RunError(f"{run.record}: is not a run record: {what}", _DAMAGED_REMEDY)
     return record
 
 
-def _is_part(value: object) -> bool:
-    return value is None or isinstance(value, dict)
+def _require_schema(run: Run, schema: object) -> None:
+    if schema == SCHEMA and schema is not True:
+        return
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise RunError(
+            f"{run.record}: was written by a newer lw_coder: its schema is {schema}",
+            "use the newer lw_coder for this run",
+        )
+    raise RunError(f"{run.record}: is not a run record: schema is not {SCHEMA}", _DAMAGED_REMEDY)
 
 
 def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lw_coder.foundation.errors import GitError, RunError
+from lw_coder.foundation.errors import GitError, PlanError, RunError
+from lw_coder.plans.find_plan import plans_with_id
+from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import Repository, is_ancestor
 from lw_coder.repository.log import count_unmerged, is_on_a_branch
 from lw_coder.runs.run_folders import list_runs, read_record
@@ -26,22 +28,36 @@ def is_taken_into(repository: Repository, plan_id: str, tip: str, head: str) -> 
     return False
 
 
-def is_merged(repository: Repository, plan_id: str, tip: str) -> bool:
-    """Return whether a plan's branch has commits of its own, and the user's branches have their changes."""
+def is_merged(repository: Repository, plan_id: str, tip: str) -> bool | None:
+    """Return whether a plan's branch has commits of its own, and the user's branches have their changes.
+
+    None: the user's branches have all of its commits, and nothing tells whether any is its own.
+    """
     if is_taken(repository, plan_id, tip):
         return True
-    started = _starting_commits(repository.root, plan_id)
-    return bool(started) and tip not in started and count_unmerged(repository, tip) == 0
+    if count_unmerged(repository, tip):
+        return False
+    started = _recorded_starts(repository.root, plan_id)
+    return tip not in started if started else _is_ahead_of_plan(repository, plan_id, tip)
 
 
-def _starting_commits(root: Path, plan_id: str) -> set[str]:
+def _recorded_starts(root: Path, plan_id: str) -> set[str]:
     """Return the commits that a plan's runs started from, as far as their records can be read."""
     found = set()
     for run in list_runs(root, plan_id):
         with suppress(RunError):
-            plan = read_record(run).get("plan")
-            found.add(str(plan["git_sha"]) if isinstance(plan, dict) and "git_sha" in plan else "")
+            found.add(str((read_record(run).get("plan") or {}).get("git_sha") or ""))
     return found - {""}
+
+
+def _is_ahead_of_plan(repository: Repository, plan_id: str, tip: str) -> bool | None:
+    """Return whether a branch has commits after its plan's git_sha; None if that is no help."""
+    for path in plans_with_id(repository.root, plan_id)[:1]:
+        with suppress(PlanError, GitError):  # the plan is not valid, or its commit is not there
+            start = read_plan(path).metadata.git_sha
+            if is_ancestor(repository, start, tip):
+                return start != tip
+    return None
 
 
 def _commits(repository: Repository, plan_id: str, tip: str) -> Iterator[str]:

@@ -19,7 +19,13 @@ from lw_coder.foundation.locks import is_locked, plan_lock
 from lw_coder.plans.plan_rules import is_plan_id
 from lw_coder.repository import dropped_refs
 from lw_coder.repository.git import Repository, list_refs, root_commit
-from lw_coder.repository.worktrees import BRANCH_PREFIX, worktree_folders
+from lw_coder.repository.incomplete_worktrees import quoted
+from lw_coder.repository.worktrees import (
+    BRANCH_PREFIX,
+    WORKTREES_FOLDER,
+    plans_with_worktree,
+    worktree_folders,
+)
 from lw_coder.runs.dropping import examine, remove
 from lw_coder.runs.pruning import Pruning, judged_runs
 from lw_coder.runs.run_folders import Run, abandoned_folders, list_runs, read_record, remove_run, remove_tree
@@ -29,6 +35,7 @@ from lw_coder.sessions.leftovers import find_leftovers
 from lw_coder.sessions.replays import Replays
 
 _IN_USE = "its plan is in use"
+_UNCERTAIN = "all of its commits are on your branches, but neither a run nor the plan tells where it began"
 
 
 @dataclass(frozen=True)
@@ -90,13 +97,29 @@ def find_without_engine(repository: Repository, age: timedelta) -> list[Clutter 
 def _worktrees(repository: Repository) -> Found:
     """Find the worktrees and branches of plans whose commits are all on other branches."""
     prefix = f"refs/heads/{BRANCH_PREFIX}"
-    for name, tip in list_refs(repository, prefix.rstrip("/")).items():
-        plan_id = name.removeprefix(prefix)
-        if is_plan_id(plan_id) and is_merged(repository, plan_id, tip):
-            try:
-                yield _worktree(repository, plan_id)
-            except LwCoderError as error:
-                yield Kept("worktree", plan_id, f"{error.message}; {error.remedy}")
+    branches = list_refs(repository, prefix.rstrip("/"))
+    tips = {name.removeprefix(prefix): tip for name, tip in branches.items()}
+    for plan_id in filter(is_plan_id, tips):
+        merged = is_merged(repository, plan_id, tips[plan_id])
+        if merged is not False:
+            why = f"{_UNCERTAIN}; to remove it, type: lw_coder drop {plan_id}"
+            yield _explained(repository, plan_id, None if merged else why)
+    for plan_id in plans_with_worktree(repository):
+        if is_plan_id(plan_id) and plan_id not in tips:
+            folder = repository.root / WORKTREES_FOLDER / plan_id
+            why = f"{folder}: the plan has no branch; check its contents, then type: rm -rf {quoted(folder)}"
+            yield _explained(repository, plan_id, why)
+
+
+def _explained(repository: Repository, plan_id: str, why_kept: str | None) -> Clutter | Kept:
+    """Describe a worktree, or say why it stays."""
+    try:
+        found = _worktree(repository, plan_id)
+    except LwCoderError as error:
+        return Kept("worktree", plan_id, f"{error.message}; {error.remedy}")
+    if why_kept is None or isinstance(found, Kept):
+        return found
+    return Kept("worktree", plan_id, why_kept)
 
 
 def _worktree(repository: Repository, plan_id: str) -> Clutter | Kept:
@@ -192,7 +215,9 @@ def _images(repository: Repository, removed: set[str]) -> Found:
         short = image.id.removeprefix("sha256:")[:12]
         if image.tags:
             continue
-        if needed is None or image.id in needed:
+        if needed is None:
+            yield Kept("image", short, "a run whose record cannot be read may need it")
+        elif image.id in needed:
             yield Kept("image", short, "a run can be replayed with it")
         elif engine.has_containers(image.id):
             yield Kept("image", short, "a container uses it")

@@ -12,6 +12,7 @@ from lw_coder.foundation.report import printable, warn
 
 EVENTS_FILE = "events.jsonl"
 SUMMARY_FILE = "summary.md"
+SETUP_LOG = "setup.log"  # beside them: what the commands of `[code] setup` printed
 MOST_EVENTS = 64 << 20  # bytes of events.jsonl
 LONGEST_TEXT = 100_000  # characters of one text in an event
 LONGEST_EVENT = 1 << 20  # bytes of a line

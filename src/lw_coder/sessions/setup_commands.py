@@ -19,13 +19,12 @@ from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.runs.run_folders import remove_tree, write_file
 from lw_coder.runs.session_result import SessionResult, SetupFailure
+from lw_coder.sessions.event_log import SETUP_LOG as LOG_FILE
 from lw_coder.sessions.session_watch import SETUP_END as _END
 from lw_coder.sessions.session_watch import SETUP_FOLDER as FOLDER
 
 if TYPE_CHECKING:
     from lw_coder.foundation.redaction import Redaction
-
-LOG_FILE = "setup.log"
 
 _TARGET = "/lw_coder-setup"
 _SCRIPT = "run-setup"

@@ -36,12 +36,21 @@ def configured_checks(config: Iterable[str], plan: Iterable[str]) -> tuple[Check
 
 def current_plan(repository: Repository, plan_id: str) -> PlanFile | None:
     """Read a run's plan as it is now in the tasks folder; None, with a warning, if that is impossible."""
-    found = plans_with_id(repository.root, plan_id)
     try:
-        if len(found) == 1:
-            return read_plan(found[0])
-        problem = f"{plan_id}: {'more than one plan has' if found else 'no plan has'} this id now"
+        return only_plan(repository, plan_id)
     except PlanError as error:
-        problem = error.message
-    warn(f"{problem}; the plan's checks are those that it had when the run began")
-    return None
+        warn(f"{error.message}; the plan's checks are those that it had when the run began")
+        return None
+
+
+def only_plan(repository: Repository, plan_id: str) -> PlanFile:
+    """Read the plan with an id in the tasks folder.
+
+    Raises:
+        PlanError: there is none, or more than one, or it is not valid.
+    """
+    found = plans_with_id(repository.root, plan_id)
+    if len(found) != 1:
+        problem = f"{'more than one plan has' if found else 'no plan has'} this id now"
+        raise PlanError(f"{plan_id}: {problem}", "type: lw_coder plans")
+    return read_plan(found[0])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lw_coder.verdicts.pointed_out import PointedOut
+from lw_coder.verdicts.verdict import NOT_RUN
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class RecordedVerdict:
         reasons: why it was not, in words.
         tip: id of the verified commit.
         changes: changes that can make a check pass for another reason than that the work is right.
+        was_judged: whether the checks could be run.
     """
 
     passed: bool
     reasons: tuple[str, ...] = ()
     tip: str = ""
     changes: tuple[PointedOut, ...] = ()
+    was_judged: bool = True
 
 
 def recorded_verdict(record: Mapping[str, Any]) -> RecordedVerdict | None:
@@ -37,6 +40,7 @@ def recorded_verdict(record: Mapping[str, Any]) -> RecordedVerdict | None:
         tuple(map(str, reasons)),
         str(verdict.get("tip", "")),
         tuple(PointedOut(str(each.get("path")), str(each.get("what"))) for each in changes if _is_map(each)),
+        not any(str(reason).startswith(NOT_RUN) for reason in reasons),
     )
 
 

@@ -11,6 +11,8 @@ from lw_coder.verdicts.evaluation import JudgedNote
 from lw_coder.verdicts.pointed_out import PointedOut
 from lw_coder.verdicts.results import CheckResult
 
+NOT_RUN = "the checks could not be run"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -56,7 +58,7 @@ class Verdict:
 
     def _reasons(self) -> Iterator[str]:
         if self.problem:
-            yield f"the checks could not be run: {self.problem}"
+            yield f"{NOT_RUN}: {self.problem}"
         if self.tip == self.base:
             yield "nothing was committed"
         for result in self.results:

@@ -588,15 +588,7 @@ def test_there_is_no_repository(person: Person, tmp_path: Path) -> None:
 
 def test_there_is_no_terminal(sample: SampleRepository, person: Person) -> None:
     before = snapshot(sample.root)
-    done = subprocess.run(
-        [LW_CODER, "code", PLAN_ID],
-        cwd=person.cwd,
-        env=dict(person.env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = person.runs_alone("code", PLAN_ID)
     assert (done.returncode, done.stdout) == (1, "")
     assert_refused(done.stderr.splitlines(), ["there is no terminal"], "in a terminal")
     assert changes(before, snapshot(sample.root)) == []

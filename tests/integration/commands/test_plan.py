@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.repository.worktrees import create_temp_worktree, temporary_worktree
 from lw_coder.sessions.container_paths import MAIN_PROMPT
 from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.headless_session import with_gateway
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import NEVER
 from tests.support.plan_script import (
@@ -33,7 +36,7 @@ from tests.support.plan_script import (
     scripted_planner,
 )
 from tests.support.sample_repository import PLAN, SampleRepository
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import Conversation, HttpFailure, Reply, ScriptedModel
 from tests.support.terminal import Terminal
 
 WRITTEN = Path(f".lw_coder/tasks/{PLAN_ID}.md")
@@ -72,6 +75,47 @@ def temp_worktrees(sample: SampleRepository) -> list[str]:
 def record(sample: SampleRepository) -> dict[str, object]:
     (found,) = sample.root.glob(".lw_coder/runs/@plan/*/run.json")
     return dict(json.loads(found.read_text()))
+
+
+def pauses(sample: SampleRepository) -> list[dict[str, str]]:
+    """Return the pause that the gateway of the only session tells of, if it does."""
+    states = sample.root.glob(".lw_coder/runs/@plan/*/gateway/state.json")
+    return [found for state in states if (found := json.loads(state.read_text())["paused"])]
+
+
+def test_a_session_stays_open_while_its_provider_is_busy_and_goes_on(
+    sample: SampleRepository, person: Person
+) -> None:
+    numbers, told = count(), list[dict[str, str]]()
+
+    def busy_once(conversation: Conversation) -> Reply:
+        if conversation.kind == "agent" and next(numbers) == 1:
+            return Reply(failure=HttpFailure(429))
+        return scripted_planner(conversation)
+
+    def is_paused() -> bool:
+        told.extend(pauses(sample))
+        return bool(told)
+
+    with_gateway(sample, "provider_wait = 1\n")  # seconds
+    with ScriptedModel(busy_once, host=bridge_address()) as model:
+        sample.write_env(model.base_url)
+        with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
+            terminal.wait_until(is_paused, "the pause")
+            assert told[0]["why"] == "the provider answers 429"
+            until = datetime.fromisoformat(told[0]["until"]) + timedelta(seconds=1)
+            terminal.wait_until(lambda: datetime.now(UTC) > until, "the end of the pause")
+            assert sessions_in(sample.root), "the person decides when it ends"
+            terminal.type("Go on, please.")
+            terminal.settle(1)
+            terminal.type("\r")
+            terminal.wait_for(SHOWN)
+            assert terminal.leave() == 0, terminal.text
+    assert read_plan(sample.root / WRITTEN).metadata.plan_id == PLAN_ID
+    ended = record(sample)["ended"]
+    assert isinstance(ended, dict)
+    assert (ended["outcome"], ended["plans"]) == ("completed", [str(WRITTEN)])
+    assert (sessions_in(sample.root), temp_worktrees(sample)) == ([], [])
 
 
 def test_an_idea_becomes_a_valid_plan_that_was_reviewed(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Sequence
+from pathlib import Path
 
+from lw_coder.containers.image_names import repo_hash
+from lw_coder.containers.labels import PROXY_LABEL
+from lw_coder.repository.git import find_repository, root_commit
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
-from tests.integration.headless_session import Headless, headless
+from tests.integration.headless_session import Headless, headless, with_gateway
 from tests.support.agent_script import COMMIT_MESSAGE
-from tests.support.engine import bridge_address
+from tests.support.engine import bridge_address, containers, docker
 from tests.support.json_schemas import validated
-from tests.support.patience import PATIENCE
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
 from tests.support.scripted_model import ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
@@ -20,21 +25,15 @@ TELL = 'echo "the key is $OPENROUTER_API_KEY"'
 
 
 def replayed(
-    person: Person, sample: SampleRepository, ended: Headless, *words: str
+    person: Person,
+    sample: SampleRepository,
+    ended: Headless,
+    *words: str,
+    steps: Sequence[str] = (COMMIT, TELL),
 ) -> subprocess.CompletedProcess[str]:
     # The run's settings name the model's address.
-    with ScriptedModel(shell_agent([COMMIT, TELL]), host=bridge_address(), port=ended.model.port):
-        done = subprocess.run(
-            [LW_CODER, "runs", "replay", *words],
-            cwd=sample.root,
-            env=person.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    assert "Traceback" not in done.stderr
+    with ScriptedModel(shell_agent(steps), host=bridge_address(), port=ended.model.port):
+        done = person.runs_alone("runs", "replay", *words)
     assert sessions_in(sample.root) == []
     assert KEY not in done.stdout + done.stderr
     return done
@@ -55,7 +54,8 @@ def test_a_run_is_replayed_where_the_plan_is_and_where_the_run_began(
     assert again.returncode == 0, again.stderr
     assert f'"finalText":"{DONE}"' in again.stdout
     assert "[OPENROUTER_API_KEY]" in again.stdout
-    assert f"Imported: refs/lw_coder/{PLAN_ID}/{ended.run.name}/heads/{BRANCH}\n" in again.stderr
+    ref = f"refs/lw_coder/{PLAN_ID}/{ended.run.name}/heads/{BRANCH}"
+    assert f"Imported: {ref}\nCommits:  1 new on the plan's branch\n" in again.stderr
     assert subjects(sample, BRANCH) == ["Line 2", "Line 1"]
 
     fresh = replayed(person, sample, ended, PLAN_ID, "--fresh")
@@ -67,14 +67,7 @@ def test_a_run_is_replayed_where_the_plan_is_and_where_the_run_began(
     assert f"Imported: {ref}\n" in fresh.stderr
     assert subjects(sample, ref) == ["Line 1"]
     assert not list((sample.root / ".lw_coder/temp-worktrees").glob("plan-*"))
-    listed = subprocess.run(
-        [LW_CODER, "runs", "show", f"@replay/{made.name}", "--json"],
-        cwd=sample.root,
-        env=person.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    listed = person.runs_alone("runs", "show", f"@replay/{made.name}", "--json")
     record = validated("runs-show", listed.stdout)
     assert (record["kind"], record["replays"]) == ("replay", f"{PLAN_ID}/{ended.run.name}")
     assert (record["ended"]["outcome"], record["model"]) == ("completed", ended.record["model"])
@@ -85,6 +78,83 @@ def test_a_run_is_replayed_where_the_plan_is_and_where_the_run_began(
     assert "the plan's worktree does not exist any more; add --fresh" in refused.stderr
     again = replayed(person, sample, ended, "@replay")
     assert "had a temporary worktree, which is gone; name a run of a plan" in again.stderr
+
+
+PREPARE = "echo prepared >> prepared.txt; echo the key is $OPENROUTER_API_KEY"
+LOOK = "cat prepared.txt; curl --silent http://blocked.example.org/; true"
+CONFINED = f"allow_hosts = []\nsetup = [{json.dumps(PREPARE)}]\n"
+
+
+def texts_in(folder: Path) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def kept_of(run: Path) -> dict[str, bytes]:
+    names = ("setup.log", "gateway/requests.jsonl", "run.json", "setup/commands.json", "compose.yml")
+    return {name: (run / name).read_bytes() for name in names}
+
+
+def left_in_the_engine(sample: SampleRepository) -> list[str]:
+    repository = find_repository(sample.root)
+    identity = repo_hash(root_commit(repository), repository.common_dir)
+    networks = docker("network", "ls", "--format", "{{.Name}}").split()
+    return [
+        *containers(f"{PROXY_LABEL}={identity}/{PLAN_ID}"),
+        *(name for name in networks if name.startswith(f"lw-{identity}-")),
+    ]
+
+
+def test_a_fresh_replay_is_prepared_and_confined_and_has_a_gateway_as_the_run_had(
+    sample: SampleRepository, person: Person
+) -> None:
+    with_gateway(sample, CONFINED)
+    ended = headless(person, sample, shell_agent([LOOK, COMMIT]))
+    assert ended.status == 0, ended.stderr
+    before = kept_of(ended.run)
+    (sample.root / ".lw_coder/config.toml").write_text("[code]\n", encoding="ascii")  # does not matter now
+
+    fresh = replayed(person, sample, ended, PLAN_ID, "--fresh", steps=(LOOK, COMMIT, TELL))
+    assert fresh.returncode == 0, fresh.stderr
+    assert "Refused:  blocked.example.org" in fresh.stderr
+    assert "Model:    " in fresh.stderr
+    assert KEY not in fresh.stdout + fresh.stderr
+    assert "the key is" in fresh.stdout
+    assert "[OPENROUTER_API_KEY]" not in fresh.stdout, "the gateway alone has it"
+    (made,) = (sample.root / ".lw_coder/runs/@replay").iterdir()
+    assert (made / "setup.log").read_text() == f"$ {PREPARE}\nthe key is\n"
+    assert subjects(sample, f"refs/lw_coder/@replay/{made.name}/detached") == ["Line 1"]
+    looked = [line for line in fresh.stdout.splitlines() if "prepared" in line and "tool_result" in line]
+    assert '"prepared\\n' in looked[0], "it was prepared once, in a new worktree"
+    asked = (made / "gateway/requests.jsonl").read_text().splitlines()
+    record = json.loads((made / "run.json").read_text())
+    assert record["ended"]["spent"]["total"]["requests"] == len(asked) > 0
+    assert KEY not in texts_in(made)
+    assert kept_of(ended.run) == before
+    assert left_in_the_engine(sample) == []
+
+
+def test_a_fresh_replay_whose_setup_fails_does_not_start_its_agent(
+    sample: SampleRepository, person: Person
+) -> None:
+    # It fails where the plan's worktree is new: the person has removed what made it work.
+    with_gateway(
+        sample, f"setup = {json.dumps(['test -e mine.txt || { echo $OPENROUTER_API_KEY; exit 3; }'])}\n"
+    )
+    worktree = sample.root / ".lw_coder/worktrees" / PLAN_ID
+    sample.git("worktree", "add", "--quiet", "-b", BRANCH, str(worktree), sample.sha)
+    (worktree / "mine.txt").touch()
+    ended = headless(person, sample, shell_agent([]))
+    assert ended.status == 0, ended.stderr
+
+    fresh = replayed(person, sample, ended, PLAN_ID, "--fresh")
+    assert fresh.returncode == 7, fresh.stderr
+    assert "the setup command failed with status 3" in fresh.stderr
+    assert "There is nothing to import." in fresh.stderr
+    (made,) = (sample.root / ".lw_coder/runs/@replay").iterdir()
+    record = json.loads((made / "run.json").read_text())
+    assert record["ended"]["outcome"] == "setup"
+    assert not (made / "events.jsonl").exists()
+    assert left_in_the_engine(sample) == []
 
 
 def test_a_replay_at_a_terminal(sample: SampleRepository, person: Person, model: ScriptedModel) -> None:

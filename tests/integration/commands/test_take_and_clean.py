@@ -8,10 +8,9 @@ from typing import Any
 
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.containers.labels import PLAN_LABEL, REPO_LABEL
-from tests.integration.conftest import LW_CODER, Person
+from tests.integration.conftest import Person
 from tests.integration.played_session import played
 from tests.support.engine import containers, docker
-from tests.support.patience import PATIENCE
 from tests.support.result_schema import document_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.shell_agent import shell_agent
@@ -20,15 +19,7 @@ COMMIT = "echo hello > hello.txt && git add hello.txt && git commit --quiet --me
 
 
 def typed(person: Person, command: str, *arguments: str, code: int = 0) -> dict[str, Any]:
-    done = subprocess.run(
-        [LW_CODER, command, "--json", *arguments],
-        cwd=person.cwd,
-        env=person.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
+    done = person.runs_alone(command, "--json", *arguments)
     assert done.returncode == code, done.stderr
     document: dict[str, Any] = document_of(command, done.stdout)
     return document

@@ -12,7 +12,7 @@ import pytest
 
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.repository.git import find_repository, root_commit
-from tests.integration.conftest import LW_CODER, Person
+from tests.integration.conftest import Person
 from tests.integration.headless_session import headless
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE, wait_until
@@ -59,15 +59,12 @@ def _running(root: Path) -> list[str]:
 @contextmanager
 def _started(person: Person, sample: SampleRepository) -> Iterator[subprocess.Popen[str]]:
     """Start a command that waits for its prompts; yield it once both services run."""
-    words = [LW_CODER, "code", PLAN_ID, "--headless"]
     with (
         ScriptedModel(lambda _: Reply(silent=True), host=bridge_address()) as model,
         (sample.root / "told.txt").open("w") as told,
     ):
         sample.write_env(model.base_url)
-        process = subprocess.Popen(
-            words, cwd=sample.root, env=person.env, stdout=told, stderr=told, text=True
-        )
+        process = person.starts("code", PLAN_ID, "--headless", told=told)
         both = lambda: process.poll() is not None or len(_running(sample.root)) == 2  # noqa: E731
         wait_until(both, "the proxy and the gateway")
         assert process.poll() is None, (sample.root / "told.txt").read_text()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.conftest import Person, sessions_in
 from tests.integration.execution import docker_clients, run_folders
 from tests.integration.headless_session import Headless, headless
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, execute, prompt_answer, scripted_demo
@@ -213,15 +213,8 @@ def test_a_signal_ends_a_session_and_its_commit_is_kept(
     _has_the_commit(ended, sample)
 
 
-def test_an_error_before_the_session_is_a_document_too(sample: SampleRepository, person: Person) -> None:
-    refused = subprocess.run(
-        [LW_CODER, "code", PLAN_ID, "--headless", "--json", "--tokens", "9"],
-        cwd=sample.root,
-        env=person.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_an_error_before_the_session_is_a_document_too(person: Person) -> None:
+    refused = person.runs_alone("code", PLAN_ID, "--headless", "--json", "--tokens", "9")
     result = result_of(refused.stdout)
     assert (refused.returncode, result["exit_code"], result["outcome"]) == (1, 1, "error")
     assert "gateway" in result["error"]["message"]

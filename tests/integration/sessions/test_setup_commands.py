@@ -86,6 +86,7 @@ def test_a_failing_command_stops_the_run_before_its_agent(sample: SampleReposito
     assert ended.model.count("agent") == 0
     assert not (worktree(sample) / "never.txt").exists()
     assert ended.ended["outcome"] == "setup"
+    assert result["paths"]["setup_log"] == str(ended.run / "setup.log")
     log = (ended.run / "setup.log").read_text()
     assert log.endswith("command 2 of 3 of [code] setup failed with status 3\n")
     assert KEY not in log + ended.stdout + ended.stderr + (ended.run / "setup/commands.json").read_text()

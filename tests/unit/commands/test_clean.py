@@ -17,7 +17,7 @@ from lw_coder.foundation.locks import plan_lock
 from lw_coder.repository.git import identity
 from lw_coder.repository.merging import How
 from lw_coder.repository.private_git import create_private_git
-from lw_coder.runs.run_folders import read_record, write_record
+from lw_coder.runs.run_folders import read_record, remove_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan, made_run
 from tests.support.git_repository import agent_git
@@ -110,6 +110,39 @@ def test_merged_worktrees_with_work_in_them_stay(plan: FinishedPlan) -> None:
             ("worktree", PLAN_ID): "its plan is in use",
             ("run", plan.run.identity): "its plan is in use",
         }
+    assert plan.worktree.path.is_dir()
+
+
+def test_a_merged_plan_without_a_record_of_its_start(plan: FinishedPlan) -> None:
+    take_command(plan.root, PLAN_ID, TakeOptions(yes=True, unverified=True))
+    plan.run.record.write_text("{", encoding="ascii")
+    assert items(cleaned(plan, "--dry-run", "--older-than", "50"), "worktree") == [PLAN_ID]
+    text = plan.sample.plan.read_text(encoding="utf-8")
+    plan.sample.plan.write_text(text.replace(plan.sample.sha, plan.agent.head()), encoding="utf-8")
+    assert cleaned(plan, "--yes", "--older-than", "50")["items"] == [], "it has not begun yet"
+    plan.sample.plan.unlink()
+    why = kept(cleaned(plan, "--yes", "--older-than", "50"))["worktree", PLAN_ID]
+    assert why.startswith("all of its commits are on your branches, but neither a run nor the plan tells")
+    assert why.endswith(f"; to remove it, type: lw_coder drop {PLAN_ID}")
+    remove_run(plan.run)
+    assert ("worktree", PLAN_ID) in kept(cleaned(plan, "--yes", "--older-than", "50"))
+    assert plan.worktree.path.is_dir()
+
+
+def test_worktrees_that_are_not_on_their_plans_branch_are_told(plan: FinishedPlan) -> None:
+    take_command(plan.root, PLAN_ID, TakeOptions(yes=True, unverified=True))
+    plan.person.run("branch", "--move", BRANCH, "my-name-for-it")
+    (plan.root / ".lw_coder/worktrees/only-a-folder").mkdir()
+    told = kept(cleaned(plan, "--yes", "--older-than", "50"))
+    assert f"is on my-name-for-it, not on {BRANCH}" in told["worktree", PLAN_ID]
+    folder = plan.root / ".lw_coder/worktrees/only-a-folder"
+    assert told["worktree", "only-a-folder"].endswith(
+        f"has no branch; check its contents, then type: rm -rf {folder}"
+    )
+    plan.agent.run("checkout", "--quiet", "--detach")
+    plan.person.run("branch", "--move", "my-name-for-it", BRANCH)
+    told = kept(cleaned(plan, "--yes", "--older-than", "50"))
+    assert f"is on no branch, not on {BRANCH}" in told["worktree", PLAN_ID]
     assert plan.worktree.path.is_dir()
 
 

@@ -136,6 +136,16 @@ def test_uncommitted_files_are_kept_as_commits_and_no_filter_runs(
     assert "\x1b[2J" not in said
 
 
+@pytest.mark.parametrize("kind", ["assume-unchanged", "skip-worktree"])
+def test_changes_that_git_does_not_see_are_kept_too(plan: FinishedPlan, kind: str) -> None:
+    plan.agent.run("update-index", f"--{kind}", "work.txt", "README.md")
+    plan.agent.write("work.txt", "precious\n")
+    drop(plan)
+    ref = kept(plan)
+    assert plan.person.run("show", f"{ref}:work.txt") == "precious"
+    assert plan.person.run("diff", "--name-only", f"{ref}~1", ref) == "work.txt"
+
+
 def test_a_squashed_branch_is_said_to_be_merged(
     plan: FinishedPlan, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,7 +57,7 @@ def test_plans_that_can_start(made: GitRepository) -> None:
     plan(made, "ran")
     base = made.head()
     made.run("branch", "lw/task/ran", base)
-    record = {"model": "a/model", "ended": {"outcome": "completed"}, "verdict": {"passed": True}}
+    record = {"schema": 1, "model": "a/model", "ended": {"outcome": "completed"}, "verdict": {"passed": True}}
     for time in ("20250101T000000Z", "20250102T000000Z"):
         made.write(f".lw_coder/runs/ran/{time}/run.json", json.dumps(record if "02T" in time else {}))
     rows = listed(made)

@@ -142,8 +142,10 @@ def test_a_headless_run_shows_what_was_kept_of_it_and_is_replayed_without_a_term
     folder = made.sample.root / ".lw_coder/runs" / made.run
     (folder / "run.json").write_text(json.dumps({**RECORD, "headless": True}), encoding="ascii")
     (folder / "summary.md").write_text("All is done.\n", encoding="ascii")
+    (folder / "setup.log").write_text("$ true\n", encoding="ascii")
     shown = made.types("show", made.run).stdout
     assert f"summary:  .lw_coder/runs/{made.run}/summary.md\n" in shown
+    assert f"setup:    .lw_coder/runs/{made.run}/setup.log\n" in shown
     assert "events:" not in shown
     assert f"{made.run}/compose.yml run --rm -T droid start-session --headless\n" in shown
 
@@ -183,6 +185,31 @@ def test_a_damaged_record_is_told_and_hides_no_other_run(made: Made) -> None:
     assert made.types("show", made.run).returncode == 1
 
 
+@pytest.mark.parametrize("text", ['{"schema": 2}', '{"schema": 1, "ended": null, "plan": 5}', "{}"])
+def test_what_is_no_record_is_not_shown_as_a_run_that_goes_on(made: Made, text: str) -> None:
+    record = made.sample.root / ".lw_coder/runs" / made.run / "run.json"
+    record.write_text(text, encoding="ascii")
+    (row,) = validated("runs-list", made.types("list", "--json").stdout)
+    assert row["status"] == "damaged"
+    for command in (("show", made.run), ("diff", made.run, made.run)):
+        refused = made.types(*command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"{record}: " in refused.stderr
+    exported = made.types("export")
+    assert (exported.returncode, exported.stdout) == (0, "")
+    assert exported.stderr.startswith(f"warning: {record}: ")
+
+
+def test_a_run_without_prompts_is_left_out_of_an_export_with_a_warning(made: Made) -> None:
+    lacking = {"schema": 1, "ended": None}
+    add_run(made, "20250101T000000Z", lacking)
+    add_run(made, "20250101T000000Z", lacking, plan_id="@plan")
+    exported = made.types("export")
+    assert len(exported.stdout.splitlines()) == 1
+    (line,) = exported.stderr.splitlines()
+    assert line.endswith(f"{PLAN_ID}/20250101T000000Z/run.json: has no prompts, so it is left out")
+
+
 def test_deletions_of_files_that_the_session_did_not_have_want_a_yes(made: Made) -> None:
     (made.session.run_folder / "absent-files").write_bytes(b"README.md\0")  # as the start writes them
     git_dir = made.session.folder / "worktrees" / made.session.worktree_name
@@ -196,7 +223,10 @@ def test_deletions_of_files_that_the_session_did_not_have_want_a_yes(made: Made)
     branch = f"lw/task/{PLAN_ID}"
     assert made.sample.git("rev-parse", branch) == made.sample.sha
     assert f"lw_coder runs import --yes {made.run}" in asked.stderr.replace("\n", " ")
-    assert made.types("import", "--yes", made.run).returncode == 0
+    agreed = made.types("import", "--yes", made.run)
+    assert (agreed.returncode, agreed.stdout) == (0, "")
+    assert "Imported:" not in agreed.stderr, "its ref was imported the first time"
+    assert "Commits:  1 new on the plan's branch\n" in agreed.stderr
     assert made.sample.git("log", "-1", "--format=%s", branch) == "gone"
 
 
@@ -206,7 +236,18 @@ def test_a_commit_made_in_a_replay_is_told_and_imported(made: Made) -> None:
     imported = made.types("import", made.run)
     assert imported.returncode == 0, imported.stderr
     assert made.sample.git("log", "-1", "--format=%s", f"lw/task/{PLAN_ID}") == "Made in a replay"
-    assert "nothing" not in imported.stderr
+    branch = f"lw/task/{PLAN_ID}"
+    told = f"Imported: refs/lw_coder/{made.run}/heads/{branch}\nCommits:  1 new on the plan's branch\n"
+    assert imported.stderr == told
+    again = made.types("import", made.run)
+    assert again.stderr == "There is nothing to import; the repository has all of its commits.\n"
+    made.commit_inside("One more")
+    assert made.types("import", made.run).stderr == told
+
+
+def test_a_run_without_commits_has_nothing_to_import(made: Made) -> None:
+    imported = made.types("import", made.run)
+    assert (imported.returncode, imported.stderr) == (0, "There is nothing to import.\n")
 
 
 def test_a_run_is_exported_with_its_inputs_outputs_and_result(made: Made) -> None:

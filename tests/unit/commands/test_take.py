@@ -15,7 +15,7 @@ from lw_coder.commands.take import TakeOptions, take_command
 from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.repository.merging import How
-from lw_coder.runs.run_folders import read_record
+from lw_coder.runs.run_folders import read_record, remove_run, write_record
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan
 from tests.support.git_repository import GitRepository
 from tests.support.result_schema import document_of
@@ -181,6 +181,43 @@ def test_an_edited_file_that_the_merge_would_change(plan: FinishedPlan) -> None:
     assert refused(plan).message.endswith(f"not committed: {name}")
 
 
+@pytest.mark.parametrize("how", How)
+@pytest.mark.parametrize("kind", ["assume-unchanged", "skip-worktree"])
+def test_files_that_git_does_not_look_at(plan: FinishedPlan, how: How, kind: str) -> None:
+    plan.commit({"greeting.py": "the agent's\n"})
+    plan.judge()
+    for name in ("greeting.py", "README.md"):
+        plan.person.run("update-index", f"--{kind}", name)
+        plan.person.write(name, "precious\n")
+    error = refused(plan, how=how)
+    assert error.message.endswith("git was told not to look at: greeting.py")
+    command = f"git -C {plan.root} update-index --no-{kind} -- greeting.py"
+    assert command in error.remedy
+    subprocess.run(["sh", "-c", command], check=True)
+    assert "would overwrite files that are not committed: greeting.py" in refused(plan, how=how).message
+    plan.person.run("restore", "greeting.py")
+    assert take(plan, how) is ExitCode.OK
+    assert (plan.root / "README.md").read_text(encoding="ascii") == "precious\n"
+
+
+def test_a_sparse_checkout(plan: FinishedPlan) -> None:
+    plan.person.run("sparse-checkout", "set", "--no-cone", "/greeting.py", "/.lw_coder/")
+    assert not (plan.root / "README.md").exists()
+    plan.commit({"README.md": "the agent's\n"})
+    plan.judge()
+    assert take(plan) is ExitCode.OK
+    assert plan.person.run("show", "HEAD:README.md") == "the agent's"
+
+
+def test_another_git_process_is_at_work(plan: FinishedPlan) -> None:
+    lock = plan.root / ".git/index.lock"
+    lock.touch()
+    error = refused(plan)
+    assert error.remedy == f"wait until it has ended; if none is running, type: rm {lock}"
+    lock.unlink()
+    assert take(plan) is ExitCode.OK
+
+
 def test_what_is_staged(plan: FinishedPlan) -> None:
     plan.person.write("new.txt", "mine\n")
     plan.person.run("add", "new.txt")
@@ -222,6 +259,15 @@ def test_plans_without_a_branch(plan: FinishedPlan) -> None:
             take_command(plan.root, name, TakeOptions(yes=True))
 
 
+def test_a_renamed_branch_is_named(plan: FinishedPlan) -> None:
+    plan.person.run("branch", "--move", BRANCH, "my'name")
+    error = refused(plan)
+    assert error.message == f"there is no branch {BRANCH}; the plan's worktree is on my'name"
+    (command,) = (part for part in error.remedy.split(": ") if part.startswith("git branch"))
+    subprocess.run(["sh", "-c", command.split(";")[0]], cwd=plan.root, check=True)
+    assert take(plan) is ExitCode.OK
+
+
 def test_a_session_is_running(plan: FinishedPlan) -> None:
     with plan_lock(plan.root, PLAN_ID):
         assert "already running" in refused(plan).message
@@ -237,9 +283,46 @@ def test_a_verdict_is_needed(plan: FinishedPlan, capfd: pytest.CaptureFixture[st
     assert "tests/t.py: test file removed" in said
     plan.judge(tip=plan.sample.sha)
     assert f"the verdict is on {plan.sample.sha[:12]}" in refused(plan).message
-    (plan.run.folder / "run.json").write_text('{"signature": null, "ended": null}', encoding="ascii")
+    write_record(plan.run, {**read_record(plan.run), "verdict": None})
     assert "no verdict" in refused(plan).message
     assert take(plan, unverified=True) is ExitCode.OK
+
+
+LOOK = "look at the changes, and add --unverified"
+VERIFY = f"type: lw_coder verify {PLAN_ID}; or {LOOK}"
+
+
+def configure_a_check(plan: FinishedPlan) -> None:
+    """Make what `verify` needs: a check, and a run that names its images."""
+    (plan.root / ".lw_coder/config.toml").write_text('[code]\nchecks = ["true"]\n', encoding="ascii")
+    own = {"plan": {"git_sha": plan.sample.sha}, "images": {"base": "sha256:b", "repo": "sha256:r"}}
+    write_record(plan.run, {**read_record(plan.run), **own, "verdict": None})
+
+
+def test_verify_is_proposed_where_it_can_help(plan: FinishedPlan) -> None:
+    configure_a_check(plan)
+    assert refused(plan).remedy == VERIFY
+    plan.judge(tip=plan.sample.sha)
+    assert refused(plan).remedy == VERIFY
+    plan.judge(passed=False, reasons=["the checks could not be run: no image"])
+    assert refused(plan).remedy == VERIFY
+
+
+def test_verify_is_not_proposed_where_it_cannot_help(plan: FinishedPlan) -> None:
+    configure_a_check(plan)
+    plan.judge(passed=False)
+    assert refused(plan).remedy == f"to go on with the plan, type: lw_coder code {PLAN_ID}; or {LOOK}"
+    elsewhere = plan.person.run("commit-tree", "-p", plan.sample.sha, "-m", "x", "HEAD^{tree}")
+    ended = {"ended": {"tip": elsewhere}, "verdict": None}  # the person has rewritten the branch since
+    write_record(plan.run, {**read_record(plan.run), **ended})
+    assert refused(plan).remedy == LOOK
+    write_record(plan.run, {**read_record(plan.run), "ended": None})
+    (plan.root / ".lw_coder/config.toml").write_text("[code]\n", encoding="ascii")
+    assert refused(plan).remedy == LOOK
+    plan.sample.plan.unlink()
+    assert refused(plan).remedy == LOOK
+    remove_run(plan.run)
+    assert refused(plan).remedy == LOOK
 
 
 def test_without_a_terminal_nobody_is_asked(plan: FinishedPlan) -> None:

@@ -58,7 +58,8 @@ def add_run(root: Path, prompts: GeneratedPrompts) -> None:
     """Add a run, as `lw_coder code` records it."""
     run = open_run(root, prompts.inputs["plan"]["plan_id"])
     signature = {"name": "CodePromptSignature", "inputs": prompts.inputs, "outputs": prompts.outputs}
-    write_record(run, {"signature": signature, "model": prompts.model, "ended": {"status": 0}})
+    ended = {"schema": 1, "model": prompts.model, "ended": {"status": 0}}
+    write_record(run, {**ended, "signature": signature})
     seal_run(run)
 
 

@@ -235,12 +235,20 @@ def test_a_link_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
 
 def test_the_record(tmp_path: Path) -> None:
     run = sealed(tmp_path)
-    write_record(run, {"b": "caf\u00e9", "a": 1})
+    record = {"schema": 1, "ended": None, "model": "caf\u00e9"}
+    write_record(run, record)
     assert run.record.read_bytes().isascii()
-    assert read_record(run) == {"a": 1, "b": "caf\u00e9"}
+    assert read_record(run) == record
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", "\xff"])
+NO_RECORDS = (
+    *(None, "", "{", "[]", "\xff", "{}", '{"schema": 1}', '{"schema": true, "ended": null}'),
+    *(f'{{"schema": 1, "ended": null, "{part}": 5}}' for part in ("plan", "images", "verdict", "taken")),
+    '{"schema": 1, "ended": []}',
+)
+
+
+@pytest.mark.parametrize("text", NO_RECORDS)
 def test_a_damaged_record(tmp_path: Path, text: str | None) -> None:
     run = sealed(tmp_path)
     if text is not None:
@@ -249,6 +257,14 @@ def test_a_damaged_record(tmp_path: Path, text: str | None) -> None:
         read_record(run)
     assert str(run.record) in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_a_record_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:
+    run = sealed(tmp_path)
+    run.record.write_text('{"schema": 2}', encoding="ascii")
+    with pytest.raises(RunError, match="written by a newer lw_coder: its schema is 2") as caught:
+        read_record(run)
+    assert "remove" not in caught.value.remedy
 
 
 def test_what_a_killed_command_left_is_removed_and_no_sealed_run(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ START = {"type": "session_start", "cwd": "/workspace"}
 
 def a_run(root: Path, **agent: str) -> Run:
     run = seal_run(open_run(root, "a-plan"))
-    write_record(run, {"ended": {"status": 0, "agent": agent} if agent else None})
+    write_record(run, {"schema": 1, "ended": {"status": 0, "agent": agent} if agent else None})
     (run.folder / "sessions/-workspace").mkdir(parents=True)
     return run
 

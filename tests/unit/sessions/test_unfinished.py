@@ -51,7 +51,7 @@ def killed(tmp_path: Path) -> Killed:
     worktree = ensure_worktree(repository, PlanMetadata(PLAN_ID, made.head(), "ready", (), "Do it."))
     run = open_run(made.path, PLAN_ID)
     git = create_private_git(repository, worktree, run.folder, Identity("An Agent", "agent@example.invalid"))
-    write_record(run, {"ended": None})
+    write_record(run, {"schema": 1, "ended": None})
     run = seal_run(run)
     git = replace(git, run_folder=run.folder)
     tip = agent_git(git.folder, git.worktree_name, worktree.path).commit("work")
@@ -73,7 +73,7 @@ def test_a_killed_run_that_was_imported_is_only_recorded(
     killed: Killed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import_unfinished_run(killed.repository, killed.run)
-    write_record(killed.run, {"ended": None})
+    write_record(killed.run, {"schema": 1, "ended": None})
     capsys.readouterr()
     import_unfinished_run(killed.repository, killed.run)
     assert capsys.readouterr().err == ""
@@ -158,7 +158,7 @@ def test_a_path_behind_a_link_is_shown_whole(tmp_path: Path) -> None:
 def goes_on(killed: Killed, ended: dict[str, object]) -> str:
     """Have a run whose record says how it ended, and a commit that came afterwards."""
     import_unfinished_run(killed.repository, killed.run)
-    write_record(killed.run, {"ended": {**read_record(killed.run)["ended"], **ended}})
+    write_record(killed.run, {"schema": 1, "ended": {**read_record(killed.run)["ended"], **ended}})
     folder = killed.run.folder / "git"
     agent = agent_git(folder, PLAN_ID, killed.made.path / ".lw_coder/worktrees" / PLAN_ID)
     return agent.commit("after the end", "late.txt")
@@ -183,7 +183,7 @@ def test_commits_that_did_not_fit_on_the_disk_are_imported_later_and_also_of_an_
 ) -> None:
     tip = goes_on(killed, {"status": 0, "problem": "commits were not copied: No space left on device"})
     newer = open_run(killed.made.path, PLAN_ID)
-    write_record(newer, {"ended": {"status": 0}})
+    write_record(newer, {"schema": 1, "ended": {"status": 0}})
     seal_run(newer)
     capsys.readouterr()
     import_unfinished_runs(killed.repository, "identity", PLAN_ID)
