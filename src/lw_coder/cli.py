@@ -361,6 +361,44 @@ def clean(days: int, *, dry_run: bool, yes: bool, as_json: bool) -> int:
     return clean_command(_here(), CleanOptions(days, yes, dry_run, as_json))
 
 
+@cli.command()
+@click.argument("plans", metavar="[PLAN]...", nargs=-1, shell_complete=_complete_plan)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Carry out N plans at a time; by default one for each core and each 4 GiB of memory.",
+)
+@click.option(
+    "--keep-going/--fail-fast",
+    default=True,
+    help="If a plan does not pass, go on with those that do not need it (the default), or start no more.",
+)
+@click.option(
+    "--max-cost",
+    type=_MINUTES,
+    metavar="USD",
+    help="End the batch when its sessions have cost so many US dollars; needs the gateway.",
+)
+@click.option("--max-minutes", type=_MINUTES, metavar="MINUTES", help="End the batch after so long.")
+@click.option("--dry-run", is_flag=True, help="Show what would be started from what, and start nothing.")
+@AS_JSON
+def batch(plans: tuple[str, ...], *, keep_going: bool, as_json: bool, **more: Any) -> int:
+    """Carry out each PLAN, or all whose status is ready, several at a time.
+
+    Each is a headless session. A plan starts once the plans that its depends_on names have passed their
+    checks, and from their results. A plan that passed before, and of which nothing has changed, is not
+    carried out again. Press Ctrl+C once to let running plans end, and twice to end them; their commits are
+    imported. The exit code is 6 if a plan did not pass.
+    """
+    with _probe(asks_compose=False) as probe:
+        from lw_coder.commands.batch import BatchOptions, batch_command
+
+        options = BatchOptions(fail_fast=not keep_going, as_json=as_json, **more)
+        return batch_command(_here(), plans, probe, options)
+
+
 @cli.group()
 def runs() -> None:
     """List, show, compare, replay, score, import, export and prune runs."""

@@ -19,7 +19,11 @@ from tests.support.scripted_model import ScriptedModel
 
 def know_prompts(home: Path, sample: SampleRepository, base_url: str) -> None:
     """Have the prompts for the sample's plan in somebody's cache, as this address's model writes them."""
-    plan = read_plan(sample.plan).metadata
+    know_plan_prompts(home, read_plan(sample.plan).metadata, base_url)
+
+
+def know_plan_prompts(home: Path, plan: PlanMetadata, base_url: str) -> None:
+    """Have the prompts for a plan in somebody's cache, likewise."""
     access = ModelAccess(DEFAULT_MODEL, base_url, "no key")
     memo = prompt_memo.memo_path(home / ".cache/lw_coder/dspy", plan, access, None)
     prompt_memo.keep(memo, _written(plan))

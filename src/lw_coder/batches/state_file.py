@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lw_coder.batches.states import Batch
 from lw_coder.foundation.errors import RunError
-from lw_coder.runs.run_folders import disk_error, make_private, write_file
+from lw_coder.runs.run_folders import KEEP, disk_error, make_private, remove_tree, write_file
 
 BATCHES_FOLDER = Path(".lw_coder/batches")
 STATE_FILE = "batch.json"
@@ -90,6 +90,14 @@ def open_batch(root: Path, now: datetime | None = None) -> BatchFolder:
 def list_batches(root: Path) -> list[BatchFolder]:
     """List the batches that have a state file, oldest first."""
     return [BatchFolder(file.parent) for file in sorted((root / BATCHES_FOLDER).glob(f"*/{STATE_FILE}"))]
+
+
+def prune_batches(root: Path, keep: timedelta = KEEP) -> None:
+    """Remove the batches that are older than that, as runs are; what they carried out is in the runs."""
+    oldest = f"{datetime.now(UTC) - keep:{_TIMESTAMP}}"
+    for batch in list_batches(root):
+        if batch.name < oldest:
+            remove_tree(batch.folder)
 
 
 def _made(parent: Path, name: str) -> Path:

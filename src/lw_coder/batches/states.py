@@ -86,7 +86,7 @@ class Batch:
     """A batch, as its state file and `--json` have it.
 
     Attributes:
-        batch: its UTC timestamp, which also names its folder.
+        batch: its UTC timestamp, which also names its folder; None before it is carried out.
         started_at: in UTC.
         jobs: how many plans run at a time.
         plans: in the order in which they can start.
@@ -98,10 +98,10 @@ class Batch:
         schema: the version of this document.
     """
 
-    batch: str
     started_at: datetime
     jobs: int
     plans: tuple[PlanState, ...]
+    batch: str | None = None
     fail_fast: bool = False
     max_cost_usd: float | None = None
     max_minutes: float | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
+from lw_coder.foundation.report import say
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository import git
@@ -43,6 +44,7 @@ class CodeInputs:
         build_variables: variables for the repository's build.
         options: what was typed besides the plan.
         conversation: the earlier conversation to go on with, or None.
+        starts_from: the commit of each plan that it depends on, by the plan's id.
     """
 
     plan: PlanFile
@@ -53,6 +55,7 @@ class CodeInputs:
     build_variables: Mapping[str, str] = field(repr=False)
     options: CodeOptions
     conversation: Conversation | None = None
+    starts_from: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def plan_id(self) -> str:
@@ -72,11 +75,14 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions
     with all_named(repository, probe, name):
         inputs = _checked(name, repository, probe, options)
     report_context(inputs.context)
+    if inputs.starts_from:
+        results = ", ".join(inputs.starts_from)
+        say(f"Base:     {inputs.plan.metadata.git_sha[:12]}, with the results of {results}")
     return inputs
 
 
 def _checked(name: str, repository: git.Repository, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
-    plan = load_plan(repository, name)
+    plan, starts_from = _start(repository, load_plan(repository, name))
     context = load_context(repository, load_config(repository.root))
     if not context.config.gateway:
         require_known(options.limits, "--")
@@ -88,7 +94,19 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, options:
     # Compose built the current base image, and labels the next image that it builds with its version.
     found = require_engine(probe, context, build_gives_version=images.is_current(base))
     earlier = _conversation(repository.root, plan.metadata.plan_id, options.continues)
-    return CodeInputs(plan, build_files, context, found, base, variables, options, earlier)
+    return CodeInputs(
+        plan, build_files, context, found, base, variables, options, earlier, starts_from=starts_from
+    )
+
+
+def _start(repository: git.Repository, plan: PlanFile) -> tuple[PlanFile, Mapping[str, str]]:
+    """Find the commit that a plan starts from, which is its git_sha from here on, and what led to it."""
+    if not plan.depends_on:
+        return plan, {}
+    from lw_coder.batches.starting_points import starting_point
+
+    start = starting_point(repository, plan)
+    return start.plan, start.tips
 
 
 def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation | None:

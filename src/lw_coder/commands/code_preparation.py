@@ -55,7 +55,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
-    where = f"{inputs.plan.path}: git_sha"
+    where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"
     with (
         ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.options.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
@@ -184,4 +184,5 @@ def _typed(inputs: CodeInputs) -> dict[str, Any]:
         "headless": inputs.options.headless,
         "limits": inputs.limits.as_dict(),
         "continues": continued,
+        "starts_from": dict(inputs.starts_from),
     }

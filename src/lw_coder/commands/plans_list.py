@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lw_coder.batches.starting_points import starting_point
 from lw_coder.commands.run_row import RunRow, read_row
-from lw_coder.foundation.errors import ExitCode, GitError
+from lw_coder.foundation.errors import ExitCode, LwCoderError
 from lw_coder.foundation.locks import is_in_use
 from lw_coder.foundation.report import Cell, show_json, show_table, shown_if_slow, tell
 from lw_coder.plans.find_plan import plan_names
@@ -43,7 +44,13 @@ class PlanRow:
     @property
     def has_commits(self) -> bool:
         """Whether its branch has commits of its own."""
-        return self.branch is not None and self.branch.tip != self.plan.value("git_sha")
+        return self.branch is not None and self.branch.tip != self._base
+
+    @property
+    def _base(self) -> str | None:
+        """The commit that its branch started from: with dependencies, that is not git_sha."""
+        has_run = self.last is not None and bool(self.plan.texts("depends_on"))
+        return self.last.facts.base if self.last and has_run else self.plan.value("git_sha")
 
     @property
     def is_merged(self) -> bool:
@@ -57,6 +64,7 @@ class PlanRow:
             "file": self.plan.path.name,
             "plan_id": self.plan.value("plan_id"),
             "status": self.plan.value("status"),
+            "depends_on": list(self.plan.texts("depends_on")),
             "last_run": self.last.as_json() if self.last else None,
             "branch": None
             if branch is None
@@ -115,11 +123,12 @@ def _obstacle(repository: Repository, plan: ReadPlan, *, has_branch: bool) -> st
         return "a session is running on it"
     if metadata.status in FINISHED:
         return f"its status is {metadata.status}; --yes starts it all the same"
-    if has_branch or (root / WORKTREES_FOLDER / metadata.plan_id).exists():
-        try:
+    try:
+        metadata = starting_point(repository, plan.plan).plan.metadata
+        if has_branch or (root / WORKTREES_FOLDER / metadata.plan_id).exists():
             require_usable(repository, metadata)
-        except GitError as error:
-            return f"{error.message}; {error.remedy}"
+    except LwCoderError as error:
+        return f"{error.message}; {error.remedy}"
     return None
 
 

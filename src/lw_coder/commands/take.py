@@ -38,7 +38,7 @@ from lw_coder.runs.run_folders import Run, list_runs, read_record
 from lw_coder.runs.run_record import add_taken
 from lw_coder.runs.taken import is_taken_into
 from lw_coder.verdicts.pointed_out import PointedOut
-from lw_coder.verdicts.recorded import RecordedVerdict, recorded_verdict
+from lw_coder.verdicts.recorded import RecordedVerdict, recorded_verdict, verdict_fault
 from lw_coder.verdicts.unusual import unusual_changes
 
 _MOST_SHOWN = 20  # files, or changes that are pointed out
@@ -229,11 +229,9 @@ def _can_be_verified(repository: Repository, run: Run, tip: str) -> bool:
 
 def _verdict_fault(offer: _Offer) -> str | None:
     verdict = offer.verdict
-    if verdict is None:
-        return "its newest run has no verdict" if offer.run else "there is no run here, and so no verdict"
-    if verdict.tip != offer.merge.tip:
-        return f"the verdict is on {verdict.tip[:12]}, and the branch is at {offer.merge.tip[:12]} now"
-    return None if verdict.passed else f"the verdict is: not passed: {'; '.join(verdict.reasons)}"
+    if verdict is None and offer.run is None:
+        return "there is no run here, and so no verdict"
+    return verdict_fault(verdict, offer.merge.tip)
 
 
 def _show(repository: Repository, offer: _Offer) -> None:

@@ -14,8 +14,8 @@ class ExitCode(IntEnum):
     USAGE = 2  # the command line itself is wrong
     BUG = 3  # unexpected: the log's path was shown
     SESSION = 4  # the agent's session ended with a non-zero status, or headless without finishing
-    LIMIT = 5  # a limit ended the session
-    VERDICT = 6  # a check did not pass, nothing was committed, or there is no verdict that it passed
+    LIMIT = 5  # a limit ended the session, or the batch
+    VERDICT = 6  # a check did not pass, nothing was committed, or there is no verdict; in a batch, of a plan
     SETUP = 7  # a command of `[code] setup` failed, and the agent was not started
     PAUSED = 8  # the model's provider is to be asked again later; the session can go on then
     INTERRUPTED = 130  # Ctrl+C

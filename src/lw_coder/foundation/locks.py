@@ -46,7 +46,25 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
     Raises:
         RunError: another process holds it (the message says which, and since when), or it cannot be created.
     """
-    path = _lock_path(root, plan_id)
+    what = f"{plan_id}: a session is already running on this plan"
+    with _held(_lock_path(root, plan_id), what, "leave that session first, or wait until it ends"):
+        yield
+
+
+@contextmanager
+def batch_lock(root: Path) -> Iterator[None]:
+    """Hold the lock of a repository's batches during the block.
+
+    Raises:
+        RunError: as `plan_lock`.
+    """
+    what = f"{root}: a batch is already running in this repository"
+    with _held(_lock_path(root, "").with_suffix(".batch"), what, "end it first, or wait until it ends"):
+        yield
+
+
+@contextmanager
+def _held(path: Path, what: str, remedy: str) -> Iterator[None]:
     holder = path.with_suffix(".json")
     with ExitStack() as stack:
         try:
@@ -56,10 +74,7 @@ def plan_lock(root: Path, plan_id: str) -> Iterator[None]:
         except OSError as error:
             raise _unusable(path, error) from error
         if not is_ours:
-            raise RunError(
-                f"{plan_id}: a session is already running on this plan{_holder_note(holder)}",
-                "leave that session first, or wait until it ends",
-            )
+            raise RunError(f"{what}{_holder_note(holder)}", remedy)
         stack.callback(holder.unlink, missing_ok=True)
         yield
 
@@ -73,7 +88,38 @@ def writers_lock(root: Path, plan_id: str) -> Iterator[int | None]:
     Raises:
         RunError: the lock file cannot be created.
     """
-    path = _lock_path(root, plan_id).with_suffix(".writer")
+    with _inherited(_lock_path(root, plan_id).with_suffix(".writer")) as descriptor:
+        yield descriptor
+
+
+@contextmanager
+def child_lock(root: Path, plan_id: str) -> Iterator[int | None]:
+    """Lock a plan for a process that carries it out; yield the descriptor, or None if it is locked already.
+
+    The process inherits the descriptor and holds the lock as long as it runs, whatever becomes of its parent.
+    The parent writes its id into the file.
+
+    Raises:
+        RunError: the lock file cannot be created.
+    """
+    with _inherited(_lock_path(root, plan_id).with_suffix(".child")) as descriptor:
+        yield descriptor
+
+
+def holder_of_child_lock(root: Path, plan_id: str) -> int | None:
+    """Return the id of the process that holds a `child_lock`, 0 if it is not known; None if there is none."""
+    path = _lock_path(root, plan_id).with_suffix(".child")
+    if not path.exists():
+        return None
+    with _inherited(path) as descriptor:
+        if descriptor is not None:
+            return None
+    written = path.read_bytes()
+    return int(written) if written.isdigit() else 0
+
+
+@contextmanager
+def _inherited(path: Path) -> Iterator[int | None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:

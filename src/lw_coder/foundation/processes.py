@@ -115,6 +115,66 @@ def run_program(
     return f"ended with status {process.returncode}" if process.returncode else None
 
 
+class Program:
+    """A program that was started, and that may outlive this process.
+
+    Args:
+        process: the child.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
+    def status(self) -> int | None:
+        """Return its exit status, -n if signal n has killed it, or None if it is running."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        """Send SIGTERM to it, and not to what it has started; no effect if it has ended."""
+        self._process.send_signal(signal.SIGTERM)
+
+
+def start_program(
+    command: Sequence[str], folder: Path, stdout: Path, stderr: Path, keeps_open: int
+) -> Program:
+    """Start a program that may outlive this process; it gets no signal of the terminal.
+
+    Args:
+        command: the program and its arguments.
+        folder: where it runs.
+        stdout: the file for its standard output, which only its owner can read.
+        stderr: likewise for its standard error.
+        keeps_open: a file descriptor that it inherits.
+
+    Raises:
+        OSError: a file cannot be written, or the program cannot be started.
+    """
+    import subprocess
+
+    with _new_file(stdout) as out, _new_file(stderr) as err, starting_group():
+        return Program(
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                pass_fds=(keeps_open,),
+                process_group=0,
+            )
+        )
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+
+
 def _read_to_end(process: subprocess.Popen[Any], seconds: float) -> bool:
     """Discard the group's output; return whether all its processes ended or closed it within that time."""
     deadline = time.monotonic() + seconds

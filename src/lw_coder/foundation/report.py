@@ -16,7 +16,7 @@ import click
 from lw_coder.foundation.signals import interruptible
 
 _OVER_LINE = "\r\x1b[2K"
-_COLOURS = {"good": "green", "bad": "red", "open": "yellow"}
+COLOURS = {"good": "green", "bad": "red", "open": "yellow"}  # by the tone of a cell
 NOTHING = "-"  # the text of a cell that has no value
 _SLOW = 1.0  # seconds; what takes longer shows what it does
 
@@ -44,6 +44,11 @@ _OPTIONS = _Options()
 def be_quiet() -> None:
     """Leave out progress from now on; results, warnings and errors are still shown."""
     _OPTIONS.is_quiet = True
+
+
+def is_quiet() -> bool:
+    """Return whether progress is left out."""
+    return _OPTIONS.is_quiet
 
 
 def say(line: str) -> None:
@@ -103,7 +108,7 @@ def _print_fitted(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None
         table.add_column(header[number], overflow="fold", no_wrap=is_whole)
     for row in rows:
         cells = (row[number] for number in columns)
-        table.add_row(*(Text(text, style=_COLOURS.get(tone, "")) for text, tone in cells))
+        table.add_row(*(Text(text, style=COLOURS.get(tone, "")) for text, tone in cells))
     console.print(table)
 
 
@@ -130,7 +135,7 @@ def _print(line: str) -> None:
 
 
 def _painted(text: str, tone: str, stream: TextIO) -> str:
-    return click.style(text, fg=_COLOURS[tone]) if tone and _has_colours(stream) else text
+    return click.style(text, fg=COLOURS[tone]) if tone and _has_colours(stream) else text
 
 
 def _has_colours(stream: TextIO) -> bool:

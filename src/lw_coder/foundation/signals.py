@@ -124,6 +124,24 @@ def check() -> None:
 
 
 @contextmanager
+def collected() -> Iterator[list[int]]:
+    """Raise no signal in this block: each one that arrives is appended to the list that this yields."""
+    received: list[int] = []
+
+    def collect(number: int, _frame: object) -> None:
+        received.append(number)
+
+    ours = [number for number in ENDING if signal.getsignal(number) is _remember]
+    for number in ours:
+        signal.signal(number, collect)
+    try:
+        yield received
+    finally:
+        for number in ours:
+            signal.signal(number, _remember)
+
+
+@contextmanager
 def held() -> Iterator[None]:
     """Raise no signal in this block; a signal that arrives is raised later."""
     _state.holds += 1

@@ -44,6 +44,20 @@ def recorded_verdict(record: Mapping[str, Any]) -> RecordedVerdict | None:
     )
 
 
+def verdict_fault(verdict: RecordedVerdict | None, tip: str) -> str | None:
+    """Return why there is no verdict that a commit passed, in words; None if there is one.
+
+    Args:
+        verdict: that of the plan's newest run, or None.
+        tip: id of the commit.
+    """
+    if verdict is None:
+        return "its newest run has no verdict"
+    if verdict.tip != tip:
+        return f"the verdict is on {verdict.tip[:12]}, and the branch is at {tip[:12]} now"
+    return None if verdict.passed else f"the verdict is: not passed: {'; '.join(verdict.reasons)}"
+
+
 def _list(verdict: Mapping[str, Any], key: str) -> list[Any]:
     found = verdict.get(key)
     return found if isinstance(found, list) else []

@@ -1,0 +1,137 @@
+"""Batches of real headless sessions: their order, what blocks plans, and what ends them."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+from lw_coder.batches.state_file import list_batches
+from lw_coder.batches.states import State
+from tests.integration.batch_run import batch_scene, commit, wait_for_go
+from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.support.living import is_living
+from tests.support.patience import wait_until
+from tests.support.sample_repository import SampleRepository
+
+
+def test_a_diamond_beside_plans_that_do_not_pass(sample: SampleRepository, person: Person) -> None:
+    steps = {
+        "base-plan": [commit("base")],
+        "left": [f"test -e base && {commit('left')}"],
+        "right": [f"test -e base && {commit('right')}"],
+        "top": [f"test -e left && test -e right && {commit('top')}"],
+        "clash": [commit("left", "another")],
+        "broken": [commit("broken")],
+        "endless": [commit("endless"), *["sleep 0.1"] * 50],
+    }
+    with batch_scene(person, sample, steps, "limits = { turns = 8 }\n") as scene:
+        for plan_id, needs in {
+            "top": ["left", "right"],
+            "left": ["base-plan"],
+            "right": ["base-plan"],
+        }.items():
+            scene.plan(plan_id, *needs)
+        for plan_id in ("base-plan", "clash", "broken", "endless"):
+            scene.plan(plan_id)
+        scene.plan("behind", "broken")
+        scene.plan("both", "left", "clash")
+        plans = scene.ends(scene.starts("--jobs", "2", "--json"), 6)
+        assert {name: plan["state"] for name, plan in plans.items()} == {
+            **dict.fromkeys(("base-plan", "left", "right", "top", "clash"), "passed"),
+            "broken": "failed",
+            "endless": "limit",
+            "behind": "blocked",
+            "both": "blocked",
+        }
+        assert plans["behind"]["reason"] == "depends on broken, which is failed"
+        assert "left and clash conflict: left" in plans["both"]["reason"]
+        assert plans["broken"]["reason"].endswith(": ! test -e broken")
+        assert plans["endless"]["reason"] == "ended by the limit turns = 8"
+        assert scene.files("top") == {"base", "left", "right", "top"}
+        assert (plans["top"]["commits"], plans["top"]["exit_code"]) == (1, 0)
+        # The checks compare with what the plan started from, and not with its git_sha.
+        record = json.loads((scene.root / ".lw_coder/runs" / plans["top"]["run"] / "run.json").read_text())
+        assert record["verdict"]["base"] == record["plan"]["git_sha"] == plans["top"]["base"]
+        assert record["verdict"]["commits"] == 1
+        assert sample.git("log", "-1", "--format=%P", plans["top"]["base"]).split() == [
+            plans["left"]["tip"],
+            plans["right"]["tip"],
+        ]
+        assert record["starts_from"] == {name: plans[name]["tip"] for name in ("left", "right")}
+        # What has passed is not carried out again, and asks no model.
+        asked = len(scene.model.requests)
+        again = scene.ends(scene.starts("top", "left", "right", "base-plan", "--json"), 0)
+        assert {plan["state"] for plan in again.values()} == {"kept"}
+        assert len(scene.model.requests) == asked
+        sample.git("fsck", "--strict", "--no-dangling")
+    assert sessions_in(sample.root) == []
+
+
+def test_a_batch_that_is_killed_goes_on(sample: SampleRepository, person: Person) -> None:
+    steps = {"first": [commit("first"), wait_for_go(), commit("more")], "next": [commit("next")]}
+    with batch_scene(person, sample, steps) as scene:
+        scene.plan("first")
+        scene.plan("next", "first")
+        killed = scene.starts("--json")
+        scene.waits_for("first", "first")
+        killed.kill()
+        killed.communicate()
+        state = list_batches(scene.root)[-1].read()
+        assert [plan.state for plan in state.plans] == [State.RUNNING, State.WAITING]
+        refused = scene.starts("first", "--json")  # while the run of the first goes on
+        wait_until(lambda: len(list_batches(scene.root)) > 1, "the second batch")
+        refused.kill()
+        refused.communicate()
+        third = scene.starts("--json")
+        wait_until(lambda: len(list_batches(scene.root)) > 2, "the third batch")
+        scene.let_go("first")
+        plans = scene.ends(third, 0)
+        assert [plan["state"] for plan in plans.values()] == ["passed", "passed"]
+        assert scene.files("next") == {"first", "more", "next"}
+        answers = scene.answers()
+        assert sorted(set(answers)) == sorted(answers), "no answer was asked for twice"
+        assert len(list((scene.root / ".lw_coder/runs/first").glob("2*"))) == 1
+
+
+def test_ctrl_c_once_and_twice(sample: SampleRepository, person: Person) -> None:
+    steps = {
+        "one-plan": [commit("one"), wait_for_go()],
+        "two-plan": [commit("two"), wait_for_go()],
+    }
+    with batch_scene(person, sample, steps) as scene:
+        for plan_id in steps:
+            scene.plan(plan_id)
+        with person.types(LW_CODER, "batch", "--jobs", "1") as terminal:
+            scene.waits_for("one-plan", "one")
+            terminal.wait_for("one-plan")
+            terminal.wait_for("running")
+            terminal.type("\x03")
+            terminal.wait_for("waiting for one-plan")
+            scene.let_go("one-plan")
+            assert terminal.wait() == 130, terminal.text
+            assert "1 passed, 1 cancelled" in terminal.text
+        assert not scene.worktree("two-plan").exists()
+        stopped = scene.starts("--json")
+        scene.waits_for("two-plan", "two")
+        pid = scene.run_of(stopped)
+        stopped.send_signal(signal.SIGINT)
+        wait_until(lambda: "waiting for two-plan" in scene.told(), "the first Ctrl+C")
+        stopped.send_signal(signal.SIGINT)
+        plans = scene.ends(stopped, 130)
+        assert {name: plan["state"] for name, plan in plans.items()} == {
+            "one-plan": "kept",
+            "two-plan": "cancelled",
+        }
+        assert scene.files("two-plan") == {"two"}, "its commit was imported"
+        assert not is_living(pid)
+    assert sessions_in(sample.root) == []
+
+
+def test_fail_fast(sample: SampleRepository, person: Person) -> None:
+    steps = {"a-broken": [commit("broken")], "b-plan": [commit("b")]}
+    with batch_scene(person, sample, steps) as scene:
+        for plan_id in steps:
+            scene.plan(plan_id)
+        plans = scene.ends(scene.starts("--jobs", "1", "--fail-fast", "--json"), 6)
+        assert [plan["state"] for plan in plans.values()] == ["failed", "cancelled"]
+        assert plans["b-plan"]["reason"] == "not started: --fail-fast: a-broken is failed"
