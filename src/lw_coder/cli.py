@@ -139,6 +139,16 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
     "needs the gateway.",
 )
 @click.option("--no-checks", is_flag=True, help="Do not run the checks after the session.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "swarm"]),
+    help="With --headless: run the session on this machine, or on a node of a Docker Swarm.",
+)
+@click.option(
+    "--retry-lost",
+    is_flag=True,
+    help="If the session's node is down, start it on another one without asking. It may still run there.",
+)
 def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: Any) -> int:
     """Carry out PLAN, a plan file or a plan id.
 
@@ -147,6 +157,7 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
     to leave; the commits are then on lw/task/<plan_id>.
     """
     continues, message, no_checks = more.pop("continues"), more.pop("message"), more.pop("no_checks")
+    engine, retry_lost = more.pop("engine"), more.pop("retry_lost")
     if plan is None and not continues:
         raise click.MissingParameter(param_hint="'PLAN'", param_type="argument")
     if as_json and not headless:
@@ -155,6 +166,8 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
         raise click.UsageError("--no-checks cannot be used with --headless")
     if more["max_wait"] is not None and not headless:
         raise click.UsageError("--max-wait needs --headless")
+    if (engine == "swarm" or retry_lost) and not headless:
+        raise click.UsageError(f"{'--retry-lost' if retry_lost else '--engine swarm'} needs --headless")
     if message is not None and not (headless and continues is not None):
         raise click.UsageError("--message needs --continue and --headless")
     if message is not None and not (message.strip() and is_utf8(message)):
@@ -165,9 +178,20 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
         from lw_coder.settings.limits import limits_of
 
         options = CodeOptions(
-            yes, headless, as_json, limits_of(more), continues, message, checks=not no_checks
+            *(yes, headless, as_json, limits_of(more), continues, message),
+            checks=not no_checks,
+            engine=engine,
+            retry_lost=retry_lost,
         )
         return run_code_command(plan, _here(), probe, options)
+
+
+@cli.command("node-run", hidden=True)
+def run_on_node() -> int:
+    """Carry out the session of a cluster's job; a runner's container starts this."""
+    from lw_coder.engines.node_run import node_run
+
+    return node_run()
 
 
 @cli.command()

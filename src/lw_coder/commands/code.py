@@ -182,7 +182,13 @@ def complete(
 ) -> CodeEnd:
     """Import the session's commits, count its uncommitted files, and record both."""
     repository, identity = setup.context.repository, setup.run.identity
+    if inputs.is_remote:
+        from lw_coder.engines.homecoming import follow_branch, is_untouched
+
+        untouched = is_untouched(setup.worktree)
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
+    if inputs.is_remote:
+        follow_branch(setup.worktree, imported, was_untouched=untouched)
     uncommitted = find_uncommitted(setup.worktree, imported)
     run_record.complete(setup.run, result, imported, uncommitted=uncommitted)
     if document:  # the checks can fail
@@ -216,10 +222,7 @@ def run(inputs: CodeInputs, setup: SessionSetup, *, has_dependencies: bool) -> S
         if inputs.conversation:
             say("Session:  droid shows the earlier conversation; type what it is to do next")
         return run_session(folder, session, inputs.limits or None, ends_at_pause=True)
-    from lw_coder.sessions.headless import run_headless
-    from lw_coder.sessions.progress import Progress
+    from lw_coder.commands.session_job import carried_out
 
-    redaction = session_redaction(setup.context)
-    progress = Progress(folder, str(setup.worktree.branch), redaction)
     say(f"Session:  {limits_line(inputs.limits)}; to end it, press Ctrl+C")
-    return run_headless(folder, session, inputs.limits, redaction, progress)
+    return carried_out(inputs, setup, session)

@@ -63,6 +63,11 @@ class CodeInputs:
         return self.plan.metadata.plan_id
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the session runs on a node of a cluster; one at a terminal never does."""
+        return self.options.runs_remotely(self.context.config.engine)
+
+    @property
     def limits(self) -> Limits:
         """The limits of the session."""
         return self.options.effective_limits(self.context.config.limits)
@@ -84,6 +89,10 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions
 def _checked(name: str, repository: git.Repository, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
     plan, starts_from = _start(repository, load_plan(repository, name))
     context = load_context(repository, load_config(repository.root))
+    if options.runs_remotely(context.config.engine):
+        from lw_coder.engines.choice import require_remote
+
+        require_remote(context)
     if not context.config.gateway:
         require_known(options.limits, "--")
     build_files = images.read_build_files(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from lw_coder.settings.limits import UNATTENDED, Limits
 
+LOCAL = "local"  # the engine that is this machine
+
 
 @dataclass(frozen=True)
 class CodeOptions:
@@ -20,6 +22,8 @@ class CodeOptions:
         continues: the run to go on with, an empty text for the plan's newest, or None for a new conversation.
         message: what the agent is told when it goes on, or None for the usual text.
         checks: run the checks of the repository and of the plan after the session.
+        engine: where the session runs, instead of `[code] engine`, or None.
+        retry_lost: start a session again whose node is down, without a question.
     """
 
     yes: bool = False
@@ -29,6 +33,12 @@ class CodeOptions:
     continues: str | None = None
     message: str | None = None
     checks: bool = True
+    engine: str | None = None
+    retry_lost: bool = False
+
+    def runs_remotely(self, configured: str) -> bool:
+        """Return whether the session runs on a node of a cluster, by the option or the configured engine."""
+        return self.headless and (self.engine or configured) != LOCAL
 
     def effective_limits(self, configured: Limits | None) -> Limits:
         """Return the limits of the session: an option's, else the configured one, else the default."""

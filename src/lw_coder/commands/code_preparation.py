@@ -25,6 +25,7 @@ from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
+from lw_coder.runs.run_folders import NODE_RECORD
 from lw_coder.sessions.cleanup import stop_abandoned_sessions
 from lw_coder.sessions.context import SessionContext
 from lw_coder.sessions.dependencies import Dependencies
@@ -54,12 +55,17 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
+    _bring_home(inputs)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"
     with (
         ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.options.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
+        if inputs.is_remote:
+            from lw_coder.engines.choice import require_committed
+
+            require_committed(worktree)
         configured = read_configuration(worktree.place)
         identity = git.require_identity(worktree.place, configured)
         write_build_spec(inputs, run)
@@ -69,7 +75,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
             cleans_up=True,
         ) as building:
             setup = _set_up(inputs, run, worktree, identity, configured)
-            if inputs.base and images.is_current(inputs.base):
+            if inputs.base and images.is_current(inputs.base) and not inputs.is_remote:
                 dependencies.start(setup, inputs.base.id)
             sha = inputs.plan.metadata.git_sha
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
@@ -82,6 +88,15 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
         for line in prune(repository, keep=run):
             tell(line)
     return setup.as_sealed()
+
+
+def _bring_home(inputs: CodeInputs) -> None:
+    """Bring home what nodes still have of the plan."""
+    repository, plan_id = inputs.context.repository, inputs.plan_id
+    if any((run.folder / NODE_RECORD).exists() for run in run_folders.list_runs(repository.root, plan_id)):
+        from lw_coder.engines.homecoming import bring_home
+
+        bring_home(repository, plan_id, gives_up=inputs.options.retry_lost, yes=inputs.options.yes)
 
 
 def _set_up(
@@ -182,6 +197,7 @@ def _typed(inputs: CodeInputs) -> dict[str, Any]:
     continued = inputs.conversation.run.identity if inputs.conversation else None
     return {
         "headless": inputs.options.headless,
+        **({"engine": inputs.options.engine or inputs.context.config.engine} if inputs.is_remote else {}),
         "limits": inputs.limits.as_dict(),
         "continues": continued,
         "starts_from": dict(inputs.starts_from),

@@ -18,6 +18,7 @@ from lw_coder.foundation.errors import RunError
 
 RUNS_FOLDER = Path(".lw_coder/runs")
 RECORD = "run.json"
+NODE_RECORD = "node.json"  # of a run whose session was sent to a node
 SCHEMA = 1  # of a record
 KEEP = timedelta(days=30)
 

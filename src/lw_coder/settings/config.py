@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ _MOST_MINUTES = 1440
 _EMPTY_CONFIG = "the line [code] is enough"
 _SEE_SCHEMA = "`lw_coder docs configuration` has the schema"
 _LONGEST = 100_000  # bytes
+_SLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _DAY = 86_400  # seconds
 _LONGEST_HOLD = 240  # seconds; without a first byte, droid asks again after 300
 _FEWEST_TOKENS, _MOST_TOKENS = 256, 1_000_000
@@ -45,6 +46,19 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     input: Dollars
     output: Dollars
     cached: Dollars | None = None
+
+
+class SwarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[code.swarm]`: what sessions on a Docker Swarm need.
+
+    Attributes:
+        registry: `host[:port][/prefix]`, which this machine and all nodes reach; with `http://` before it if
+            it has no TLS.
+        slot: the generic resource of which a session takes one, or None.
+    """
+
+    registry: str
+    slot: str | None = None
 
 
 class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +87,8 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
         checks_network: whether checks may use the network; with allow_hosts, only to reach those hosts.
         checks_rebuild: whether checks run in an image that is built from the result.
         checks_minutes: how long each check may take.
+        engine: where headless sessions run, unless an option says otherwise.
+        swarm: what sessions on a Docker Swarm need, or None.
     """
 
     env_file: str | None = None
@@ -95,6 +111,8 @@ class CodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     checks_network: bool = False
     checks_rebuild: bool = False
     checks_minutes: float = 15
+    engine: Literal["local", "swarm"] = "local"
+    swarm: SwarmConfig | None = None
 
     @property
     def has_networks(self) -> bool:
@@ -386,8 +404,18 @@ def _minutes(minutes: float) -> float:
     return minutes
 
 
+def _swarm(settings: SwarmConfig) -> SwarmConfig:
+    from lw_coder.settings.registry_place import parse_place
+
+    parse_place(settings.registry)
+    if settings.slot is not None and not _SLOT.fullmatch(settings.slot):
+        raise ValueError(f"slot: {settings.slot!a} is not the name of a generic resource, such as lw-slot")
+    return settings
+
+
 # Rules for values beyond their types; each returns the value to use, or raises ValueError.
 _RULES: Mapping[str, Callable[[Any], Any]] = {
+    "swarm": _swarm,
     "env_file": _with_home,
     "ca_bundle": _with_home,
     "prompt_program": _with_home,

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.containers import images
-from lw_coder.containers.compose_files import ComposeSpec, render
 from lw_coder.containers.image_names import BASE_TAG
-from lw_coder.runs.run_folders import write_file
-from lw_coder.settings.docker_flags import RunOptions
 from tests.integration.verdicts.scene import Scene, make_scene
+from tests.support.base_image import ensure_base_image
 from tests.support.engine import docker, remove_images
 
 _DOCKERFILE = f"""FROM {BASE_TAG}
@@ -28,11 +25,7 @@ COPY tool.txt /tool.txt
 def base_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Build the base image if the engine lacks it, as a session would: these tests begin without one."""
     assert engine
-    folder = tmp_path_factory.mktemp("base")
-    spec = ComposeSpec(folder, folder, None, RunOptions(), {"base": images.base_build()}, None, None)
-    for name, text in render(spec).items():
-        write_file(folder, name, text)
-    return images.build_base(folder, folder / "build.log")
+    return ensure_base_image(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from lw_coder.foundation.errors import GitError
 
@@ -84,6 +84,21 @@ class UntrustedFolder:
                 return os.pread(handle, length, start) if is_file else b""
         except OSError:
             return b""
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes] | None]:
+        """Open a regular file; None if there is none by that name."""
+        try:
+            with self._opened(name) as handle:
+                is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+                file = os.fdopen(os.dup(handle), "rb") if is_file else None
+        except OSError:
+            file = None
+        if file is None:
+            yield None
+            return
+        with file:
+            yield file
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return the status of a name, without following links; None if there is no such name."""

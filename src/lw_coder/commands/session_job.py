@@ -1,0 +1,58 @@
+"""Hand a headless session of `lw_coder code` to the engine that it runs on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from lw_coder.engines.choice import engine_for
+from lw_coder.engines.interface import Job
+from lw_coder.foundation.report import say
+from lw_coder.sessions.context import compose_values, session_redaction
+
+if TYPE_CHECKING:
+    from lw_coder.commands.code_inputs import CodeInputs
+    from lw_coder.containers.specs import SessionSpec
+    from lw_coder.runs.session_result import SessionResult
+    from lw_coder.sessions.context import SessionContext
+    from lw_coder.sessions.setup import SessionSetup
+
+
+def carried_out(inputs: CodeInputs, setup: SessionSetup, session: SessionSpec) -> SessionResult:
+    """Run a headless session where it is to run, and return how it ended."""
+    engine = engine_for(setup, _second_attempt(inputs), is_remote=inputs.is_remote)
+    job = Job(
+        setup.run.identity,
+        setup.run.folder,
+        str(setup.worktree.branch),
+        session,
+        inputs.limits,
+        session_redaction(setup.context),
+        _values(setup.context),
+    )
+    return engine.result(engine.submit(job))
+
+
+def _values(context: SessionContext) -> dict[str, str]:
+    """Return all variables that the session's Compose files name, with their values."""
+    named = context.config.run_options.variables
+    own = {name: os.environ[name] for name in named if name in os.environ}
+    return {**own, **compose_values(context.environment, context.config)}
+
+
+def _second_attempt(inputs: CodeInputs) -> Callable[[str], bool]:
+    """Return what decides about a second attempt: the option, or who sits at the terminal; nobody else."""
+
+    def decide(node: str) -> bool:
+        if inputs.options.retry_lost:
+            return True
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            return click.confirm(f"Start the session once more, on another node than {node}?", err=True)
+        say("Cluster:  waiting for the node; to give up what it has, end this and add --retry-lost")
+        return False
+
+    return decide

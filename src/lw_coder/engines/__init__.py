@@ -1,0 +1,1 @@
+"""Where a session runs: on this machine, or on a node of a cluster."""

@@ -1,0 +1,148 @@
+"""What else is done at home after a session on a node: its files, and results that come late."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lw_coder.containers import swarm
+from lw_coder.engines.results import Expected, RefusedResultError
+from lw_coder.engines.sent_job import read_sent_job, write_sent_job
+from lw_coder.engines.swarm_results import find_result, registry_at, take_from
+from lw_coder.foundation.errors import EngineError, GitError, RunError, SessionError
+from lw_coder.foundation.report import printable, tell, warn
+from lw_coder.repository.git import Place, run_git
+from lw_coder.repository.importing.commits import ImportResult
+from lw_coder.repository.importing.uncommitted import find_uncommitted
+from lw_coder.repository.private_git import open_private_git
+from lw_coder.repository.worktrees import plan_worktree
+from lw_coder.runs.run_folders import list_runs, read_record
+from lw_coder.sessions.unfinished import import_unfinished_run
+from lw_coder.settings.limits import Limits
+
+if TYPE_CHECKING:
+    from lw_coder.containers.swarm import Task
+    from lw_coder.engines.sent_job import SentJob
+    from lw_coder.repository.git import Repository
+    from lw_coder.repository.worktrees import Worktree
+    from lw_coder.runs.run_folders import Run
+
+_KEPT = timedelta(days=8)  # a node keeps what it could not send for a week
+
+
+def is_untouched(worktree: Worktree) -> bool:
+    """Return whether a worktree's files are those of its commit, so that they may be replaced."""
+    left = find_uncommitted(worktree, ImportResult())
+    return left is not None and not left
+
+
+def follow_branch(worktree: Worktree, imported: ImportResult, *, was_untouched: bool) -> None:
+    """Check out the commits that came from a node: their files are not in the worktree yet.
+
+    Args:
+        worktree: the plan's.
+        imported: its commits, after the branch has moved.
+        was_untouched: whether the files were those of the commit before.
+    """
+    if not imported.moved:
+        return
+    if not was_untouched or imported.nested:
+        warn(f"{worktree.path}: was changed meanwhile, so its files are not those of the new commits")
+        return
+    place = Place(worktree.path, git_dir=worktree.git_dir, work_tree=worktree.path)
+    try:
+        run_git("reset", "--hard", "--quiet", place=place, config=("submodule.recurse=false",))
+    except GitError as error:
+        warn(f"{worktree.path}: the new commits were not checked out: {error.message}")
+
+
+def bring_home(repository: Repository, plan_id: str, *, gives_up: bool, yes: bool) -> None:
+    """Bring home what nodes have of a plan's runs: their lw_coder was killed, or gave up waiting.
+
+    A runner that was killed has left what its session did on its node, and the next one there sends it home.
+
+    Args:
+        repository: the user's.
+        plan_id: the plan, whose lock is held.
+        gives_up: give up a session whose node is down.
+        yes: as `import_commits` has it.
+
+    Raises:
+        SessionError: a session is still running, or on a node that is down.
+        LwCoderError: a result is refused, or the cluster or the registry does not answer.
+    """
+    for run in list_runs(repository.root, plan_id):
+        sent = read_sent_job(run.folder)
+        if sent and not sent.is_closed and datetime.now(UTC) - run.started < _KEPT:
+            try:
+                _bring(repository, run, sent, gives_up=gives_up, yes=yes)
+            except RefusedResultError as error:
+                warn(f"earlier run {run.identity}: {error.message}")
+                _close(run, sent)
+            except EngineError as error:
+                _require_wish(run, error, gives_up=gives_up)
+                _close(run, sent)
+
+
+def _require_wish(run: Run, error: EngineError, *, gives_up: bool) -> None:
+    """Raise that a cluster does not answer, unless what it has of a run is given up."""
+    if not gives_up:
+        raise SessionError(
+            f"{run.identity}: its session was sent to a node, and this cannot be asked: {error.message}",
+            f"{error.remedy}; or give up what it has with --retry-lost",
+        ) from error
+    warn(f"{run.identity}: what its session did on a node is given up")
+
+
+def _bring(repository: Repository, run: Run, sent: SentJob, *, gives_up: bool, yes: bool) -> None:
+    task = swarm.find_task(sent.job)
+    attempts = list(dict.fromkeys([*sent.attempts, *([task.id] if task and task.id else [])]))
+    registry = registry_at(sent.registry)
+    if found := find_result(registry, sent.job, attempts):
+        git = open_private_git(run.folder)
+        take_from(registry, found, Expected(sent.job, run.folder, git, _limits(run)))
+        _close(run, sent)
+        tell(f"Cluster:  the result of {run.identity} has come home")
+        _import(repository, run, yes=yes)
+    elif task and not task.is_over:
+        _require_given_up(run, task, gives_up=gives_up)
+        swarm.remove(sent.job)
+        _close(run, sent)
+
+
+def _close(run: Run, sent: SentJob) -> None:
+    write_sent_job(run.folder, msgspec.structs.replace(sent, is_closed=True))
+
+
+def _limits(run: Run) -> Limits:
+    try:
+        return msgspec.convert(read_record(run).get("limits") or {}, Limits)
+    except msgspec.ValidationError:
+        raise RunError(f"{run.record}: has no limits", "remove the run's folder if it is damaged") from None
+
+
+def _import(repository: Repository, run: Run, *, yes: bool) -> None:
+    worktree = plan_worktree(repository, run.plan_id)
+    untouched = worktree is not None and is_untouched(worktree)
+    before = worktree.head if worktree else ""
+    import_unfinished_run(repository, run, yes=yes)
+    after = plan_worktree(repository, run.plan_id)
+    if after and after.head != before:
+        follow_branch(after, ImportResult(moved=True), was_untouched=untouched)
+
+
+def _require_given_up(run: Run, task: Task, *, gives_up: bool) -> None:
+    where = f"on node {printable(task.node)}" if task.node else "waiting for a node"
+    if task.phase is not swarm.TaskPhase.LOST:
+        raise SessionError(
+            f"{run.identity}: its session is still {where}",
+            f"wait, or end it: docker service rm {task.job}; the next start brings its commits home",
+        )
+    if not gives_up:
+        raise SessionError(
+            f"{run.identity}: its session was {where}, which is down; it may still be running there",
+            "wait until the node is back, or give up what it has with --retry-lost",
+        )
+    warn(f"{run.identity}: what its session did {where} is given up")

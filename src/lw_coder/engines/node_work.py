@@ -1,0 +1,69 @@
+"""The folders of the attempts on a node: each belongs to the runner that holds its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lw_coder.engines.node_paths import WORK
+from lw_coder.runs.run_folders import remove_tree
+
+_LOCK = "lock"
+_NEW = ".new-"
+
+
+@contextmanager
+def own_work(name: str, among: Path = WORK) -> Iterator[Path]:
+    """Yield a new folder for an attempt, and remove it at the end; if the runner is killed, it stays.
+
+    Args:
+        name: of the attempt.
+        among: the folder of all of them.
+    """
+    among.mkdir(mode=0o711, parents=True, exist_ok=True)
+    # Locked before it has its name: a folder without a lock is one that a killed runner left.
+    new = among / f"{_NEW}{secrets.token_hex(8)}"
+    new.mkdir(mode=0o700)
+    with (new / _LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = among / name
+        new.rename(folder)
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+
+@contextmanager
+def left_work(among: Path = WORK) -> Iterator[list[Path]]:
+    """Yield the folders that killed runners left; no other runner sees them meanwhile."""
+    held: list[int] = []
+    try:
+        yield [folder for folder in _folders(among) if _is_taken(folder, held)]
+    finally:
+        for lock in held:
+            os.close(lock)
+
+
+def _folders(among: Path) -> list[Path]:
+    return sorted(Path(entry.path) for entry in os.scandir(among) if entry.is_dir(follow_symlinks=False))
+
+
+def _is_taken(folder: Path, held: list[int]) -> bool:
+    if folder.name.startswith(_NEW):
+        return False
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return False
+    held.append(lock)
+    return True

@@ -1,0 +1,156 @@
+"""Sessions on the nodes of a cluster, from the command to the commits on the plan's branch."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lw_coder.containers.image_names import BASE_TAG
+from tests.integration.cluster.remote import Remote, committing, files_with
+from tests.support.base_image import ensure_base_image
+from tests.support.cluster import Cluster
+from tests.support.patience import wait_until
+from tests.support.sample_repository import KEY, make_sample_repository
+from tests.support.scripted_model import ScriptedModel
+from tests.support.shell_agent import DONE, shell_agent
+from tests.support.stand_in import copy, give_images
+
+WAITING = f"{committing('First')}; touch /workspace/.lw-is-up; while :; do sleep 0.2; done"
+
+
+@pytest.fixture(scope="session")
+def with_images(shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    give_images(shared_cluster, tmp_path_factory.mktemp("stand-in"))
+    return shared_cluster
+
+
+@pytest.fixture(scope="session")
+def real_base(with_images: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The real base image, in the manager's engine under a name of its own."""
+    copy(with_images, ensure_base_image(tmp_path_factory.mktemp("base")), "lw_coder_real:latest")
+    return "lw_coder_real:latest"
+
+
+@pytest.fixture
+def remote(home: Path, tmp_path: Path, cluster: Cluster, with_images: Cluster) -> Remote:
+    assert with_images is cluster
+    sample = make_sample_repository(tmp_path / "sample")
+    kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
+    env = {**kept, **cluster.environment, "HOME": str(home), "LANG": "C.UTF-8"}
+    one = Remote(home, sample, cluster, env)
+    one.configure()
+    return one
+
+
+def test_a_plan_is_carried_out_on_a_node(remote: Remote) -> None:
+    """The session has its hardening and its proxy there; its commits are on the plan's branch, verified."""
+    registry, port = remote.cluster.registry.split(":")
+    reaches = f"timeout 5 bash -c : <>/dev/tcp/{registry}/{port} 2>/dev/null && echo reached >>place"
+    script = f"grep -E ^NoNewPrivs: /proc/self/status >place; ({reaches}) || true; {committing('Placed')}"
+    remote.configure('checks = ["test -s place"]')
+    with remote.cluster.only(remote.cluster.nodes[1]):
+        status, document, said = remote.runs(script)
+    assert status == 0, said
+    commits = document["commits"]
+    assert (document["outcome"], commits["branch_moved"], commits["count"]) == ("completed", True, 1), said
+    assert document["verdict"]["passed"] is True
+    assert "the session is on node node-two" in said
+    assert (remote.worktree / "place").read_text().split() == ["NoNewPrivs:", "1"]
+    assert remote.sample.git("-C", str(remote.worktree), "status", "--porcelain") == ""
+    assert (remote.run / "summary.md").read_text() == "All of it is done.\n"
+    remote.sample.git("fsck", "--strict")
+
+    wait_until(lambda: not remote.on_nodes(), "the nodes' clean-up")
+    assert [hit for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)] == []
+    assert files_with(remote.cluster.folder / "registry", KEY) == []
+    assert files_with(remote.run, KEY) == []
+
+
+def test_a_session_that_is_ended_brings_its_commits_home(remote: Remote) -> None:
+    """By Ctrl+C, and by its limit, with the exit codes of a session at home."""
+    process = remote.types(WAITING)
+    wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
+    process.send_signal(signal.SIGINT)
+    status, document, said = remote.ended(process)
+    assert (status, document["outcome"], document["commits"]["count"]) == (130, "signal", 1), said
+
+    status, document, said = remote.runs(WAITING.replace("First", "Second"), "--minutes", "0.2")
+    assert (status, document["outcome"], document["commits"]["count"]) == (5, "limit", 1), said
+    assert document["ended"]["limit"] == {"name": "minutes", "value": 0.2}
+    assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["First.done", "Second.done"]
+
+
+def test_a_killed_command_leaves_its_result_to_the_next(remote: Remote) -> None:
+    process = remote.types(f"{committing('Kept')}; touch .lw-is-up; until [ -e .lw-go ]; do sleep 0.2; done")
+    wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
+    process.kill()
+    process.wait()
+    status, _, said = remote.runs(committing("Other"))
+    assert status == 1
+    assert "its session is still on node" in said
+    (up,) = remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up")
+    up.with_name(".lw-go").touch()
+    wait_until(lambda: not remote.on_nodes(), "the session's end")
+    status, document, said = remote.runs(committing("Next"))
+    assert (status, document["commits"]["count"]) == (0, 1), said
+    assert "1 commit imported" in said
+    assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["Kept.done", "Next.done"]
+
+
+def test_a_killed_runner_leaves_its_result_to_the_next_one_there(remote: Remote) -> None:
+    two = remote.cluster.nodes[1]
+    with remote.cluster.only(two):
+        process = remote.types(WAITING)
+        wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
+        two.docker("kill", *two.docker("ps", "--quiet", "--filter", "name=lw-.*[.]").split())
+        status, _, said = remote.ended(process)
+        assert (status, "ended without a result" in said) == (1, True), said
+        first = remote.run.name
+        status, _, said = remote.runs(committing("Second"))
+        assert status == 0, said
+    status, _, said = remote.runs(committing("Third"))
+    assert (status, f"the result of sample-plan/{first} has come home" in said) == (0, True), said
+    kept = remote.sample.git("for-each-ref", "--format=%(subject)", f"refs/lw_coder/sample-plan/{first}")
+    assert kept == "First"
+    assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["Second.done", "Third.done"]
+
+
+def test_the_real_agent_on_a_node(real_base: str, remote: Remote) -> None:
+    """It asks its model through the gateway beside it, and the key stays outside of the session."""
+    stand_in = remote.cluster.manager.docker("image", "inspect", "--format", "{{.Id}}", BASE_TAG)
+    remote.cluster.manager.docker("tag", real_base, BASE_TAG)
+    remote.configure("gateway = true")
+    steps = ["env | grep -c sk-or > seen; git add --all; git commit --quiet --message Real; git status"]
+    try:
+        with (
+            remote.cluster.only(remote.cluster.nodes[1]),
+            ScriptedModel(shell_agent(steps), host=remote.cluster.address) as model,
+        ):
+            remote.model = model.base_url
+            status, document, said = remote.runs("true")
+    finally:
+        remote.cluster.manager.docker("tag", stand_in, BASE_TAG)
+    assert (status, document["outcome"], document["commits"]["count"]) == (0, "completed", 1), said
+    assert (remote.worktree / "seen").read_text() == "0\n"
+    assert document["spent"]["total"]["requests"] >= 2
+    assert (remote.run / "summary.md").read_text() == f"{DONE}\n"
+    assert list((remote.run / "sessions").rglob("*.jsonl"))
+
+
+def test_what_cannot_run_on_a_node_is_refused(remote: Remote) -> None:
+    config = remote.sample.root / ".lw_coder/config.toml"
+    whole = config.read_text(encoding="ascii")
+    for text, why in (
+        (whole.replace("allow_hosts = []\n", ""), "allow_hosts: is not set"),
+        (whole.partition("[code.swarm]")[0], "needs a registry"),
+        (whole.replace("allow", 'docker_run_args = ["--volume", "./a:/a"]\nallow'), "--volume names"),
+        (whole.replace("http://", "ftp://"), "is not a registry"),
+    ):
+        config.write_text(text, encoding="ascii")
+        status, _, said = remote.runs("true")
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        assert (status, len(errors), why in errors[0]) == (1, 1, True), said
+    assert not remote.worktree.exists()

@@ -1,0 +1,63 @@
+"""A slim image that stands for the base image: its droid runs a script, and says what droid says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG
+from lw_coder.containers.image_transport import RUNNER_TAG, ensure_runner
+from lw_coder.containers.images import base_fingerprint
+from lw_coder.foundation.shipped import shipped_folder
+from tests.support.cluster import Cluster
+from tests.support.patience import PATIENCE
+
+SCRIPT = "OPENROUTER_SCRIPT"  # forwarded by the name's beginning
+_TAG = "lw_coder_stand_in:latest"
+_DROID = """#!/bin/bash
+printf '{"type":"system","subtype":"init","session_id":"conversation-1"}\\n'
+mkdir -p "$HOME/.factory/sessions/-workspace"
+echo '{"type":"session_start"}' > "$HOME/.factory/sessions/-workspace/conversation-1.jsonl"
+bash -e -c "$OPENROUTER_SCRIPT" >&2 || { echo '{"type":"error","message":"the script failed"}'; exit 1; }
+printf '{"type":"completion","finalText":"All of it is done.","numTurns":1,"session_id":"conversation-1"}\\n'
+"""
+_DOCKERFILE = """FROM debian:trixie-slim
+RUN apt-get update \\
+    && apt-get install -y --no-install-recommends bash ca-certificates git procps tinyproxy-bin \\
+    && rm -rf /var/lib/apt/lists/*
+COPY --chmod=0755 droid start-session /usr/local/bin/
+COPY tinyproxy.conf /etc/tinyproxy.conf
+RUN install -d -m 0777 /home/droiduser /home/droiduser/.factory /workspace /tmp/lw_coder
+ENV HOME=/home/droiduser
+WORKDIR /workspace
+"""
+
+
+def give_images(cluster: Cluster, folder: Path) -> None:
+    """Let the manager's engine have the stand-in as its base image, and the runner.
+
+    Args:
+        cluster: its nodes have no way to a package mirror, so both are built by the machine's own engine.
+        folder: an empty one.
+    """
+    (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="ascii")
+    (folder / "droid").write_text(_DROID, encoding="ascii")
+    for name in ("start-session", "tinyproxy.conf"):
+        shutil.copyfile(shipped_folder("docker") / "droid" / name, folder / name)
+    label = f"{BASE_LABEL}={base_fingerprint()}"
+    build = ["docker", "build", "--quiet", "--label", label, "--tag", _TAG, str(folder)]
+    subprocess.run(build, check=True, capture_output=True)
+    copy(cluster, _TAG, BASE_TAG)
+    ca_bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    ensure_runner(ca_bundle if ca_bundle.is_file() else None)
+    copy(cluster, RUNNER_TAG, RUNNER_TAG)
+
+
+def copy(cluster: Cluster, image: str, tag: str) -> None:
+    """Copy an image from the machine's own engine to the manager's."""
+    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+        load = ["docker", "--host", cluster.manager.host, "load", "--quiet"]
+        subprocess.run(load, stdin=saved.stdout, check=True, capture_output=True)
+        assert saved.wait(PATIENCE) == 0
+    cluster.manager.docker("tag", image, tag)
