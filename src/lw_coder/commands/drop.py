@@ -80,11 +80,7 @@ def _drop(repository: Repository, plan_id: str, options: DropOptions, document: 
     if document:
         document.values |= _described(found)
     if found.is_nothing:
-        runs = len(list_runs(repository.root, plan_id))
-        tell(
-            f"There is nothing to drop of {plan_id}"
-            + (f", except its runs ({runs}): --runs" if runs else ".")
-        )
+        tell(_nothing(found, len(list_runs(repository.root, plan_id))))
         return "nothing"
     for line in _lines(found):
         tell(line)
@@ -99,6 +95,13 @@ def _drop(repository: Repository, plan_id: str, options: DropOptions, document: 
     if document:
         document.values |= {"ref": ref, "expired": gone}
     return "dropped"
+
+
+def _nothing(found: PlanRemains, runs: int) -> str:
+    besides = f", except its runs ({runs}): --runs" if runs else "."
+    elsewhere = found.place.elsewhere if found.tip else None
+    kept = f" Its branch is checked out at {printable(str(elsewhere))}." if elsewhere else ""
+    return f"There is nothing to drop of {found.plan_id}{besides}{kept}"
 
 
 def _lines(found: PlanRemains) -> Iterator[str]:

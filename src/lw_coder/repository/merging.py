@@ -31,7 +31,7 @@ from lw_coder.repository.hidden_files import SHOW, hidden_files
 from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.notices import COMMIT_HOOKS, hooks_folder
 from lw_coder.repository.tree_merges import MERGES_TREES, can_merge_trees, merge_trees
-from lw_coder.repository.worktrees import require_nothing_unfinished
+from lw_coder.repository.worktrees import require_nothing_unfinished, require_unlocked
 
 _MOST_NAMED = 5  # files
 _MOST_LINES = 20  # of what git and hooks print
@@ -110,21 +110,12 @@ def find_target(repository: Repository) -> Target:
         )
     git_dir = Path(run_git("rev-parse", "--absolute-git-dir", place=place).stdout)
     require_nothing_unfinished(root, git_dir)
-    _require_unlocked(root, git_dir)
+    # A merge that finds the lock stops half-way, and cannot be undone as long as it is there.
+    require_unlocked(root, git_dir)
     staged = _paths(run_git("diff-index", "--cached", "--name-only", "-z", head, "--", place=place))
     if staged:
         raise GitError(f"{root}: changes are staged: {_named(staged)}", "commit them, or type: git stash")
     return Target(root, git_dir, named.stdout.removeprefix("refs/heads/"), head)
-
-
-def _require_unlocked(root: Path, git_dir: Path) -> None:
-    # A merge that finds the lock stops half-way, and cannot be undone as long as it is there.
-    lock = git_dir / "index.lock"
-    if lock.exists():
-        raise GitError(
-            f"{root}: another git process is at work here: {lock} exists",
-            f"wait until it has ended; if none is running, type: rm {quoted(lock)}",
-        )
 
 
 def prepare_merge(repository: Repository, target: Target, tip: str) -> Merge:

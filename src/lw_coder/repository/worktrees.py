@@ -259,7 +259,7 @@ def removable_worktree(repository: Repository, plan_id: str) -> Removable:
 
     Raises:
         GitError: the folder is not the plan's worktree, is locked, on another branch, or in the middle of a
-            merge or the like.
+            merge or the like; or another git process is at work there.
     """
     path, branch = _path(repository, plan_id), BRANCH_PREFIX + plan_id
     repair_record(repository, path)
@@ -273,7 +273,7 @@ def removable_worktree(repository: Repository, plan_id: str) -> Removable:
         return Removable(path, None, elsewhere)
     if here is not None and here.is_locked:
         raise _locked(path)
-    _require_own_worktree(repository, path, branch, here)
+    require_unlocked(path, _require_own_worktree(repository, path, branch, here))
     return Removable(path, _worktree_at(repository, path, branch), elsewhere)
 
 
@@ -565,6 +565,20 @@ def require_nothing_unfinished(path: Path, git_dir: Path) -> None:
             git = f"git -C {quoted(path)}"
             remedy = f"type: {git} {finish}" + (f", or: {git} {abort}" if abort != finish else "")
             raise GitError(f"{path}: is in the middle of a {what}", remedy)
+
+
+def require_unlocked(path: Path, git_dir: Path) -> None:
+    """Refuse a worktree in which a git process is at work, or was killed.
+
+    Raises:
+        GitError: its index is locked.
+    """
+    lock = git_dir / "index.lock"
+    if lock.exists():
+        raise GitError(
+            f"{path}: another git process is at work here: {lock} exists",
+            f"wait until it has ended; if none is running, type: rm {quoted(lock)}",
+        )
 
 
 def note_unfinished(worktree: Worktree, what: str | None, run_name: str) -> None:

@@ -203,6 +203,25 @@ def test_worktrees_in_a_state_of_the_persons(plan: FinishedPlan) -> None:
     assert "in the middle of a merge" in refused(plan).message
 
 
+def test_another_git_process_is_at_work(plan: FinishedPlan) -> None:
+    lock = plan.worktree.git_dir / "index.lock"
+    lock.touch()
+    assert refused(plan).remedy == f"wait until it has ended; if none is running, type: rm {lock}"
+    lock.unlink()
+    assert drop(plan) is ExitCode.OK
+
+
+def test_a_linked_worktree_of_the_person_has_nothing_to_drop(
+    plan: FinishedPlan, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan.person.run("worktree", "add", "--quiet", "-b", "feature", str(tmp_path / "linked"))
+    before = everything(plan)
+    assert drop_command(tmp_path / "linked", PLAN_ID, DropOptions(runs=True, yes=True)) is ExitCode.OK
+    assert changes(before, everything(plan)) == []
+    told = f"There is nothing to drop of {PLAN_ID}. Its branch is checked out at {plan.worktree.path}.\n"
+    assert capfd.readouterr().err == told
+
+
 def test_a_folder_that_is_not_ours(plan: FinishedPlan, tmp_path: Path) -> None:
     plan.person.run("worktree", "remove", str(plan.worktree.path))
     make_repository(plan.worktree.path)
