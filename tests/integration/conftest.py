@@ -14,6 +14,7 @@ import pytest
 
 from lw_coder.containers.image_names import repo_hash, repo_tag
 from tests.integration.execution import Execution
+from tests.integration.known_prompts import know_prompts
 from tests.integration.own_repository import (
     ONLOOKER_WORDS,
     OWN_PLAN_ID,
@@ -227,6 +228,12 @@ def a_person(home: Path, root: Path) -> Iterator[Person]:
     yield Person(home, root)
     assert not sessions_in(root), "a container was left behind"
     _name_image(root)
+
+
+@pytest.fixture
+def known_prompts(person: Person, sample: SampleRepository, model: ScriptedModel) -> None:
+    """Have the sample's prompts in the person's cache, where they are not what is tested."""
+    know_prompts(person.home, sample, model.base_url)
 
 
 Execute = Callable[[], Execution]

@@ -51,6 +51,13 @@ class Headless:
         return found
 
     @property
+    def results(self) -> list[str]:
+        """What the agent's steps gave back, in their order."""
+        asked = [request.conversation for request in self.model.requests if request.kind == "agent"]
+        longest = max(asked, key=lambda conversation: len(conversation.steps))
+        return [step.result for step in longest.steps]
+
+    @property
     def events(self) -> list[dict[str, Any]]:
         """The events that were kept."""
         return [json.loads(line) for line in (self.run / "events.jsonl").read_text().splitlines()]

@@ -29,11 +29,12 @@ from tests.integration.escape.scene import (
     Scene,
 )
 from tests.integration.execution import Execution
+from tests.integration.known_prompts import know_prompts
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE
 from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, make_sample_repository, run_git
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
 from tests.support.snapshot import Snapshot, snapshot
 
@@ -43,6 +44,8 @@ forward_env = ["OPENROUTER_*"]
 docker_run_args = ["--memory", "{MEMORY}", "--pids-limit", "{PROCESSES}"]
 """
 _SOCKET = "/var/run/docker.sock"
+_CODE = (LW_CODER, "code", PLAN_ID)
+_AS_AGENT = f"{WHO_AM_I}as-agent"
 
 
 class Stage:
@@ -87,26 +90,51 @@ class Stage:
     def play(
         self, attempts: Sequence[Attempt], port: int, *, status: int = 0, is_stopped: bool = False
     ) -> None:
-        """Make the attempts in one session, which ends with this status, and look at what is left of it."""
-        scene = self.scene
-        with ScriptedModel(shell_agent([f"{WHO_AM_I}as-agent"]), host=bridge_address()) as model:
+        """Make the attempts in one session at a terminal, which ends with this status; see what is left."""
+        with self._model(shell_agent([_AS_AGENT])) as person, person.types(*_CODE) as terminal:
+            execution = Execution(terminal, self.scene.root, PLAN_ID)
+            execution.wait_for(DONE)
+            self._act(attempts, execution, port)
+            told = len(terminal.transcript)
+            ended = terminal.wait() if is_stopped else terminal.leave()
+            # After what was done to its container, droid itself may end badly.
+            assert ended == status or (ended == ExitCode.SESSION and not is_stopped), terminal.text
+            self._close(person, terminal.transcript[told:])
+
+    def play_headless(self, attempts: Sequence[Attempt], *, status: int = 0) -> None:
+        """Make the attempts in one headless session, whose agent says its last words when they are made."""
+        asked, allowed = threading.Event(), threading.Event()
+        script = _speaks_last(shell_agent([_AS_AGENT]), asked, allowed)
+        with self._model(script) as person, person.types(*_CODE, "--headless") as terminal:
+            execution = Execution(terminal, self.scene.root, PLAN_ID)
+            terminal.wait_until(asked.is_set, "the agent's last question")
+            self._act(attempts, execution, 0)
+            told = len(terminal.transcript)
+            allowed.set()
+            ended = terminal.wait()
+            assert ended in {status, ExitCode.SESSION}, terminal.text
+            self._close(person, terminal.transcript[told:])
+
+    @contextmanager
+    def _model(self, script: Script) -> Iterator[Person]:
+        """Yield the person, whose prompts are known, with a model that keeps to the script."""
+        with ScriptedModel(script, host=bridge_address()) as model:
             self.repository.write_env(model.base_url)
-            with a_person(scene.home, scene.root) as person:
+            know_prompts(self.scene.home, self.repository, model.base_url)
+            with a_person(self.scene.home, self.scene.root) as person:
                 person.extra["UNFORWARDED"] = HOST_MARKER
-                with person.types(LW_CODER, "code", PLAN_ID) as terminal:
-                    execution = Execution(terminal, scene.root, PLAN_ID)
-                    execution.wait_for(DONE)
-                    assert execution.status is None, terminal.text
-                    _inside(execution.container, f"{WHO_AM_I}as-exec")
-                    self._remember()
-                    self._make(attempts, execution.container, port)
-                    told = len(terminal.transcript)
-                    ended = terminal.wait() if is_stopped else terminal.leave()
-                    scene.shown = terminal.transcript[told:].decode(errors="replace")
-                # After what was done to its container, droid itself may end badly.
-                assert ended == status or (ended == ExitCode.SESSION and not is_stopped), terminal.text
-                scene.after = _look(scene.root)
-                self._ask(person)
+                yield person
+
+    def _act(self, attempts: Sequence[Attempt], execution: Execution, port: int) -> None:
+        assert execution.status is None, execution.terminal.text
+        _inside(execution.container, f"{WHO_AM_I}as-exec")
+        self._remember()
+        self._make(attempts, execution.container, port)
+
+    def _close(self, person: Person, shown: bytes) -> None:
+        self.scene.shown = shown.decode(errors="replace")
+        self.scene.after = _look(self.scene.root)
+        self._ask(person)
 
     def plan(self, attempts: Sequence[Attempt]) -> None:
         """Make the attempts in one session of `lw_coder plan`."""
@@ -167,6 +195,19 @@ class Stage:
         scene.after = _look(scene.root)
         scene.look_with_git(".", WORKTREE)
         return scene
+
+
+def _speaks_last(script: Script, asked: threading.Event, allowed: threading.Event) -> Script:
+    """Have the agent's last words wait until they are allowed; tell when they are asked for."""
+
+    def play(conversation: Conversation) -> Reply:
+        reply = script(conversation)
+        if conversation.kind == "agent" and not reply.tool_calls:
+            asked.set()
+            assert allowed.wait(PATIENCE)
+        return reply
+
+    return play
 
 
 def _look(root: Path) -> Snapshot:

@@ -71,7 +71,7 @@ def test_the_honest_commit_came_home(usual: Stage) -> None:
 def nested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A session that leaves repositories in the worktree: there the person is told not to run git."""
     with staged(tmp_path_factory.mktemp("nested")) as made:
-        made.play([attempt for _, attempt in NESTED], 0)
+        made.play_headless([attempt for _, attempt in NESTED])
         made.scene.look_with_git(".")
         yield made
 
@@ -94,7 +94,7 @@ def test_the_names_of_planted_ones_are_escaped(nested: Stage) -> None:
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A session whose objects would harm whoever checks them out."""
     with staged(tmp_path_factory.mktemp("broken")) as made:
-        made.play(BROKEN, 0, status=1)  # its commits do not come home
+        made.play_headless(BROKEN, status=1)  # its commits do not come home
         made.scene.look_with_git(".", WORKTREE)
         yield made
 
@@ -115,7 +115,7 @@ def test_what_breaks_the_check_stays_away(broken: Stage, attempt: Attempt, tmp_p
 def test_links_and_pipes_lead_nowhere(tmp_path: Path, attempt: Attempt) -> None:
     """Each in a session of its own: where one part of a git folder is gone, the others are not met."""
     with staged(tmp_path) as made:
-        made.play([attempt], 0, status=attempt.status)
+        made.play_headless([attempt], status=attempt.status)
         attempt.judge(made.scene)
         if attempt.weakening:
             made.scene.import_weakened(attempt.weakening)

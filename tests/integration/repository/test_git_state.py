@@ -13,32 +13,31 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person
-from tests.integration.played_session import Played, played
+from tests.integration.headless_session import headless
 from tests.support.git_repository import make_repository
-from tests.support.refusal import shown_lines
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
 WORKTREE = f".lw_coder/worktrees/{PLAN_ID}"
 
-pytestmark = pytest.mark.timeout(1200)  # two sessions, and an image may have to be built from nothing
+pytestmark = [
+    pytest.mark.timeout(1200),  # two sessions, and an image may have to be built from nothing
+    pytest.mark.usefixtures("known_prompts"),
+]
 
 
-def _play(person: Person, sample: SampleRepository, *steps: str) -> Played:
-    """Have a session whose agent takes some steps, each of which succeeds."""
-    with played(person, sample, shell_agent(steps)) as session:
-        failed = [result for result in session.results if "[Process exited with code 0]" not in result]
-        assert failed == []
-    return session
+def _play(person: Person, sample: SampleRepository, *steps: str) -> str:
+    """Have a session whose agent takes some steps, each of which succeeds; return what is said of it."""
+    session = headless(person, sample, shell_agent(steps))
+    assert session.status == 0, session.stderr
+    assert [result for result in session.results if "[Process exited with code 0]" not in result] == []
+    assert len(session.results) == len(steps)
+    return session.stderr
 
 
 def _changed(sample: SampleRepository) -> list[str]:
     return sample.git("diff", "--name-status", sample.sha, BRANCH).split("\n")
-
-
-def _said(session: Played) -> str:
-    return "\n".join(shown_lines(session.execution.terminal))
 
 
 def test_a_sparse_checkout_of_the_agents(sample: SampleRepository, person: Person) -> None:
@@ -50,7 +49,7 @@ def test_a_sparse_checkout_of_the_agents(sample: SampleRepository, person: Perso
         narrow,
         "test ! -e .lw_coder/code.Dockerfile && echo staged > src/two.txt && git add src",
     )
-    assert "because the session made a sparse checkout" in _said(first)
+    assert "because the session made a sparse checkout" in first
     assert sample.git("-C", WORKTREE, "status", "--porcelain") == "A  src/two.txt"
     _play(person, sample, "git commit -qm two", "echo more >> src/one.txt && git commit -qam three")
     assert _changed(sample) == ["A\tsrc/one.txt", "A\tsrc/two.txt"]
@@ -77,7 +76,7 @@ def test_a_content_filter_an_ignore_file_and_line_ends(sample: SampleRepository,
         "printf 'x\\r\\n' > new.dos && git add new.dos && git cat-file -s :new.dos | grep -x 2",
         "git commit -qm dos && git status --porcelain | wc -l | grep -x 0",
     )
-    assert "content filters: lfs (git-lfs)" in _said(session)
+    assert "content filters: lfs (git-lfs)" in session
     assert _changed(sample) == ["A\tnew.dos", "A\tnew.txt"]
 
 
@@ -100,7 +99,7 @@ def test_a_submodule_that_the_person_populated(
         "echo 2 > two.txt && git add -A && git commit -qam two && git status --porcelain | wc -l | grep -x 0",
         "rm -f library/.git; mv library elsewhere; test ! -d elsewhere || mv elsewhere library",
     )
-    assert "do not run git there" not in _said(session)
+    assert "do not run git there" not in session
     assert sample.git("diff", "--name-status", first, BRANCH) == "A\tone.txt\nA\ttwo.txt"
     assert sample.git("-C", WORKTREE, "status", "--porcelain") == ""
     assert sample.git("-C", f"{WORKTREE}/library", "rev-parse", "HEAD") == library.head()

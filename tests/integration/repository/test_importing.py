@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 from pathlib import Path
 
 from tests.integration.conftest import Person
-from tests.integration.played_session import Played, played
-from tests.support.refusal import shown_lines
+from tests.integration.headless_session import Headless, headless
 from tests.support.sample_repository import PLAN_ID, SampleRepository
+from tests.support.scripted_model import Conversation, Reply, Script
 from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
@@ -45,10 +44,16 @@ COMES_HOME = {
 
 def test_all_that_was_committed_comes_home(sample: SampleRepository, person: Person) -> None:
     before = sample.git("for-each-ref", "refs/heads", "refs/tags")
-    with played(person, sample, shell_agent(EVERY_KIND)) as session:
-        _all_succeeded(session)
-        assert sample.git("for-each-ref", "refs/heads/other-way", "refs/tags", "refs/stash") == ""
-    prefix = f"refs/lw_coder/{PLAN_ID}/{session.execution.run.name}"
+    during: list[str] = []
+
+    def script(conversation: Conversation) -> Reply:
+        if conversation.rounds == len(EVERY_KIND):
+            during.append(sample.git("for-each-ref", "refs/heads/other-way", "refs/tags", "refs/stash"))
+        return shell_agent(EVERY_KIND)(conversation)
+
+    session = _play(person, sample, script)
+    assert during == [""]
+    prefix = f"refs/lw_coder/{PLAN_ID}/{session.run.name}"
     home = _subjects(sample, prefix)
     assert home.keys() == COMES_HOME.keys()
     assert [name for name, said in COMES_HOME.items() if not home[name].startswith(said)] == []
@@ -56,7 +61,7 @@ def test_all_that_was_committed_comes_home(sample: SampleRepository, person: Per
     assert sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}").split() == ["Second", "First"]
     new_branch = sample.git("for-each-ref", f"refs/heads/{BRANCH}")
     assert sample.git("for-each-ref", "refs/heads", "refs/tags") == "\n".join([new_branch, before])
-    assert f"2 new on {BRANCH}" in session.text
+    assert f"2 new on {BRANCH}" in session.stderr
     # The index follows the branch; the files stay as the agent left them, on another commit.
     left = ["?? loose.txt", "?? looser.txt", "?? other.txt"]
     assert _git_in_worktree(sample, "status", "--porcelain").splitlines() == left
@@ -64,17 +69,15 @@ def test_all_that_was_committed_comes_home(sample: SampleRepository, person: Per
 
 def test_a_planted_repository_runs_nothing_here(sample: SampleRepository, person: Person) -> None:
     proof = person.home / "proof"
-    with played(person, sample, shell_agent([planting(proof), commit("one.txt", "First")])) as session:
-        _all_succeeded(session)
-    assert _warning(sample) in _joined(session)
+    session = _play(person, sample, shell_agent([planting(proof), commit("one.txt", "First")]))
+    assert _warning(sample) in session.stderr
     assert sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}") == "First"
 
     link = f"git add {PLANTED} && git commit -q -m 'Bring it along'"
-    with played(person, sample, shell_agent([link])) as again:
-        _all_succeeded(again)
-    assert _warning(sample) in _joined(again)
+    again = _play(person, sample, shell_agent([link]))
+    assert _warning(sample) in again.stderr
     stays = f"branch {BRANCH} was not moved: the commits add nested repositories: {PLANTED};"
-    assert stays in _joined(again)
+    assert stays in again.stderr
     assert sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}") == "First"
     assert not proof.exists()
     _git_in_worktree(sample, "-C", PLANTED, "status")
@@ -100,21 +103,25 @@ def _warning(sample: SampleRepository) -> str:
 
 
 def test_a_rewritten_branch_stays(sample: SampleRepository, person: Person) -> None:
-    with played(person, sample, shell_agent([f"git commit -q --amend -m '{AMENDED}'"])) as session:
-        _all_succeeded(session)
-    kept = f"refs/lw_coder/{PLAN_ID}/{session.execution.run.name}/heads/{BRANCH}"
+    session = _play(person, sample, shell_agent([f"git commit -q --amend -m '{AMENDED}'"]))
+    kept = f"refs/lw_coder/{PLAN_ID}/{session.run.name}/heads/{BRANCH}"
     assert sample.git("rev-parse", BRANCH) == sample.sha
     assert sample.git("log", "-1", "--format=%s", kept) == AMENDED
     said = f"branch {BRANCH} was not moved: it cannot be fast-forwarded to the session's commits"
-    assert said in _joined(session)
-    assert f"the session's commits are at {kept}" in _joined(session)
-    assert f"none new on {BRANCH}" in session.text
-    record = json.loads((session.execution.run / "run.json").read_text())["ended"]
+    assert said in session.stderr
+    assert f"the session's commits are at {kept}" in session.stderr
+    assert f"none new on {BRANCH}" in session.stderr
+    record = session.ended
     assert (record["status"], record["branch_moved"], record["refs"]) == (0, False, [kept])
 
 
-def _all_succeeded(session: Played) -> None:
+def _play(person: Person, sample: SampleRepository, script: Script) -> Headless:
+    """Have a session in which each step of the agent succeeds."""
+    session = headless(person, sample, script)
+    assert session.status == 0, session.stderr
+    assert session.results
     assert [result for result in session.results if "[Process exited with code 0]" not in result] == []
+    return session
 
 
 def _subjects(sample: SampleRepository, prefix: str) -> dict[str, str]:
@@ -126,8 +133,3 @@ def _subjects(sample: SampleRepository, prefix: str) -> dict[str, str]:
 
 def _git_in_worktree(sample: SampleRepository, *command: str) -> str:
     return sample.git("-C", WORKTREE, *command)
-
-
-def _joined(session: Played) -> str:
-    """All that was printed; a long line is one, however wide the terminal."""
-    return "\n".join(shown_lines(session.execution.terminal))
