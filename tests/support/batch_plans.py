@@ -64,6 +64,7 @@ class BatchPlans:
         write_record(
             run,
             {
+                "schema": 1,
                 "plan": {"plan_id": plan_id, "git_sha": start.commit},
                 "signature": {"inputs": {"plan": asdict(start.plan.metadata)}},
                 "ended": {"outcome": "completed"},

@@ -20,7 +20,7 @@ from typing import Any
 from lw_coder.batches.runner import PlanRun, Progress, RunEnd
 from lw_coder.batches.state_file import BatchFolder, list_batches
 from lw_coder.foundation.errors import RunError
-from lw_coder.foundation.locks import child_lock, holder_of_child_lock
+from lw_coder.foundation.locks import child_lock, holder_of_child_lock, note_child
 from lw_coder.foundation.processes import Program, start_program
 from lw_coder.gateway.spending import read_spending
 from lw_coder.plans.plan_file import PlanFile
@@ -55,7 +55,7 @@ class LocalRunner:
                 if lock is None:
                     raise RunError(f"{plan_id}: a run of it has just begun", "wait until it has ended")
                 program = start_program(_command(plan.path, limits), self.root, result, log, lock)
-                os.pwrite(lock, str(program.pid).encode(), 0)
+                note_child(lock, program.pid)
         except OSError as error:
             raise disk_error(Path(error.filename or log), error) from error
         return _ChildRun(files, program)

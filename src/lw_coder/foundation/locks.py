@@ -97,13 +97,20 @@ def child_lock(root: Path, plan_id: str) -> Iterator[int | None]:
     """Lock a plan for a process that carries it out; yield the descriptor, or None if it is locked already.
 
     The process inherits the descriptor and holds the lock as long as it runs, whatever becomes of its parent.
-    The parent writes its id into the file.
+    `note_child` tells others which process it is.
 
     Raises:
         RunError: the lock file cannot be created.
     """
     with _inherited(_lock_path(root, plan_id).with_suffix(".child")) as descriptor:
+        if descriptor is not None:
+            os.ftruncate(descriptor, 0)
         yield descriptor
+
+
+def note_child(lock: int, pid: int) -> None:
+    """Write the id of the process that has inherited a `child_lock`."""
+    os.pwrite(lock, str(pid).encode(), 0)
 
 
 def holder_of_child_lock(root: Path, plan_id: str) -> int | None:

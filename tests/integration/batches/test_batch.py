@@ -22,7 +22,7 @@ def test_a_diamond_beside_plans_that_do_not_pass(sample: SampleRepository, perso
         "top": [f"test -e left && test -e right && {commit('top')}"],
         "clash": [commit("left", "another")],
         "broken": [commit("broken")],
-        "endless": [commit("endless"), *["sleep 0.1"] * 50],
+        "endless": [commit("endless"), *[f"echo {number}" for number in range(50)]],
     }
     with batch_scene(person, sample, steps, "limits = { turns = 8 }\n") as scene:
         for plan_id, needs in {
@@ -127,11 +127,33 @@ def test_ctrl_c_once_and_twice(sample: SampleRepository, person: Person) -> None
     assert sessions_in(sample.root) == []
 
 
-def test_fail_fast(sample: SampleRepository, person: Person) -> None:
-    steps = {"a-broken": [commit("broken")], "b-plan": [commit("b")]}
+def test_fail_fast_and_a_limit_of_the_batch(sample: SampleRepository, person: Person) -> None:
+    steps = {"a-broken": [commit("broken")], "b-plan": [commit("b"), wait_for_go()]}
     with batch_scene(person, sample, steps) as scene:
         for plan_id in steps:
             scene.plan(plan_id)
         plans = scene.ends(scene.starts("--jobs", "1", "--fail-fast", "--json"), 6)
         assert [plan["state"] for plan in plans.values()] == ["failed", "cancelled"]
         assert plans["b-plan"]["reason"] == "not started: --fail-fast: a-broken is failed"
+        limited = scene.starts("b-plan", "--max-minutes", "0.2", "--json")
+        (plan,) = scene.ends(limited, 5).values()
+        assert plan["state"] == "limit"
+        assert plan["reason"] == "the batch's --max-minutes 0.2 is reached"
+    assert sessions_in(sample.root) == []
+
+
+def test_the_costs_of_all_sessions_are_limited(sample: SampleRepository, person: Person) -> None:
+    steps = {"a-plan": [commit("a")], "b-plan": [commit("b"), *[f"echo {number}" for number in range(500)]]}
+    config = 'gateway = true\nprices = { "anthropic/claude-sonnet-4.5" = { input = 3000, output = 3000 } }\n'
+    with batch_scene(person, sample, steps, config) as scene:
+        scene.plan("a-plan")
+        (first,) = scene.ends(scene.starts("--max-cost", "1000", "--json"), 0).values()
+        assert first["cost_usd"] > 0
+        scene.plan("b-plan", "a-plan")
+        most = str(first["cost_usd"])
+        plans = scene.ends(scene.starts("--max-cost", most, "--json"), 5)
+        assert {name: plan["state"] for name, plan in plans.items()} == {"a-plan": "kept", "b-plan": "limit"}
+        assert plans["b-plan"]["cost_usd"] >= first["cost_usd"], (
+            "what an earlier batch has paid is not counted"
+        )
+    assert sessions_in(sample.root) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,17 @@ from pathlib import Path
 import pytest
 
 from lw_coder.foundation.errors import RunError, StateError
-from lw_coder.foundation.locks import is_locked, plan_lock
+from lw_coder.foundation.locks import (
+    batch_lock,
+    child_lock,
+    holder_of_child_lock,
+    is_locked,
+    note_child,
+    plan_lock,
+)
+from lw_coder.foundation.processes import start_program
 from lw_coder.foundation.state import lock_folder
+from tests.support.patience import wait_until
 
 _HOLD = """
 import sys
@@ -114,3 +124,32 @@ def test_a_folder_that_is_anothers(tmp_path: Path) -> None:
 def test_a_repository_whose_path_is_no_text(tmp_path: Path) -> None:
     with plan_lock(tmp_path / os.fsdecode(b"caf\xe9"), "a-plan"):
         assert is_locked(tmp_path / os.fsdecode(b"caf\xe9"), "a-plan")
+
+
+def test_a_child_holds_its_lock_as_long_as_it_runs(tmp_path: Path) -> None:
+    assert holder_of_child_lock(tmp_path, "a-plan") is None
+    with child_lock(tmp_path, "a-plan") as lock:
+        assert lock is not None
+        note_child(lock, 1234567890)  # of an earlier one, with a longer id
+    with child_lock(tmp_path, "a-plan") as lock:
+        assert lock is not None
+        child = start_program(["sleep", "36000"], tmp_path, tmp_path / "out", tmp_path / "err", lock)
+        assert holder_of_child_lock(tmp_path, "a-plan") == 0, "its id is not written yet"
+        note_child(lock, child.pid)
+    assert holder_of_child_lock(tmp_path, "a-plan") == child.pid, "although its parent has it no more"
+    with child_lock(tmp_path, "a-plan") as lock:
+        assert lock is None
+    child.terminate()
+    wait_until(lambda: child.status() is not None, "its end")
+    assert child.status() == -signal.SIGTERM
+    assert holder_of_child_lock(tmp_path, "a-plan") is None
+
+
+def test_one_batch_at_a_time(tmp_path: Path) -> None:
+    with batch_lock(tmp_path), plan_lock(tmp_path, "a-plan"):
+        refusal = pytest.raises(RunError, match="a batch is already running in this repository")
+        with refusal as refused, batch_lock(tmp_path):
+            pass
+        assert f"process {os.getpid()}" in refused.value.message
+    with batch_lock(tmp_path):
+        pass

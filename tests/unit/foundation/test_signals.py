@@ -191,3 +191,23 @@ def test_it_ends_the_command_once_cleaned_up(tmp_path: Path, block: str) -> None
     with ThreadPoolExecutor(len(CASES)) as threads:
         ended = dict(zip(CASES, threads.map(strike, CASES), strict=True))
     assert {name: one for name, one in ended.items() if not is_right(name, numbers[name], one)} == {}
+
+
+def test_signals_are_collected_in_their_order() -> None:
+    program = """
+        import os, signal
+        from lw_coder.foundation import signals
+        signals.install()
+        with signals.collected() as received:
+            for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+                os.kill(os.getpid(), number)
+            with signals.interruptible():
+                print(*received, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with signals.interruptible():
+            print("not raised")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("2 2 15\n", 128 + signal.SIGTERM), done.stderr
