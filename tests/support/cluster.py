@@ -17,6 +17,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -26,15 +27,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from lw_coder.containers.job_spec import SLOT
+from lw_coder.containers import job_spec
 from tests.support.engine import docker
 from tests.support.patience import PATIENCE, wait_until
 
+SLOT = job_spec.SLOT
 SLOTS = 3  # of each node
 
 _PREFIX = "lw_coder-cluster-"
 _PORT = 5000
 _HOME_INTERFACE = f"lwc{os.getpid()}"  # of the tests' own machine
+_LOOKS = 120  # at what stays the same
 _GRACE = 60  # seconds for an engine to end its containers
 _HINT = "there is no docker-registry or busybox: run 'sh tests/support/ensure_cluster.sh' as root"
 # A process gets SIGKILL when the one that started it ends, in whatever way.
@@ -191,6 +194,16 @@ class Cluster:
         for words in (made, ("set", port, "master", "switch"), ("set", port, "up")):
             subprocess.run([*run, *words], check=True, capture_output=True)
 
+    @contextmanager
+    def cut_off(self, node: Node) -> Iterator[None]:
+        """Have nothing reach a node during the block, nor it anything else; what runs there goes on."""
+        run = ("nsenter", "--net", "--target", str(self.switch), "ip", "link", "set", node.name)
+        subprocess.run([*run, "down"], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*run, "up"], check=True)
+
     @cached_property
     def tiny(self) -> str:
         """A small image with a shell, by its digest: busybox and nothing else."""
@@ -235,10 +248,12 @@ class Cluster:
                 self.manager.docker("node", "update", "--availability", "active", name)
 
     def settled_leavings(self) -> list[str]:
-        """Wait for nodes that are still removing what has ended, and list what stays."""
-        with suppress(AssertionError):
-            wait_until(lambda: not self.leavings(), "an empty cluster")
-        return self.leavings()
+        """Wait as long as anything is removed, since nodes still do when a job has ended; list what stays."""
+        seen: list[str] = []
+        while (left := self.leavings()) and seen.count(str(left)) < _LOOKS:
+            seen.append(str(left))
+            time.sleep(0.5)
+        return left
 
     def leavings(self) -> list[str]:
         """List all that a run can leave in the cluster or on a node: it should be nothing."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
     from lw_coder.sessions.context import SessionContext
     from lw_coder.sessions.setup import SessionSetup
+    from lw_coder.settings.config import CodeConfig, SwarmConfig
 
 _HERE = "or run the session on this machine with --engine local"
 
@@ -28,7 +29,21 @@ def require_remote(context: SessionContext) -> None:
     Raises:
         ConfigError: it cannot.
     """
-    config = context.config
+    require_cluster(context.config)
+    if context.login is Login.FILES:
+        raise ConfigError(
+            "the agent signs in with this machine's login files, which a node lacks",
+            f"use FACTORY_API_KEY or a model of your own, {_HERE}",
+        )
+    require_portable(context.config.run_options)
+
+
+def require_cluster(config: CodeConfig) -> SwarmConfig:
+    """Return the settings of the cluster, if those that sessions there need are complete.
+
+    Raises:
+        ConfigError: they are not.
+    """
     if config.swarm is None:
         raise ConfigError(
             f'{CONFIG_FILE}: engine "swarm" needs a registry, which this machine and all nodes reach',
@@ -40,12 +55,7 @@ def require_remote(context: SessionContext) -> None:
             " registry and the cluster's ports",
             f"add allow_hosts = [] with the hosts that the session needs besides its model, {_HERE}",
         )
-    if context.login is Login.FILES:
-        raise ConfigError(
-            "the agent signs in with this machine's login files, which a node lacks",
-            f"use FACTORY_API_KEY or a model of your own, {_HERE}",
-        )
-    require_portable(config.run_options)
+    return config.swarm
 
 
 def require_committed(worktree: Worktree) -> None:

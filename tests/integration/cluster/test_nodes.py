@@ -1,17 +1,22 @@
-"""`lw_coder nodes` on a cluster."""
+"""`lw_coder nodes` and `lw_coder doctor` on a cluster."""
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lw_coder.containers import swarm
 from lw_coder.containers.job_spec import JOB_LABEL, SLOT, NodeJob
 from lw_coder.containers.swarm import TaskPhase
 from tests.integration.conftest import LW_CODER, Person
-from tests.support.cluster import SLOTS, Cluster
+from tests.support.cluster import SLOTS, Cluster, Node
 from tests.support.json_schemas import validated
 from tests.support.patience import PATIENCE, wait_until
+from tests.support.sample_repository import SampleRepository
 
 
 def typed(person: Person, *words: str) -> subprocess.CompletedProcess[str]:
@@ -83,3 +88,73 @@ def test_an_engine_without_a_cluster(person: Person, engine: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "the Docker engine is not a manager of a Swarm" in done.stderr
     assert "docker swarm init" in done.stderr
+
+
+@contextmanager
+def listening(node: Node, port: int) -> Iterator[None]:
+    """Have something listen on a port of a node."""
+    command = ["nsenter", "--net", "--target", str(node.first_process)]
+    server = (sys.executable, "-m", "http.server", str(port), "--directory", str(node.work))
+    listener = subprocess.Popen([*command, *server], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: f":{port} " in _sockets(command), "a listener")
+        yield
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+def _sockets(command: list[str]) -> str:
+    listed = subprocess.run([*command, "ss", "-ltn"], capture_output=True, text=True, check=True)
+    return listed.stdout
+
+
+def test_doctor_finds_what_is_wrong_with_a_cluster(
+    person: Person, sample: SampleRepository, cluster: Cluster
+) -> None:
+    config = sample.root / ".lw_coder/config.toml"
+    code = f'{config.read_text()}\nengine = "swarm"\nallow_hosts = []\n'
+    table = f'[code.swarm]\nregistry = "http://{cluster.registry}/team"\nslot = "{SLOT}"\n'
+    config.write_text(code + table)
+    one, two = cluster.nodes
+
+    def wrong() -> dict[str, str]:
+        found = json.loads(typed(person, "doctor", "--json").stdout)
+        assert {"cluster", "config.toml"} <= {each["subject"] for each in found}
+        return {each["subject"]: f"{each['result']} -> {each['remedy']}" for each in found if each["remedy"]}
+
+    def is_leader_alone() -> bool:
+        return [node.role for node in swarm.list_nodes()] == ["leader", "worker"]
+
+    assert wrong() == {}
+
+    config.write_text(code.replace("allow_hosts", "# allow_hosts"))
+    assert "needs a registry" in wrong()["cluster settings"]
+    config.write_text((code + table).replace("allow_hosts", "# allow_hosts"))
+    assert "allow_hosts: is not set" in wrong()["cluster settings"]
+    config.write_text(code + table.replace(":5000", ":5001"))
+    assert "the registry does not answer" in wrong()["registry"]
+    config.write_text(code + table)
+
+    one.docker("node", "promote", two.name)
+    with cluster.only(one), listening(two, 2375):
+        one.docker("node", "update", "--availability", "drain", one.name)
+        found = wrong()
+        assert found.keys() == {"managers", "slots", "ports"}
+        assert "docker node demote node-two" in found["managers"]
+        assert "no node that takes jobs offers one, so no session can start" in found["slots"]
+        assert "node-two: port 2375, Docker's API without a login, is open" in found["ports"]
+    one.docker("node", "update", "--availability", "active", one.name)
+    one.docker("node", "demote", two.name)
+    wait_until(is_leader_alone, "one manager")
+
+    two.lose_power()
+    wait_until(lambda: swarm.list_nodes()[1].state == "down", "the loss of a node")
+    found = wrong()
+    assert found.keys() == {"cluster"}
+    assert "docker node rm --force node-two" in found["cluster"]
+
+    person.extra["DOCKER_HOST"] = two.host
+    cluster.start(two)
+    found = wrong()
+    assert "not a manager of a Swarm" in found["cluster"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -13,18 +11,12 @@ from tests.integration.cluster.remote import Remote, committing, files_with
 from tests.support.base_image import ensure_base_image
 from tests.support.cluster import Cluster
 from tests.support.patience import wait_until
-from tests.support.sample_repository import KEY, make_sample_repository
+from tests.support.sample_repository import KEY
 from tests.support.scripted_model import ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
-from tests.support.stand_in import copy, give_images
+from tests.support.stand_in import copy
 
 WAITING = f"{committing('First')}; touch /workspace/.lw-is-up; while :; do sleep 0.2; done"
-
-
-@pytest.fixture(scope="session")
-def with_images(shared_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    give_images(shared_cluster, tmp_path_factory.mktemp("stand-in"))
-    return shared_cluster
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +24,6 @@ def real_base(with_images: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
     """The real base image, in the manager's engine under a name of its own."""
     copy(with_images, ensure_base_image(tmp_path_factory.mktemp("base")), "lw_coder_real:latest")
     return "lw_coder_real:latest"
-
-
-@pytest.fixture
-def remote(home: Path, tmp_path: Path, cluster: Cluster, with_images: Cluster) -> Remote:
-    assert with_images is cluster
-    sample = make_sample_repository(tmp_path / "sample")
-    kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
-    env = {**kept, **cluster.environment, "HOME": str(home), "LANG": "C.UTF-8"}
-    one = Remote(home, sample, cluster, env)
-    one.configure()
-    return one
 
 
 def test_a_plan_is_carried_out_on_a_node(remote: Remote) -> None:

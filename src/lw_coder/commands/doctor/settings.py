@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from lw_coder.commands.doctor.cluster import check_cluster
 from lw_coder.commands.doctor.findings import Checks, Finding
 from lw_coder.containers import images
 from lw_coder.containers.compose_check import require_readable
@@ -63,6 +64,8 @@ def check_settings(
     if engine and config.has_networks:
         key = config.network_key
         checks.run(key, lambda: require_isolation(engine.version, key), lambda _: "supported")
+    if engine and config.engine != "local":
+        check_cluster(checks, config)
     environment = _examine_environment(checks, repository, config)
     if environment and config.gateway:
         _check_gateway(checks, config, environment.model, has_program=bool(engine and engine.has_base))
