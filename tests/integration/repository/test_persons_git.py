@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person
-from tests.integration.played_session import Played, played
+from tests.integration.headless_session import headless
 from tests.support.refusal import shown_lines
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.shell_agent import shell_agent
@@ -40,22 +39,22 @@ def test_unusual_names_a_tag_in_the_way_and_an_identity_of_the_shell(
     sample.git("tag", BRANCH, sample.sha)
     person.extra |= WHO
     steps = (COMMIT.format(name="one.txt"), "mkdir left && touch left/x && echo >> greeting.py")
-    with played(person, sample, shell_agent(steps)) as session:
-        pass
-    said = _said(session)
+    session = headless(person, sample, shell_agent(steps))
+    assert session.status == 0, session.stderr
+    said = session.stderr
     assert "are not valid refs" not in said
     assert sample.git("log", "-1", "--format=%an %ae %cn %ce", f"refs/heads/{BRANCH}") == " ".join(
         WHO.values()
     )
     assert f"Left:     2 uncommitted files in {WORKTREE}: greeting.py, left/" in said
-    assert _ended(session)["uncommitted"] == {"changed": 1, "untracked": 1, "first": ["greeting.py", "left/"]}
+    assert session.ended["uncommitted"] == {"changed": 1, "untracked": 1, "first": ["greeting.py", "left/"]}
     _type(sample, person, said, "Merge:")
     assert (sample.root / "one.txt").is_file()
 
-    with played(person, sample, shell_agent([COMMIT.format(name="two.txt")])) as again:
-        pass
-    assert "are not valid refs" not in _said(again)
-    _type(sample, person, _said(again), "git -C", after=" add --all")
+    again = headless(person, sample, shell_agent([COMMIT.format(name="two.txt")]))
+    assert again.status == 0, again.stderr
+    assert "are not valid refs" not in again.stderr
+    _type(sample, person, again.stderr, "git -C", after=" add --all")
     assert sample.git("-C", WORKTREE, "status", "--porcelain") == ""
     assert (
         sample.git("log", "--format=%s", f"{sample.sha}..refs/heads/{BRANCH}") == "by hand\ntwo.txt\none.txt"
@@ -75,13 +74,13 @@ def test_what_the_session_does_without_is_said_and_helped(
     hook.parent.mkdir()
     hook.write_text(f"#!/bin/sh\ngit diff --cached --name-only >> {shlex.quote(str(log))}\n")
     hook.chmod(0o755)
-    with played(person, sample, shell_agent([COMMIT.format(name="one.txt"), "ls lib"])) as session:
-        said = _said(session)
-        assert "the submodules lib are empty in the session" in said
-        assert "your hooks pre-commit do not run in the session" in said
+    session = headless(person, sample, shell_agent([COMMIT.format(name="one.txt"), "ls lib"]))
+    assert session.status == 0, session.stderr
+    assert "the submodules lib are empty in the session" in session.stderr
+    assert "your hooks pre-commit do not run in the session" in session.stderr
     assert not log.exists()
     for notice in ("the submodules lib", "your hooks pre-commit"):
-        line = next(line for line in shown_lines(session.execution.terminal) if notice in line)
+        line = next(line for line in session.stderr.splitlines() if notice in line)
         _run(sample, person, line.partition("type: ")[2])
     assert log.read_text() == "one.txt\n"
     assert (sample.root / WORKTREE / "lib/greeting.py").is_file()
@@ -100,18 +99,10 @@ def test_a_path_in_which_compose_does_not_start_is_refused_at_once(
     assert not (elsewhere.root / ".lw_coder/worktrees").exists()
 
 
-def _said(session: Played) -> str:
-    return "\n".join(shown_lines(session.execution.terminal))
-
-
-def _ended(session: Played) -> dict[str, object]:
-    ended: dict[str, object] = json.loads((session.execution.run / "run.json").read_text())["ended"]
-    return ended
-
-
 def _type(sample: SampleRepository, person: Person, said: str, begin: str, after: str = "") -> None:
     """Type what a line of the report says."""
-    line = next(line for line in said.split("\n") if line.startswith(begin) and after in line)
+    lines = [line.strip() for line in said.split("\n")]
+    line = next(line for line in lines if line.startswith(begin) and after in line)
     _run(sample, person, line.removeprefix("Merge:").strip() + (" -m 'by hand'" if after else ""))
 
 

@@ -20,6 +20,7 @@ from lw_coder.repository.private_git import create_private_git
 from lw_coder.runs.run_folders import read_record, remove_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan, made_run
+from tests.support.forked import forked
 from tests.support.git_repository import agent_git
 from tests.support.result_schema import document_of
 from tests.support.sample_repository import PLAN_ID
@@ -42,10 +43,7 @@ def cleaned(plan: FinishedPlan, *arguments: str, code: int = 0) -> dict[str, Any
     """Type the command with --json, without an engine, and return its document."""
     # No test may remove what others have made on the engine of this machine.
     environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
-    command = [COMMAND, "clean", "--json", *arguments]
-    done = subprocess.run(
-        command, cwd=plan.root, env=environment, capture_output=True, text=True, check=False
-    )
+    done = forked("clean", "--json", *arguments, cwd=plan.root, env=environment)
     assert done.returncode == code, done.stderr
     document: dict[str, Any] = document_of("clean", done.stdout)
     assert document["engine"] is False

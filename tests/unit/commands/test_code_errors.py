@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked
 from tests.support.json_schemas import validated
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 
-LW_CODER = Path(sys.executable).with_name("lw_coder")
 WITHOUT_DOCKER = {"PATH": "/usr/bin:/bin", "DOCKER_HOST": "unix:///nowhere.sock"}
 
 
@@ -25,14 +24,8 @@ def sample(tmp_path: Path) -> SampleRepository:
 
 
 def code(sample: SampleRepository, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LW_CODER, "code", "--headless", "--json", *words],
-        cwd=sample.root,
-        env={**os.environ, **WITHOUT_DOCKER},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = {**os.environ, **WITHOUT_DOCKER}
+    return forked("code", "--headless", "--json", *words, cwd=sample.root, env=env)
 
 
 def add_run(sample: SampleRepository, run: str) -> None:
@@ -74,10 +67,7 @@ def test_a_run_that_is_none_or_several(sample: SampleRepository) -> None:
 
 
 def test_the_findings_of_doctor_where_no_engine_answers(sample: SampleRepository) -> None:
-    env = {**os.environ, **WITHOUT_DOCKER}
-    done = subprocess.run(
-        [LW_CODER, "doctor", "--json"], cwd=sample.root, env=env, capture_output=True, text=True, check=False
-    )
+    done = forked("doctor", "--json", cwd=sample.root, env={**os.environ, **WITHOUT_DOCKER})
     findings = validated("doctor", done.stdout)
     assert (done.returncode, done.stderr) == (1, "")
     assert next(finding["subject"] for finding in findings if finding["remedy"]) == "docker"

@@ -11,7 +11,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,10 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked
 from tests.support.sample_repository import KEY, SampleRepository, make_sample_repository, run_git
 from tests.support.scripted_model import HttpFailure, Reply, ScriptedModel
 
-LW_CODER = Path(sys.executable).with_name("lw_coder")
 REFERENCE = Path(__file__).parents[3] / "docs/reference/doctor.md"
 NOBODY = "http://192.0.2.1:9/v1"
 
@@ -61,14 +60,7 @@ class Case:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         own = {"HOME": str(home), "DOCKER_HOST": "unix:///nowhere.sock", "GIT_CONFIG_NOSYSTEM": "1"}
-        return subprocess.run(
-            [LW_CODER, "doctor", *options],
-            cwd=self.root / self.place,
-            env={**kept, **own, **self.shell},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return forked("doctor", *options, cwd=self.root / self.place, env={**kept, **own, **self.shell})
 
     def findings(self, *options: str) -> dict[str, dict[str, str]]:
         """Return what is wrong, by its subject, besides the engine that does not answer."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from lw_coder.repository.merging import How
 from lw_coder.repository.private_git import create_private_git
 from lw_coder.runs.scores import parse_score, write_score
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, agent_git, make_repository
 from tests.support.result_schema import document_of
 from tests.support.sample_repository import PLAN_ID
@@ -302,8 +302,7 @@ def test_what_was_dropped_long_ago_expires(plan: FinishedPlan, capfd: pytest.Cap
 
 def test_one_document_is_printed(plan: FinishedPlan) -> None:
     def typed(*arguments: str) -> tuple[int, dict[str, object]]:
-        command = [COMMAND, "drop", PLAN_ID, "--json", *arguments]
-        done = subprocess.run(command, cwd=plan.root, capture_output=True, text=True, check=False)
+        done = forked("drop", PLAN_ID, "--json", *arguments, cwd=plan.root)
         return done.returncode, document_of("drop", done.stdout)
 
     code, document = typed()

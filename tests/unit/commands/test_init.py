@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from lw_coder.plans.plan_file import read_plan
 from lw_coder.scaffold import texts
 from lw_coder.scaffold.texts import Choices
 from lw_coder.settings.config import load_config
-from tests.support.patience import PATIENCE
+from tests.support.forked import forked
 from tests.support.projects import PROJECTS, make_project
 from tests.support.sample_repository import run_git
 from tests.support.snapshot import changes, snapshot
@@ -36,10 +35,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def init(root: Path, *options: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lw_coder", "init", *options]
-    return subprocess.run(
-        command, cwd=root, input=answer, capture_output=True, text=True, check=False, timeout=PATIENCE
-    )
+    return forked("init", *options, cwd=root, stdin=answer)
 
 
 def untracked(root: Path) -> list[str]:

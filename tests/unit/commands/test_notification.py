@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,12 @@ import pytest
 from lw_coder.commands import notification
 from lw_coder.commands.notification import PASSED_ON, notify
 from lw_coder.foundation.processes import run_program
+from tests.support.forked import forked
 from tests.support.living import is_living
 from tests.support.patience import NEVER, wait_until
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository, make_sample_repository
 
-LW_CODER = Path(sys.executable).with_name("lw_coder")
 RECEIVER = ["sh", "-c", 'cat > "$0"; env > "$0.env"; pwd > "$0.place"; echo printed', "told"]
 
 
@@ -34,14 +33,7 @@ def code(sample: SampleRepository, command: list[str], *words: str) -> subproces
     text = f'[code]\nforward_env = ["*"]\nnotify = {json.dumps(command)}\n'
     (sample.root / ".lw_coder/config.toml").write_text(text)
     more = {"PATH": "/usr/bin:/bin", "DOCKER_HOST": "unix:///nowhere.sock", "LC_KEY": KEY, "DISPLAY": ":7"}
-    return subprocess.run(
-        [LW_CODER, "code", *words],
-        cwd=sample.root,
-        env={**os.environ, **more},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return forked("code", *words, cwd=sample.root, env={**os.environ, **more})
 
 
 def test_the_result_is_told_and_no_key(sample: SampleRepository) -> None:

@@ -16,6 +16,7 @@ from lw_coder.foundation.errors import PlanError
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import STATUSES, TASKS_FOLDER
 from lw_coder.repository.git import find_repository
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.json_schemas import validated
 from tests.support.plan_files import text
@@ -42,15 +43,8 @@ def plan(made: GitRepository, name: str, /, body: str = "# Do it\n", **keys: str
 
 
 def check(made: GitRepository, *names: str, below: str = ".") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [LW_CODER, "plans", "check", *names],
-        cwd=made.path / below,
-        env={**os.environ, **WITHOUT_DOCKER},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = {**os.environ, **WITHOUT_DOCKER}
+    return forked("plans", "check", *names, cwd=made.path / below, env=env)
 
 
 def as_json(made: GitRepository, *names: str) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import pytest
 
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.plans.plan_file import TASKS_FOLDER
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.json_schemas import validated
 from tests.support.plan_files import text
 
-LW_CODER = Path(sys.executable).with_name("lw_coder")
 WITHOUT_DOCKER = {"PATH": "/usr/bin:/bin", "DOCKER_HOST": "unix:///nowhere.sock"}
 
 
@@ -32,10 +31,7 @@ def plan(made: GitRepository, name: str, **keys: str | None) -> None:
 
 
 def types(made: GitRepository, *words: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **WITHOUT_DOCKER}
-    return subprocess.run(
-        [LW_CODER, *words], cwd=made.path, env=env, capture_output=True, text=True, check=False
-    )
+    return forked(*words, cwd=made.path, env={**os.environ, **WITHOUT_DOCKER})
 
 
 def listed(made: GitRepository) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.private_git import PrivateGit, create_private_git
 from lw_coder.repository.worktrees import Worktree, ensure_worktree
 from lw_coder.runs.run_folders import open_run, seal_run, write_record
+from tests.support.forked import forked
 from tests.support.json_schemas import validated
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository, make_sample_repository
 
@@ -32,8 +32,7 @@ RECORD = {
 
 
 def typed_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("lw_coder")), "runs", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return forked("runs", *arguments, cwd=folder)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lw_coder.runs.run_folders import Run, open_run, seal_run, write_file, write_record
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.json_schemas import validated
 
-LW_CODER = Path(sys.executable).with_name("lw_coder")
 SAME = "The prompts, the prompt program, the Compose files and the Dockerfile are the same.\n"
 
 
@@ -40,9 +39,7 @@ def a_run(made: GitRepository, model: str, prompt: str, *, memory: str = "4g", *
 
 
 def diff(made: GitRepository, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [LW_CODER, "runs", "diff", *words], cwd=made.path, capture_output=True, text=True, check=False
-    )
+    done = forked("runs", "diff", *words, cwd=made.path)
     assert "Traceback" not in done.stderr
     return done
 

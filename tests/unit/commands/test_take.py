@@ -17,6 +17,7 @@ from lw_coder.foundation.locks import plan_lock
 from lw_coder.repository.merging import How
 from lw_coder.runs.run_folders import read_record, remove_run, write_record
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository
 from tests.support.result_schema import document_of
 from tests.support.sample_repository import PLAN_ID
@@ -485,8 +486,7 @@ def typed(plan: FinishedPlan) -> Typed:
     """Type the command with --json, and return its exit code and its document."""
 
     def run(*arguments: str) -> tuple[int, dict[str, Any]]:
-        command = [COMMAND, "take", PLAN_ID, "--json", *arguments]
-        done = subprocess.run(command, cwd=plan.root, capture_output=True, text=True, check=False)
+        done = forked("take", PLAN_ID, "--json", *arguments, cwd=plan.root)
         return done.returncode, document_of("take", done.stdout)
 
     return run

@@ -14,5 +14,6 @@ def own_cache() -> Iterator[None]:
     """Put DSPy's cache back after a test, and close the test's own: each has some fifty files open."""
     before = dspy.cache
     yield
-    dspy.cache = before
-    gc.collect()
+    if dspy.cache is not before:
+        dspy.cache = before
+        gc.collect()
