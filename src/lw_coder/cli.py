@@ -318,7 +318,7 @@ def verify(run: str, *, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("plan", shell_complete=_complete_run)
+@click.argument("plans", nargs=-1, required=True, metavar="PLAN...", shell_complete=_complete_run)
 @click.option("--no-ff", "how", flag_value="merge", default=True, help="Make a merge commit; the default.")
 @click.option(
     "--ff",
@@ -330,18 +330,27 @@ def verify(run: str, *, as_json: bool) -> int:
 @click.option("--unverified", is_flag=True, help="Merge also without a verdict that the result passed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @AS_JSON
-def take(plan: str, how: str, *, unverified: bool, yes: bool, as_json: bool) -> int:
-    """Merge the branch of PLAN into the branch that you have checked out.
+def take(plans: tuple[str, ...], how: str, *, unverified: bool, yes: bool, as_json: bool) -> int:
+    """Merge the branch of PLAN into the branch that you have checked out; or of several.
 
     Shows the verdict of the plan's newest run, the changed files, and what is unusual in the change, such
     as hooks, CI files or links that leave the repository; then asks once. The commit has a trailer that
     names the run. If anything is in the way, such as a conflict or a file that is not committed, nothing
     is changed. The exit code is 6 if there is no verdict that the result passed.
+
+    Several plans are merged in the order of their dependencies, and the checks run over the merged result
+    before your branch moves to it: all of them are taken, or none.
     """
     from lw_coder.commands.take import TakeOptions, take_command
     from lw_coder.repository.merging import How
 
-    return take_command(_here(), plan, TakeOptions(How(how), yes, unverified, as_json))
+    options = TakeOptions(How(how), yes, unverified, as_json)
+    if len(set(plans)) == 1:
+        return take_command(_here(), plans[0], options)
+    with _probe(asks_compose=False) as probe:
+        from lw_coder.commands.take_several import take_several_command
+
+        return take_several_command(_here(), plans, options, probe)
 
 
 @cli.command()

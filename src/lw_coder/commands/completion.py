@@ -14,7 +14,7 @@ from click.shell_completion import (
     ZshComplete,
 )
 
-from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS
+from lw_coder.containers.labels import NO_PLANS
 from lw_coder.plans.find_plan import plan_ids
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.plan_rules import is_plan_id
@@ -63,7 +63,7 @@ def _plans_of_runs(folder: Path) -> list[str]:
         return []
     names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
     # Of any other name, a shell could run a part.
-    return [name for name in names if is_plan_id(name) or name in {PLAN_RUNS, REPLAY_RUNS}]
+    return [name for name in names if is_plan_id(name) or name in NO_PLANS]
 
 
 def complete_page(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:

@@ -45,7 +45,7 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         show(f"{label + ':':9} {'-' if value is None else value}")
     for line in brief(repository, run, record):
         show(line)
-    if record.get("kind") not in {"plan", "replay"}:  # their worktrees were temporary ones
+    if record.get("kind") not in {"plan", "replay", "take"}:  # their worktrees were temporary, or none
         replay = replay_command(repository.root, run, headless=record.get("headless") is True)
         show(f"{'replay:':9} {replay}")
     if has_pending(repository, run):

@@ -7,6 +7,8 @@ RUN_LABEL = "lw_coder.run"  # its run's name
 OWN_LABEL = "lw_coder.session"  # only if lw_coder started it; a replay does not have it
 PLAN_RUNS = "@plan"  # used instead of a plan's id; no plan can have it
 REPLAY_RUNS = "@replay"  # likewise, for fresh replays
+TAKE_RUNS = "@take"  # likewise, for the checks of what `take` has merged of several plans
+NO_PLANS = frozenset({PLAN_RUNS, REPLAY_RUNS, TAKE_RUNS})
 PROXY_LABEL = "lw_coder.proxy"  # the value of PLAN_LABEL, on a session's proxy and networks
 
 CHECK_LABEL = "lw_coder.check"  # <repository>/<plan id>, on the container, proxy and networks of a check

@@ -9,13 +9,27 @@ from lw_coder.repository.worktrees import BRANCH_PREFIX
 _MOST, _LONGEST = 50, 200  # commits, and characters of a subject
 
 
-def subjects(repository: Repository, base: str, tip: str) -> list[str]:
-    """Return the subjects of the commits that one has and another has not, oldest first, escaped and cut.
+def subjects(repository: Repository, base: str, tip: str, *without: str) -> list[str]:
+    """Return the subjects of the commits that one has and others have not, oldest first, escaped and cut.
+
+    Args:
+        repository: the user's.
+        base: a commit that has not got them.
+        tip: the commit that has them.
+        without: more commits that have not got them.
 
     Raises:
         GitError: git failed.
     """
-    asked = ("log", "-z", f"--max-count={_MOST}", "--format=%s", tip, f"^{base}", "--")
+    asked = (
+        "log",
+        "-z",
+        f"--max-count={_MOST}",
+        "--format=%s",
+        tip,
+        *(f"^{each}" for each in (base, *without)),
+        "--",
+    )
     found = run_git(*asked, place=repository.place).stdout.split("\0")
     return [printable(subject)[:_LONGEST] for subject in reversed(found) if subject]
 

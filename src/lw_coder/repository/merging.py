@@ -114,7 +114,7 @@ def find_target(repository: Repository) -> Target:
     require_unlocked(root, git_dir)
     staged = _paths(run_git("diff-index", "--cached", "--name-only", "-z", head, "--", place=place))
     if staged:
-        raise GitError(f"{root}: changes are staged: {_named(staged)}", "commit them, or type: git stash")
+        raise GitError(f"{root}: changes are staged: {listed(staged)}", "commit them, or type: git stash")
     return Target(root, git_dir, named.stdout.removeprefix("refs/heads/"), head)
 
 
@@ -150,7 +150,7 @@ def require_mergeable(repository: Repository, merge: Merge) -> bool:
     in_the_way = sorted({*_edited(repository, merge, touched), *_occupied(merge, touched)})
     if in_the_way:
         raise GitError(
-            f"the merge would overwrite files that are not committed: {_named(in_the_way)}",
+            f"the merge would overwrite files that are not committed: {listed(in_the_way)}",
             "commit them, move them away, or type: git stash --include-untracked",
         )
     return bool(touched)
@@ -170,7 +170,7 @@ def _merged_tree(repository: Repository, merge: Merge) -> str:
     merged = merge_trees(target.place, target.head, merge.tip)
     if merged.conflicts:
         raise GitError(
-            f"the branch conflicts with {target.branch}: {_named(merged.conflicts)}",
+            f"the branch conflicts with {target.branch}: {listed(merged.conflicts)}",
             f"to merge it yourself, type: {name}",
         )
     return merged.tree
@@ -308,7 +308,8 @@ def _paths(result: GitResult) -> list[str]:
     return [path for path in result.stdout.split("\0") if path]
 
 
-def _named(paths: Sequence[str]) -> str:
+def listed(paths: Sequence[str]) -> str:
+    """Return the first of some paths, escaped, and how many more there are."""
     shown = [printable(path) for path in paths[:_MOST_NAMED]]
     more = len(paths) - len(shown)
     return ", ".join([*shown, *([f"and {more} more"] if more else [])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -14,6 +14,7 @@ MERGES_TREES = (2, 38)  # the first git whose merge-tree computes a merge withou
 MOST_PAIRS = 1000  # of 45 branches; each is a git process, which takes some 10 ms or more
 MOST_FILES = 100  # in conflict that are named of a pair
 _CONFLICT = 1  # exit code of merge-tree
+_IDENTITY = ("user.name=lw_coder", "user.email=merge@lw-coder.invalid")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,17 @@ def merge_trees(place: Place, ours: str, theirs: str) -> TreeMerge:
     if found.code not in {0, _CONFLICT}:
         raise git_failed("merge-tree", found)
     return TreeMerge(tree, tuple(dict.fromkeys(filter(None, conflicts))) if found.code else ())
+
+
+def commit_of_tree(repository: Repository, tree: str, parents: Sequence[str]) -> str:
+    """Make a commit that no ref names, and return its id.
+
+    Raises:
+        GitError: git failed.
+    """
+    of = [part for parent in parents for part in ("-p", parent)]
+    made = run_git("commit-tree", tree, *of, "-m", "merge", place=repository.place, config=_IDENTITY)
+    return made.stdout
 
 
 def merge_pairs(repository: Repository, tips: Mapping[str, str], most: int = MOST_PAIRS) -> list[Pair]:

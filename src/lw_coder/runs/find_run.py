@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS
+from lw_coder.containers.labels import NO_PLANS
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.known_names import did_you_mean, listed
 from lw_coder.foundation.report import printable
@@ -64,7 +64,7 @@ def _named(runs: Sequence[Run], name: str) -> list[Run]:
     found = newest or [run for run in runs if run.name == time and plan_id in {"", run.plan_id}]
     if found or name != LATEST:
         return found
-    return [run for run in runs if run.plan_id not in {PLAN_RUNS, REPLAY_RUNS}][-1:]
+    return [run for run in runs if run.plan_id not in NO_PLANS][-1:]
 
 
 def _beginning_with(runs: Sequence[Run], name: str) -> list[Run]:

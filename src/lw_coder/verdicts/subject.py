@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,8 @@ def subject_of(repository: Repository, run: Run, config: CodeConfig, plan: PlanF
     """
     record = read_record(run)
     base, images = _parts(run, record)
-    checks = plan.checks if plan else _recorded(record, "plan", "checks")
-    notes = plan.metadata.evaluation_notes if plan else _recorded(record, *_NOTES)
+    checks = plan.checks if plan else recorded_texts(record, "plan", "checks")
+    notes = plan.metadata.evaluation_notes if plan else recorded_texts(record, *_NOTES)
     return Subject(
         repository,
         run,
@@ -90,7 +91,7 @@ def _parts(run: Run, record: dict[str, Any]) -> tuple[str, Images]:
         raise RunError(f"{run.identity}: is not a run that can be verified", _OLD) from None
 
 
-def _recorded(record: dict[str, Any], *keys: str) -> tuple[str, ...]:
+def recorded_texts(record: Mapping[str, Any], *keys: str) -> tuple[str, ...]:
     """Return a list of texts in a record; empty if there is none."""
     found: Any = record
     for key in keys:
