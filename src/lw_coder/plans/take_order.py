@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from lw_coder.plans.dependencies import listed_dependencies
 from lw_coder.plans.find_plan import plans_with_id
-from lw_coder.plans.front_matter import parse
-from lw_coder.plans.plan_file import read_text
 
 
 def take_order(root: Path, plan_ids: Sequence[str]) -> list[str]:
@@ -24,7 +23,7 @@ def take_order(root: Path, plan_ids: Sequence[str]) -> list[str]:
 
     @cache
     def depends_on(plan_id: str) -> tuple[str, ...]:
-        return tuple(found for path in plans_with_id(root, plan_id) for found in _listed(path))
+        return tuple(found for path in plans_with_id(root, plan_id) for found in listed_dependencies(path))
 
     wanted, ordered = set(plan_ids), dict[str, None]()
     for plan_id in plan_ids:
@@ -44,12 +43,3 @@ def _before(plan_id: str, depends_on: Callable[[str], Sequence[str]]) -> Iterato
         else:
             seen.add(following)
             waiting.append((following, iter(depends_on(following))))
-
-
-def _listed(path: Path) -> Iterator[str]:
-    """Yield the ids that a plan's file depends on, as far as they can be read."""
-    text = read_text(path)
-    entries = parse(text).entries if isinstance(text, str) else None
-    for entry in entries or ():
-        if entry.key.text == "depends_on":
-            yield from (item.text for item in entry.value.items)
