@@ -10,7 +10,8 @@ from lw_coder.foundation.errors import ExitCode, LwCoderError, RunError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import is_utf8, output, printable, shown_if_slow, tell, warn
 from lw_coder.foundation.signals import interruptible
-from lw_coder.pages.page import GENERATOR, render_page
+from lw_coder.pages.html import GENERATOR
+from lw_coder.pages.page import render_page
 from lw_coder.repository.git import find_repository
 from lw_coder.runs.exported import score_fields
 from lw_coder.runs.find_run import find_run
@@ -43,7 +44,7 @@ def page_command(start: Path, name: str, target: str, *, opens: bool) -> ExitCod
     run = find_run(repository.root, name)
     record, score = read_record(run), score_fields(read_score(run))
     path = None if target == _STANDARD_OUTPUT else _place(target, run)
-    redaction = _redaction(repository.root)
+    redaction = page_redaction(repository.root)
     with shown_if_slow("Page: being written"):
         page = render_page(repository, run, record, score, redaction)
     if path is None:
@@ -55,7 +56,7 @@ def page_command(start: Path, name: str, target: str, *, opens: bool) -> ExitCod
     return ExitCode.OK
 
 
-def _redaction(root: Path) -> Redaction:
+def page_redaction(root: Path) -> Redaction:
     """Return what removes the values that a session would get now; those of that time are nowhere."""
     try:
         config = load_config(root)

@@ -11,8 +11,8 @@ from lw_coder.pages.fields import Fields
 from lw_coder.settings.limits import shown
 
 _A_DIME = 0.1  # US dollars; less is shown with more digits
-_GOOD, _BAD, _OPEN = "good", "bad", "open"
-_MEANINGS = {"passes": _GOOD, "fixed": _GOOD}
+GOOD, BAD, OPEN = "good", "bad", "open"
+_MEANINGS = {"passes": GOOD, "fixed": GOOD}
 
 
 @dataclass(frozen=True)
@@ -64,31 +64,31 @@ class Facts:
     def outcome(self) -> Judgement:
         """How the session ended."""
         if not self.ended:
-            return Judgement("not ended", _OPEN)
+            return Judgement("not ended", OPEN)
         reached, until = self.ended.inner("limit"), self.ended.inner("spent").time("paused_until")
         texts = {
-            "completed": Judgement("completed", _GOOD),
-            "failed": Judgement(f"failed with status {_count(self.ended.number('status'))}", _BAD),
-            "setup": Judgement("a setup command failed", _BAD),
-            "limit": Judgement(f"ended by the limit {reached.text('name')}", _BAD),
-            "paused": Judgement(f"paused until {until:%Y-%m-%d %H:%M} UTC" if until else "paused", _OPEN),
-            "signal": Judgement("ended by a signal", _BAD),
+            "completed": Judgement("completed", GOOD),
+            "failed": Judgement(f"failed with status {_count(self.ended.number('status'))}", BAD),
+            "setup": Judgement("a setup command failed", BAD),
+            "limit": Judgement(f"ended by the limit {reached.text('name')}", BAD),
+            "paused": Judgement(f"paused until {until:%Y-%m-%d %H:%M} UTC" if until else "paused", OPEN),
+            "signal": Judgement("ended by a signal", BAD),
         }
-        return texts.get(self.ended.text("outcome"), Judgement("its end is not known", _OPEN))
+        return texts.get(self.ended.text("outcome"), Judgement("its end is not known", OPEN))
 
     @property
     def problems(self) -> list[str]:
         """What went wrong, as droid reported it, and as the import of the commits did."""
         # droid's is the last line that it wrote as an error; of a session that went well it says nothing.
-        of_agent = "" if self.outcome.tone == _GOOD else self.agent.text("problem")
+        of_agent = "" if self.outcome.tone == GOOD else self.agent.text("problem")
         return [text for text in (of_agent, self.ended.text("problem")) if text]
 
     @property
     def judged(self) -> Judgement:
         """The verdict in a word or two."""
         if not self.verdict:
-            return Judgement("no checks", _OPEN)
-        return Judgement("passed", _GOOD) if self.verdict.flag("passed") else Judgement("not passed", _BAD)
+            return Judgement("no checks", OPEN)
+        return Judgement("passed", GOOD) if self.verdict.flag("passed") else Judgement("not passed", BAD)
 
     @property
     def limits(self) -> list[Limit]:
@@ -105,8 +105,7 @@ class Facts:
     @property
     def cost(self) -> str:
         """What the session has cost, such as `$0.12`; empty if nothing counted it."""
-        cost = self.ended.inner("spent").inner("total").number("cost_usd")
-        return "" if cost is None else f"${cost:,.2f}" if cost >= _A_DIME else f"${cost:.4f}"
+        return dollars(self.ended.inner("spent").inner("total").number("cost_usd"))
 
     @property
     def refused(self) -> list[tuple[str, str]]:
@@ -127,7 +126,12 @@ class Facts:
 
 def tone_of(meaning: str) -> str:
     """Return the tone of a check's result."""
-    return _MEANINGS.get(meaning, _BAD)
+    return _MEANINGS.get(meaning, BAD)
+
+
+def dollars(cost: float | None) -> str:
+    """Return an amount of US dollars, such as `$0.12`; empty if it is unknown."""
+    return "" if cost is None else f"${cost:,.2f}" if cost >= _A_DIME else f"${cost:.4f}"
 
 
 def duration(start: datetime | None, end: datetime | None) -> str:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lw_coder import __version__
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.signals import interruptible
@@ -22,18 +17,19 @@ from lw_coder.pages.changes import FileChange, shown_changes
 from lw_coder.pages.colours import Colours
 from lw_coder.pages.facts import Facts, tone_of
 from lw_coder.pages.fields import Fields
+from lw_coder.pages.html import head_values, page_environment
 from lw_coder.pages.markdown import to_html
 from lw_coder.pages.run_files import FileText, RunFiles
 from lw_coder.pages.transcript import Transcript, read_transcript
-from lw_coder.pages.visible import shortened, visible
+from lw_coder.pages.visible import shortened
 from lw_coder.repository.git import Repository, text_lines
 from lw_coder.repository.patches import Commit, has_both, read_commits, read_patches
 from lw_coder.runs.run_folders import Run
 from lw_coder.sessions.event_log import SUMMARY_FILE
 
-GENERATOR = "lw_coder"  # in the page's head: a page may replace another one
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _SPEC = ("compose.yml", "services.yml", "code.Dockerfile", "allow_hosts.filter")
 _SESSION_LINE = re.compile(r"\Asession_id: [^\n]*\n")  # droid puts it before a subagent's report
 _LONGEST_WORDS = 100_000  # characters of a Markdown text
@@ -75,11 +71,8 @@ def render_page(
         files = RunFiles(run.folder, redaction)
         transcript = read_transcript(files)
         prompts = [files.text("prompts/main.md"), *files.texts("droids", ".md")]
-        style = (_TEMPLATES / "page.css").read_text(encoding="ascii")
         shown = {
-            "generator": f"{GENERATOR} {__version__}",
-            "style": Markup(style),  # noqa: S704 - our own
-            "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            **head_values("page.css"),
             "run": run,
             "title": _title(facts, run),
             "facts": facts,
@@ -131,16 +124,7 @@ def _changes(repository: Repository, facts: Facts, colours: Colours, redaction: 
 
 
 def _environment(files: RunFiles, colours: Colours) -> Environment:
-    """Make an environment in which whatever a template outputs is visible, and escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment()
     environment.filters["markdown"] = lambda text: to_html(shortened(text, _LONGEST_WORDS))
     environment.filters["report"] = lambda text: _SESSION_LINE.sub("", text)
     environment.filters["tone"] = tone_of
@@ -152,7 +136,3 @@ def _environment(files: RunFiles, colours: Colours) -> Environment:
 def _coloured(text: FileText, colours: Colours) -> Markup:
     name = f"{text.name}.yml" if text.name.endswith((".yml", ".yaml")) else "Dockerfile"
     return Markup("\n").join(colours.lines(name, text.shown))
-
-
-def _finalize(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

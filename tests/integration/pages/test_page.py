@@ -4,60 +4,39 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.pages.page import render_page
 from lw_coder.pages.visible import visible
 from lw_coder.repository.git import find_repository
 from lw_coder.runs.run_folders import Run, read_record
+from tests.integration.pages.browsing import (
+    ACTIVE,
+    DESKTOP,
+    HANDLERS,
+    HEIGHT,
+    PHONE,
+    STICKING_OUT,
+    THEMES,
+    Theme,
+    opened,
+    violations,
+)
 from tests.support.hostile_texts import HOSTILE
 from tests.support.recorded_run import Recorded, call, heard, make_run, result, said, text
 from tests.support.sample_repository import SampleRepository, make_sample_repository
 
-Theme = Literal["light", "dark"]
-THEMES: tuple[Theme, ...] = ("light", "dark")
-PHONE, DESKTOP = 390, 1280
-_HEIGHT = 900
-# The sandbox of the browser does not work for root; what it would load by itself does not belong here.
-_FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-_OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)"
-_STICKING_OUT = """() => [...document.querySelectorAll('body *')]
-  .filter(one => !one.closest('.table') || one.matches('.table'))
-  .filter(one => { const box = one.getBoundingClientRect();
-    const sticksOut = box.right > innerWidth + 0.5 || box.left < -0.5;
-    return box.width && box.height && sticksOut && !one.closest('.skip') })
-  .map(one => one.outerHTML.slice(0, 200))"""
-_ACTIVE = (
-    "script, iframe, object, embed, img, svg, math, form, input, button, link, base, audio, video, [style]"
-)
-_HANDLERS = """() => [...document.querySelectorAll('*')].flatMap(one =>
-  one.getAttributeNames().filter(name => name.startsWith('on')))"""
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 _LINKS = "() => [...document.querySelectorAll('a')].map(one => [one.getAttribute('href'), one.rel])"
 _SECTIONS = "() => [...document.querySelectorAll('main > section')].map(one => one.id)"
 _BACKGROUND = "() => getComputedStyle(document.body).backgroundColor"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    found = shutil.which("chromium")
-    assert found, "there is no chromium; `nox -s integration` installs it on Debian, as root"
-    home: dict[str, str | float | bool] = {**os.environ, "HOME": str(tmp_path_factory.mktemp("browser"))}
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=list(_FLAGS), env=home)
-        yield running
-        running.close()
 
 
 @dataclass(frozen=True)
@@ -144,28 +123,6 @@ def _raw(path: Path) -> bytes:
     return str(path).encode("utf-8", "surrogatepass")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A page in the browser, and what it did there."""
-
-    page: Page
-    requests: list[str]
-    messages: list[str]
-
-
-def opened(browser: Browser, file: Path, width: int = DESKTOP, theme: Theme = "light") -> Shown:
-    """Open a page with all that it folds."""
-    page = browser.new_page(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme)
-    requests, messages = list[str](), list[str]()
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: messages.append(message.text))
-    page.on("pageerror", lambda error: messages.append(str(error)))
-    page.on("dialog", lambda dialog: messages.append(dialog.message))
-    page.goto(file.as_uri())
-    page.evaluate(_OPEN_ALL)
-    return Shown(page, requests, messages)
-
-
 def test_nothing_hostile_acts(browser: Browser, hostile: Written) -> None:
     assert len(HOSTILE) >= 30
     shown = opened(browser, hostile.file)
@@ -175,9 +132,9 @@ def test_nothing_hostile_acts(browser: Browser, hostile: Written) -> None:
     assert page.evaluate("document.documentElement.dataset.ran") is None
     assert shown.requests == [hostile.file.as_uri()]
     assert shown.messages == []  # not even the policy had anything to forbid
-    assert page.locator(_ACTIVE).evaluate_all("found => found.map(one => one.outerHTML)") == []
+    assert page.locator(ACTIVE).evaluate_all("found => found.map(one => one.outerHTML)") == []
     assert page.locator("style").count() == page.locator("h1").count() == page.locator("main").count() == 1
-    assert page.evaluate(_HANDLERS) == []
+    assert page.evaluate(HANDLERS) == []
     assert page.evaluate(_BACKGROUND) == "rgb(247, 247, 245)"
     order = [
         "overview",
@@ -233,7 +190,7 @@ def test_the_policy_holds_even_if_something_were_not_escaped(
 def test_nothing_sticks_out(browser: Browser, hostile: Written, width: int) -> None:
     page = opened(browser, hostile.file, width).page
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.evaluate(_STICKING_OUT) == []
+    assert page.evaluate(STICKING_OUT) == []
     page.close()
 
 
@@ -308,7 +265,7 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def test_everybody_can_read_it(browser: Browser, ordinary: Written, width: int, theme: Theme) -> None:
     page = opened(browser, ordinary.file, width, theme).page
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.evaluate(_STICKING_OUT) == []
+    assert page.evaluate(STICKING_OUT) == []
     assert violations(page) == []
     page.close()
 
@@ -320,15 +277,8 @@ def test_not_even_hostile_texts_are_hard_to_read(browser: Browser, hostile: Writ
     page.close()
 
 
-def violations(page: Page, **rules: dict[str, bool]) -> list[tuple[str, list[str]]]:
-    """Return which rules of accessibility a page breaks, and where."""
-    options = {"resultTypes": ["violations"], "rules": rules}
-    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
-    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
-
-
 def test_it_is_read_with_the_keyboard_alone(browser: Browser, ordinary: Written) -> None:
-    page = browser.new_page(viewport={"width": DESKTOP, "height": _HEIGHT}, java_script_enabled=False)
+    page = browser.new_page(viewport={"width": DESKTOP, "height": HEIGHT}, java_script_enabled=False)
     page.goto(ordinary.file.as_uri())
     page.keyboard.press("Tab")
     skip = page.locator(".skip")
