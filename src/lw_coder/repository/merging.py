@@ -190,7 +190,7 @@ def _require_seen(target: Target, touched: Collection[str]) -> None:
         names, git = " ".join(map(quoted, hidden[:_MOST_NAMED])), f"git -C {quoted(target.root)}"
         commands = "; ".join(f"{git} update-index {option} -- {names}" for option in SHOW)
         raise GitError(
-            f"the merge changes files whose changes git was told not to look at: {_named(hidden)}",
+            f"the merge changes files whose changes git was told not to look at: {listed(hidden)}",
             f"type: {commands}; then try again",
         )
 
