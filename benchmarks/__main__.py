@@ -14,6 +14,7 @@ from rich.table import Table
 from benchmarks import (
     against,
     base_image,
+    batch,
     cluster,
     gateway,
     growth,
@@ -49,6 +50,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "files": growth.files,
     "base-image": base_image.measure,
     "verification": verification.measure,
+    "batch": batch.measure,
     "cluster": cluster.measure,
 }
 

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from lw_coder.plans.named_files import Overlap
+from lw_coder.repository.tree_merges import Pair
+
 SCHEMA = 1
 
 
@@ -95,6 +98,8 @@ class Batch:
         max_minutes: the most that it may take; None for no limit.
         ended_at: in UTC; None if it has not ended, or was killed.
         exit_code: that of `lw_coder batch`; None likewise.
+        overlaps: which plans name the same files, apart from those that see each other's changes.
+        pairs: which branches of ended plans merge with which; empty until the batch has ended.
         schema: the version of this document.
     """
 
@@ -107,6 +112,8 @@ class Batch:
     max_minutes: float | None = None
     ended_at: datetime | None = None
     exit_code: int | None = None
+    overlaps: tuple[Overlap, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     schema: int = SCHEMA
 
     def plan(self, plan_id: str) -> PlanState:

@@ -14,11 +14,19 @@ from lw_coder.batches.local_runner import LocalRunner
 from lw_coder.batches.order import blocked, ordered, ready
 from lw_coder.batches.state_file import BatchFolder, open_batch, prune_batches
 from lw_coder.batches.states import Batch, PlanState, State
+from lw_coder.commands.batch_overlaps import finished_pairs, shared_files, show_pairs, tell_shared_files
 from lw_coder.commands.batch_view import batch_view, show_order, show_summary
 from lw_coder.commands.session_report import shell_path
 from lw_coder.commands.set_up import find_problems, require_set_up
 from lw_coder.foundation import signals
-from lw_coder.foundation.errors import ConfigError, ExitCode, InvalidPlanError, PlanError, SetUpError
+from lw_coder.foundation.errors import (
+    ConfigError,
+    ExitCode,
+    InvalidPlanError,
+    LwCoderError,
+    PlanError,
+    SetUpError,
+)
 from lw_coder.foundation.locks import batch_lock
 from lw_coder.foundation.report import say, show_json, shown_if_slow, tell, warn
 from lw_coder.plans.find_plan import find_plan, plan_names
@@ -81,7 +89,7 @@ def batch_command(start: Path, names: Sequence[str], probe: EngineProbe, options
         config.checks,
         config.limits or Limits(),
     )
-    batch = _begun(plans, options)
+    batch = replace(_begun(plans, options), overlaps=shared_files(repository, work.plans))
     if options.dry_run:
         return _show_dry_run(_foreseen(batch, work), options)
     if plans:
@@ -179,6 +187,7 @@ def _show_dry_run(batch: Batch, options: BatchOptions) -> ExitCode:
         show_json(batch.as_json())
     elif not _is_empty(batch):
         _tell_jobs(batch, options)
+        tell_shared_files(batch.overlaps)
         show_order(batch)
     return ExitCode.OK
 
@@ -202,12 +211,27 @@ def _carried_out(batch: Batch, work: Work, options: BatchOptions) -> int:
         prune_batches(root)
         folder = open_batch(root)
         batch = _conducted(replace(batch, batch=folder.name), work, folder, options)
+        batch = _completed(batch, work.repository, folder)
     if options.as_json:
         show_json(batch.as_json())
     elif not _is_empty(batch):
         show_summary(batch)
+        show_pairs(batch.pairs)
         tell(f"Batch:    {shell_path(root, root / folder.folder)}")
     return ExitCode.OK if batch.exit_code is None else batch.exit_code
+
+
+def _completed(batch: Batch, repository: Repository, folder: BatchFolder) -> Batch:
+    """Add which branches merge, and write the page; whatever fails here changes no result."""
+    from lw_coder.commands.batch_page import write_batch_page
+
+    try:
+        batch = replace(batch, pairs=finished_pairs(repository, batch))
+        folder.write(batch)
+        tell(f"Page:     {write_batch_page(repository, folder.folder, batch)}")
+    except LwCoderError as error:
+        warn(f"{error.message}; {error.remedy}")
+    return batch
 
 
 def _conducted(batch: Batch, work: Work, folder: BatchFolder, options: BatchOptions) -> Batch:
@@ -215,6 +239,7 @@ def _conducted(batch: Batch, work: Work, folder: BatchFolder, options: BatchOpti
     without = [plan_id for plan_id, plan in work.plans.items() if not (work.checks or plan.checks)]
     if without:
         warn(f"there are no checks, and so no verdict, for: {', '.join(without)}")
+    tell_shared_files(batch.overlaps)
     runner = LocalRunner(work.repository.root, folder)
     with signals.collected() as received, batch_view() as view:
         return Conductor(batch, work, runner, folder, view).conduct(received)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from lw_coder.batches.states import Batch, PlanState
@@ -12,9 +11,7 @@ from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import shown_if_slow, warn
 from lw_coder.pages.batch_page import RunPage, render_batch_page
 from lw_coder.pages.page import render_page
-from lw_coder.plans.named_files import Overlap
 from lw_coder.repository.git import Repository
-from lw_coder.repository.tree_merges import Pair
 from lw_coder.runs.exported import score_fields
 from lw_coder.runs.run_folders import Run, disk_error, list_runs, read_record, write_file
 from lw_coder.runs.scores import read_score
@@ -22,9 +19,7 @@ from lw_coder.runs.scores import read_score
 BATCH_PAGE = "index.html"  # in the batch's folder
 
 
-def write_batch_page(
-    repository: Repository, folder: Path, batch: Batch, pairs: Sequence[Pair], overlaps: Sequence[Overlap]
-) -> Path:
+def write_batch_page(repository: Repository, folder: Path, batch: Batch) -> Path:
     """Write a batch's page and its runs' pages into the batch's folder, in place of earlier ones.
 
     A run whose page cannot be made has none, with a warning.
@@ -33,8 +28,6 @@ def write_batch_page(
         repository: the person's.
         folder: the batch's.
         batch: its state.
-        pairs: which finished branches merge with which.
-        overlaps: which plans name the same files.
 
     Returns:
         The batch's page.
@@ -46,7 +39,7 @@ def write_batch_page(
     with shown_if_slow("Pages: being written"):
         found = {plan.plan_id: _run_page(repository, folder, plan, redaction) for plan in batch.plans}
         runs = {plan_id: page for plan_id, page in found.items() if page}
-        _write(folder, BATCH_PAGE, render_batch_page(batch, runs, pairs, overlaps))
+        _write(folder, BATCH_PAGE, render_batch_page(batch, runs))
     return folder / BATCH_PAGE
 
 

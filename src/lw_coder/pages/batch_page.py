@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,6 @@ from lw_coder.batches.states import Batch, PlanState, State
 from lw_coder.pages.drawing import draw
 from lw_coder.pages.facts import BAD, GOOD, OPEN, Facts, Judgement, dollars, duration
 from lw_coder.pages.html import head_values, page_environment
-from lw_coder.plans.named_files import Overlap
-from lw_coder.repository.tree_merges import Pair
 
 _TONES = {
     State.PASSED: GOOD,
@@ -61,16 +59,12 @@ class RunPage:
     page: str
 
 
-def render_batch_page(
-    batch: Batch, runs: Mapping[str, RunPage], pairs: Sequence[Pair], overlaps: Sequence[Overlap]
-) -> str:
+def render_batch_page(batch: Batch, runs: Mapping[str, RunPage]) -> str:
     """Return the page of a batch.
 
     Args:
         batch: its state.
         runs: the run of each plan that has one, by the plan's id.
-        pairs: which finished branches merge with which.
-        overlaps: which plans name the same files.
     """
     rows = [_row(plan, runs.get(plan.plan_id)) for plan in batch.plans]
     shown = {
@@ -81,9 +75,9 @@ def render_batch_page(
         "counts": _counts(batch),
         "facts": _facts(batch),
         "drawing": draw({plan.plan_id: plan.depends_on for plan in batch.plans}),
-        "pairs": pairs,
-        "apart": [pair for pair in pairs if not pair.merges],
-        "overlaps": overlaps,
+        "pairs": batch.pairs,
+        "apart": [pair for pair in batch.pairs if not pair.merges],
+        "overlaps": batch.overlaps,
         "most_files": MOST_FILES,
     }
     return page_environment().get_template("batch.html.j2").render(shown)

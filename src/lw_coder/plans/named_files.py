@@ -16,6 +16,8 @@ _EXCLUDED = re.compile(r"(out of scope|not in scope|non-?goals?)\b", re.IGNORECA
 _BACKTICKS = re.compile("`+")
 _WORD = re.compile(r"(?<![\w@:/.+-])(?:\./)?[\w@.+-]+(?:/[\w@.+-]+)*(?![\w/]|://)")
 _SUFFIX = re.compile(r"\.[A-Za-z]\w*\Z")
+# Of files that any repository can come to have; `Node.js` and the like name no files.
+_USUAL = frozenset((".css", ".html", ".json", ".md", ".py", ".sh", ".sql", ".toml", ".txt", ".yaml", ".yml"))
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class _Known:
 
     def __init__(self, files: Collection[str]) -> None:
         self.files = frozenset(files)
-        self.suffixes = {PurePosixPath(path).suffix for path in files} - {""}
+        self.suffixes = {PurePosixPath(path).suffix for path in files} | _USUAL
         self.by_name: dict[str, str | None] = {}
         for path in files:
             name = path.rpartition("/")[2]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, git_failed, is_older, run_git
@@ -47,11 +46,6 @@ class Pair:
     merges: bool | None
     files: tuple[str, ...] = ()
     count: int = 0
-
-    def as_record(self) -> dict[str, Any]:
-        """Return the pair for a JSON document."""
-        named = {"first": self.first, "second": self.second, "merges": self.merges}
-        return {**named, "files": list(self.files), "count": self.count}
 
 
 def can_merge_trees(repository: Repository) -> bool:

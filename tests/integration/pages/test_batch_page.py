@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,12 +65,13 @@ def ordinary() -> str:
         "right": RunPage({"verdict": {"passed": False}}, ""),
     }
     files = tuple(f"src/some/folder/file_{number}.py" for number in range(30))
-    pairs = [
+    pairs = (
         Pair("top", "left", merges=True),
         Pair("left", "right", merges=False, files=files, count=300),
         Pair("top", "right", None),
-    ]
-    return render_batch_page(made, runs, pairs, [Overlap("left", "waits", ("src/a.py", "README.md"))])
+    )
+    overlaps = (Overlap("left", "waits", ("src/a.py", "README.md")),)
+    return render_batch_page(replace(made, pairs=pairs, overlaps=overlaps), runs)
 
 
 def hostile() -> str:
@@ -91,7 +93,8 @@ def hostile() -> str:
         Pair(words[:2000], words[:2000], merges=False, files=(words[:2000],), count=9) for words in texts
     ]
     overlaps = [Overlap(words[:2000], words[:2000], (words[:2000],)) for words in texts]
-    return render_batch_page(batch(*plans, ended_at=START), runs, pairs, overlaps)
+    made = batch(*plans, ended_at=START, pairs=tuple(pairs), overlaps=tuple(overlaps))
+    return render_batch_page(made, runs)
 
 
 def written(folder: Path, page: str) -> Path:

@@ -125,10 +125,3 @@ def test_the_files_of_a_pair_are_bounded(git: GitRepository) -> None:
     (found,) = merge_pairs(repository(git), tips)
     assert found.count == more
     assert list(found.files) == [f"files/{number:04}" for number in range(MOST_FILES)]
-    assert found.as_record() == {
-        "first": "a",
-        "second": "b",
-        "merges": False,
-        "files": list(found.files),
-        "count": more,
-    }
