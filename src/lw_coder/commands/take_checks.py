@@ -17,6 +17,7 @@ from lw_coder.foundation.errors import ConfigError, RunError
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.repository.merging import Merge
 from lw_coder.runs.run_folders import (
+    SCHEMA,
     Run,
     oldest_first,
     open_run,
@@ -25,7 +26,6 @@ from lw_coder.runs.run_folders import (
     seal_run,
     write_record,
 )
-from lw_coder.runs.run_record import SCHEMA
 from lw_coder.settings.config import CONFIG_FILE, CodeConfig
 from lw_coder.verdicts.checks import Check, configured_checks, current_plan
 from lw_coder.verdicts.subject import Subject, recorded_texts
