@@ -12,7 +12,7 @@ from lw_coder.containers import swarm
 from lw_coder.containers.registry import Registry
 from lw_coder.containers.registry_login import find_login
 from lw_coder.engines.interface import JobState, Phase
-from lw_coder.engines.job_document import RESULTS
+from lw_coder.engines.job_document import RESULTS, RUNS
 from lw_coder.engines.node_order import result_tag
 from lw_coder.engines.results import LARGEST_FILE, Expected, take_result
 from lw_coder.foundation.errors import EngineError, LwCoderError
@@ -54,7 +54,7 @@ def find_result(registry: Registry, job: str, attempts: Sequence[str]) -> Artifa
 
 
 def take_from(registry: Registry, artifact: Artifact, expected: Expected) -> SessionResult:
-    """Fetch a result, and put what it has into the run's folder; then remove the job and the result.
+    """Fetch a result, and put what it has into the run's folder; then remove the job and what was sent.
 
     Raises:
         LwCoderError: it is refused, or does not come. The job and the result are still there.
@@ -69,5 +69,7 @@ def take_from(registry: Registry, artifact: Artifact, expected: Expected) -> Ses
         raise EngineError(reason, "free some space, and try again") from error
     with suppress(LwCoderError):  # what is left is shown by `lw_coder nodes`
         swarm.remove(expected.job)
-    registry.delete(artifact)
+        for one in (artifact, registry.find(RUNS, expected.job)):
+            if one:
+                registry.delete(one)
     return result

@@ -7,6 +7,11 @@ import signal
 import pytest
 
 from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.registry import Registry
+from lw_coder.engines.job_document import RUNS
+from lw_coder.engines.sent_job import read_sent_job
+from lw_coder.engines.swarm_results import find_result
+from lw_coder.settings.registry_place import parse_place
 from tests.integration.cluster.remote import Remote, committing, files_with
 from tests.support.base_image import ensure_base_image
 from tests.support.cluster import Cluster
@@ -48,6 +53,11 @@ def test_a_plan_is_carried_out_on_a_node(remote: Remote) -> None:
     assert [hit for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)] == []
     assert files_with(remote.cluster.folder / "registry", KEY) == []
     assert files_with(remote.run, KEY) == []
+    sent = read_sent_job(remote.run)
+    assert sent is not None
+    left = Registry(parse_place(sent.registry))
+    assert left.find(RUNS, sent.job) is None
+    assert find_result(left, sent.job, sent.attempts) is None
 
 
 def test_a_session_that_is_ended_brings_its_commits_home(remote: Remote) -> None:
