@@ -301,19 +301,25 @@ def list_nodes() -> list[Node]:
 
 def _node(told: Mapping[str, Any]) -> Node:
     spec, about = told["Spec"], told.get("Description", {})
-    manager = told.get("ManagerStatus", {})
     resources = about.get("Resources", {})
     return Node(
         id=told["ID"],
         name=printable(about.get("Hostname", "")),
         state=told["Status"]["State"],
         availability=spec["Availability"],
-        role="leader" if manager.get("Leader") else spec["Role"],
+        role=_role(spec["Role"], told.get("ManagerStatus")),
         address=told["Status"].get("Addr", ""),
         version=printable(about.get("Engine", {}).get("EngineVersion", "")),
         memory=int(resources.get("MemoryBytes", 0)),
         resources=_counted(resources.get("GenericResources") or ()),
     )
+
+
+def _role(wanted: str, manages: Mapping[str, Any] | None) -> str:
+    """Return a node's role; one that is being demoted counts as a manager until the others do without it."""
+    if manages is None:
+        return wanted
+    return "leader" if manages.get("Leader") else "manager"
 
 
 def _counted(resources: Sequence[Mapping[str, Any]]) -> dict[str, int]:
