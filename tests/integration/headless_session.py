@@ -7,15 +7,17 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from tests.integration.conftest import Person, sessions_in
 from tests.integration.execution import run_folders
-from tests.integration.known_prompts import know_prompts
+from tests.integration.known_prompts import offer
 from tests.support.engine import bridge_address, docker
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, wait_until
 from tests.support.sample_repository import PLAN_ID, SampleRepository
-from tests.support.scripted_model import Script, ScriptedModel
+from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
+from tests.support.shell_agent import shell_agent
 
 _SOURCES = "{{range .Mounts}}{{.Source}} {{end}}"
 
@@ -79,6 +81,25 @@ def with_gateway(sample: SampleRepository, more: str = "") -> None:
 Meanwhile = Callable[["subprocess.Popen[str]", ScriptedModel], object]
 
 
+def beside(look: Callable[[], object], step: str = "true") -> tuple[Script, Meanwhile]:
+    """Make an agent that takes a step and then waits until something was looked at beside it."""
+    allowed, steps = Event(), shell_agent([step])
+
+    def play(conversation: Conversation) -> Reply:
+        if conversation.kind == "agent" and conversation.rounds:
+            assert allowed.wait(PATIENCE)
+        return steps(conversation)
+
+    def meanwhile(process: subprocess.Popen[str], model: ScriptedModel) -> None:
+        wait_until(lambda: model.count("agent") > 1 or process.poll() is not None, "the second request")
+        try:
+            look()
+        finally:
+            allowed.set()
+
+    return play, meanwhile
+
+
 def headless(
     person: Person,
     sample: SampleRepository,
@@ -98,8 +119,7 @@ def headless(
         meanwhile: does something while it runs.
     """
     with ScriptedModel(script, host=bridge_address()) as model:
-        sample.write_env(model.base_url)
-        know_prompts(person.home, sample, model.base_url)
+        offer(person, sample, model)
         with person.starts("code", *plan, "--headless", *options) as process:
             if meanwhile:
                 meanwhile(process, model)
@@ -107,3 +127,31 @@ def headless(
         assert sessions_in(sample.root) == [], stderr
         run = run_folders(sample.root, PLAN_ID)[-1]
         return Headless(process.returncode, stdout, stderr, run, model)
+
+
+def replayed_by_hand(
+    person: Person, ended: Headless, script: Script, meanwhile: Meanwhile | None = None
+) -> tuple[str, ScriptedModel]:
+    """Type what lw_coder said that replays a session; return what it printed, and its model.
+
+    Fails unless the command ends with status 0.
+    """
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Replay:")]
+    # The run's settings name the model's address.
+    with (
+        ScriptedModel(script, host=bridge_address(), port=ended.model.port) as model,
+        subprocess.Popen(
+            ["sh", "-c", line.removeprefix("Replay:")],
+            cwd=person.cwd,
+            env=person.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        if meanwhile:
+            meanwhile(process, model)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stderr
+    return stdout, model

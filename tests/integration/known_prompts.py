@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic_core import to_jsonable_python
 
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
 from lw_coder.plans.plan_file import PlanMetadata, read_plan
@@ -13,8 +19,22 @@ from lw_coder.prompts import prompt_memo
 from lw_coder.settings.environment import DEFAULT_MODEL
 from lw_coder.settings.model_access import ModelAccess
 from tests.support.agent_script import prompt_answer
-from tests.support.sample_repository import SampleRepository
+from tests.support.patience import PATIENCE
+from tests.support.sample_repository import SampleRepository, make_sample_repository
 from tests.support.scripted_model import ScriptedModel
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Person
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def offer(person: Person, sample: SampleRepository, server: ScriptedModel, **more: str) -> None:
+    """Write the env file for this server, and more variables; the prompts for the plan are known."""
+    sample.write_env(server.base_url, **more)
+    model = more.get("OPENROUTER_MODEL", DEFAULT_MODEL)
+    know_plan_prompts(person.home, read_plan(sample.plan).metadata, server.base_url, model)
 
 
 def know_prompts(home: Path, sample: SampleRepository, base_url: str) -> None:
@@ -22,25 +42,33 @@ def know_prompts(home: Path, sample: SampleRepository, base_url: str) -> None:
     know_plan_prompts(home, read_plan(sample.plan).metadata, base_url)
 
 
-def know_plan_prompts(home: Path, plan: PlanMetadata, base_url: str) -> None:
-    """Have the prompts for a plan in somebody's cache, likewise."""
-    access = ModelAccess(DEFAULT_MODEL, base_url, "no key")
-    memo = prompt_memo.memo_path(home / ".cache/lw_coder/dspy", plan, access, None)
-    prompt_memo.keep(memo, _written(plan))
+def know_plan_prompts(home: Path, plan: PlanMetadata, base_url: str, model: str = DEFAULT_MODEL) -> None:
+    """Have the prompts for a plan in somebody's cache, as this model at this address writes them."""
+    memo = prompt_memo.memo_path(
+        home / ".cache/lw_coder/dspy", plan, ModelAccess(model, base_url, "no key"), None
+    )
+    inputs = to_jsonable_python({"plan": asdict(plan)})
+    prompt_memo.keep(memo, replace(_answer(), model=model, inputs=inputs))
 
 
-_WRITTEN: dict[str, GeneratedPrompts] = {}
+@cache
+def _answer() -> GeneratedPrompts:
+    """Ask as lw_coder does, in a process of its own: beside pytest DSPy takes 4 s more to import."""
+    command = (sys.executable, "-m", __name__)
+    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=PATIENCE).stdout
+    return GeneratedPrompts(**json.loads(told))
 
 
-def _written(plan: PlanMetadata) -> GeneratedPrompts:
-    text = json.dumps(asdict(plan), sort_keys=True)
-    if text not in _WRITTEN:
-        _WRITTEN[text] = _ask(plan)
-    return _WRITTEN[text]
-
-
-def _ask(plan: PlanMetadata) -> GeneratedPrompts:
+def main() -> None:
+    """Print the prompts that the scripted model writes, whatever the plan."""
     from lw_coder.dspy.prompt_orchestrator import generate_prompts
 
     with ScriptedModel(prompt_answer) as model, tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
-        return generate_prompts(plan, ModelAccess(DEFAULT_MODEL, model.base_url, "no key"), Path(folder))
+        plan = make_sample_repository(Path(folder, "sample")).plan
+        access = ModelAccess(DEFAULT_MODEL, model.base_url, "no key")
+        written = generate_prompts(read_plan(plan).metadata, access, Path(folder, "cache"))
+    sys.stdout.write(json.dumps(asdict(written)))
+
+
+if __name__ == "__main__":
+    main()

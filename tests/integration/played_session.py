@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.execution import Execution
-from tests.integration.known_prompts import know_prompts
+from tests.integration.known_prompts import offer
 from tests.support.engine import bridge_address
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, Script, ScriptedModel
@@ -26,8 +26,7 @@ class Played:
     @property
     def agent(self) -> Conversation:
         """The agent's conversation, with all of its steps."""
-        asked = [request.conversation for request in self.model.requests if request.kind == "agent"]
-        return max(asked, key=lambda conversation: len(conversation.steps))
+        return self.model.agent
 
     @property
     def results(self) -> list[str]:
@@ -66,7 +65,7 @@ def played(
     with ScriptedModel(script, host=bridge_address()) as model:
         sample.write_env(model.base_url)
         if not asks:
-            know_prompts(person.home, sample, model.base_url)
+            offer(person, sample, model)
         with person.types(*under, LW_CODER, "code", PLAN_ID) as terminal:
             execution = Execution(terminal, sample.root, PLAN_ID)
             if meanwhile:

@@ -541,6 +541,12 @@ class ScriptedModel:
         """Give a copy of the record, safe to look at while the server runs."""
         return self._server.recorded()
 
+    @property
+    def agent(self) -> Conversation:
+        """The agent's conversation, with all of its steps."""
+        asked = [request.conversation for request in self.requests if request.kind == "agent"]
+        return max(asked, key=lambda conversation: len(conversation.steps))
+
     def tell_afterwards(self, generation: Json) -> None:
         """Set what an answer used, for whoever asks after it."""
         self._server.generation = generation

@@ -537,7 +537,7 @@ def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
         "{closed}": request.getfixturevalue("closed_address"),
         "{denied}": denied_socket,
         "{old}": request.getfixturevalue("old_compose") if "{old}" in case.env.values() else "",
-        "{plugins}": _plugins(),
+        "{plugins}": _plugins() if "{plugins}" in case.under else "",
     }
     person.extra = {name: _filled(value, places) for name, value in case.env.items()}
     under = [_filled(word, places) for word in case.under]

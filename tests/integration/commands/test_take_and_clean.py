@@ -6,14 +6,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.image_names import BASE_TAG, repo_hash, repo_tag
 from lw_coder.containers.labels import PLAN_LABEL, REPO_LABEL
 from tests.integration.conftest import Person
-from tests.integration.played_session import played
+from tests.integration.headless_session import Headless, beside, headless
 from tests.support.engine import containers, docker
 from tests.support.result_schema import document_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
-from tests.support.shell_agent import shell_agent
 
 COMMIT = "echo hello > hello.txt && git add hello.txt && git commit --quiet --message 'Say hello'"
 
@@ -39,17 +38,28 @@ def short(image: str) -> str:
     return image.removeprefix("sha256:")[:12]
 
 
+def _a_session_whose_result_is_not_taken_yet(person: Person, sample: SampleRepository) -> Headless:
+    """Try to take the result while the agent is still at work."""
+
+    def take() -> None:
+        assert typed(person, "take", PLAN_ID, "--yes", code=1)["error"]["message"].startswith(PLAN_ID)
+
+    script, meanwhile = beside(take, COMMIT)
+    ended = headless(person, sample, script, meanwhile=meanwhile)
+    assert ended.status == 0, ended.stderr
+    return ended
+
+
 def test_a_result_is_taken_and_what_it_left_is_removed(
     person: Person, sample: SampleRepository, tmp_path: Path
 ) -> None:
-    with played(person, sample, shell_agent([COMMIT])) as session:
-        assert typed(person, "take", PLAN_ID, "--yes", code=1)["error"]["message"].startswith(PLAN_ID)
-        execution = session.execution
-    identity, image = execution.identity, execution.image
+    ended = _a_session_whose_result_is_not_taken_yet(person, sample)
+    identity = repo_hash(sample.git("rev-list", "--max-parents=0", "HEAD"), sample.root / ".git")
+    image = repo_tag(identity)
     assert typed(person, "take", PLAN_ID, "--yes", code=6)["verdict"] is None
     assert typed(person, "take", PLAN_ID, "--yes", "--unverified")["outcome"] == "taken"
     assert (sample.root / "hello.txt").read_text(encoding="ascii") == "hello\n"
-    assert f"Lw-Coder-Run: {PLAN_ID}/{execution.run.name}" in sample.git("log", "-1", "--format=%B")
+    assert f"Lw-Coder-Run: {PLAN_ID}/{ended.run.name}" in sample.git("log", "-1", "--format=%B")
 
     label = f'{{{{index .Config.Labels "{REPO_LABEL}"}}}}'
     assert docker("image", "inspect", "--format", label, image) == identity
@@ -77,7 +87,7 @@ def test_a_result_is_taken_and_what_it_left_is_removed(
         assert docker("image", "inspect", "--format", "{{.Id}}", image)
         assert not containers(f"{PLAN_LABEL}={identity}/{PLAN_ID}")
         assert not (sample.root / f".lw_coder/worktrees/{PLAN_ID}").exists()
-        assert execution.run.is_dir()
+        assert ended.run.is_dir()
     finally:
         subprocess.run(["docker", "rm", "--force", stopped, left], capture_output=True, check=False)
         subprocess.run(["docker", "image", "rm", unused, used, elsewhere], capture_output=True, check=False)

@@ -14,7 +14,6 @@ import pytest
 
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG
 from lw_coder.containers.images import base_fingerprint
-from lw_coder.dspy.code_prompt_signature import CodePromptProgram
 from lw_coder.sessions.container_paths import CA_BUNDLE
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import Played, played
@@ -217,6 +216,9 @@ def _trusts(session: Played, certificates: Path) -> None:
 
 
 def _change_instructions(sample: SampleRepository) -> None:
+    # It imports DSPy, which takes each of the tests' processes 5 s if this file does.
+    from lw_coder.dspy.code_prompt_signature import CodePromptProgram
+
     program = CodePromptProgram()
     program.generate.signature = program.generate.signature.with_instructions(OTHER_INSTRUCTIONS)
     program.save(sample.root / "program.json")

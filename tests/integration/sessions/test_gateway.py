@@ -11,6 +11,7 @@ import yaml
 
 from tests.integration.conftest import Person
 from tests.integration.headless_session import gateways_of, headless, with_gateway
+from tests.integration.known_prompts import offer
 from tests.support.agent_script import execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE, wait_until
@@ -92,7 +93,7 @@ def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Pers
 def test_a_limit_of_the_cost_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample, "limits = { cost_usd = 0.01 }\n")
     with ScriptedModel(working(), host=bridge_address()) as model:
-        sample.write_env(model.base_url, OPENROUTER_MODEL="some/model")
+        offer(person, sample, model, OPENROUTER_MODEL="some/model")
         status, text = person.runs_to_the_end("code", PLAN_ID)
     assert status == 5, text
     assert "a limit ended the session: cost_usd = 0.01" in text

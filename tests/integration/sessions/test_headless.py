@@ -12,10 +12,11 @@ import pytest
 
 from tests.integration.conftest import Person, sessions_in
 from tests.integration.execution import docker_clients, run_folders
-from tests.integration.headless_session import Headless, headless
+from tests.integration.headless_session import Headless, headless, replayed_by_hand
+from tests.integration.known_prompts import offer
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
-from tests.support.patience import NEVER, PATIENCE, wait_until
+from tests.support.patience import NEVER, wait_until
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
 from tests.support.scripted_model import (
@@ -70,25 +71,8 @@ def test_a_plan_is_carried_out_with_both_subagents_and_ends_by_itself(
     assert {(ended.run / name).stat().st_mode & 0o777 for name in ("summary.md", "events.jsonl")} == {0o600}
     assert ended.ended["outcome"] == "completed"
     assert "## Nobody is there" in (ended.run / "prompts/main.md").read_text()
-    _replays_without_lw_coder(sample, person, ended)
-
-
-def _replays_without_lw_coder(sample: SampleRepository, person: Person, ended: Headless) -> None:
-    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Replay:")]
-    # The run's settings name the model's address.
-    with ScriptedModel(shell_agent([]), host=bridge_address(), port=ended.model.port):
-        replay = subprocess.run(
-            ["sh", "-c", line.removeprefix("Replay:")],
-            cwd=sample.root,
-            env=person.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    assert replay.returncode == 0, replay.stderr
-    assert f'"finalText":"{DONE}"' in replay.stdout
+    replayed, _ = replayed_by_hand(person, ended, shell_agent([]))
+    assert f'"finalText":"{DONE}"' in replayed
 
 
 def test_nothing_is_committed(sample: SampleRepository, person: Person) -> None:
@@ -103,12 +87,13 @@ def test_nothing_is_committed(sample: SampleRepository, person: Person) -> None:
     assert result["limits"]["minutes"] == 120
 
 
+CUT_OFF_AGAIN = "3 answers of its model in a row were cut off at the token limit"
 # Its last error, as it is told; each after a commit, which has to be there.
 FAILURES = {
     "unauthorised": (Reply(failure=HttpFailure(401, '{"error": {"message": "no such key"}}')), 1, "401 "),
     "no-money": (Reply(failure=HttpFailure(402, '{"error": {"message": "no money"}}')), 1, "no money"),
     "empty-answer": (Reply(""), 0, "without a final message"),
-    "cut-off-answers": (CUT_OFF, 137, "cut off at the token limit"),
+    "cut-off-answers": (CUT_OFF, 137, CUT_OFF_AGAIN),
 }
 
 
@@ -117,9 +102,11 @@ def test_an_agent_that_fails_is_told_and_its_commit_is_kept(
     sample: SampleRepository, person: Person, name: str
 ) -> None:
     reply, status, told = FAILURES[name]
-    result = _failed(headless(person, sample, failing(reply), "--json"), sample)
+    ended = headless(person, sample, failing(reply), "--json")
+    result = _failed(ended, sample)
     assert result["ended"]["status"] == status
     assert told in result["ended"]["reason"]
+    assert ("raise max_output_tokens in .lw_coder/config.toml" in ended.stderr) == (told == CUT_OFF_AGAIN)
 
 
 def test_a_model_that_vanishes(sample: SampleRepository, person: Person) -> None:
@@ -192,7 +179,7 @@ def test_a_limit_ends_a_session(sample: SampleRepository, person: Person, name: 
 def test_a_configured_limit_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     (sample.root / ".lw_coder/config.toml").write_text("[code]\nlimits = { turns = 12 }\n")
     with ScriptedModel(failing(None), host=bridge_address()) as other:
-        sample.write_env(other.base_url)
+        offer(person, sample, other)
         status, text = person.runs_to_the_end("code", PLAN_ID)
     assert status == 5, text
     assert "a limit ended the session: turns = 12" in text

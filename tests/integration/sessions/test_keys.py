@@ -25,7 +25,10 @@ END
 """
 DETACH = "\x10\x11"  # Ctrl+P Ctrl+Q
 
-pytestmark = pytest.mark.timeout(900)  # an image may have to be built from nothing
+pytestmark = [
+    pytest.mark.timeout(900),  # an image may have to be built from nothing
+    pytest.mark.usefixtures("known_prompts"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ import pytest
 from lw_coder.containers.image_names import BASE_LABEL
 from lw_coder.plans.plan_file import MAX_PLAN_BYTES
 from lw_coder.sessions.container_paths import HOME, MAIN_PROMPT
+from lw_coder.sessions.droid_settings import TOOLS
 from tests.integration.conftest import Person, a_person, sessions_in
 from tests.integration.played_session import Played, played
 from tests.support.engine import docker
@@ -51,6 +52,8 @@ def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -
 
     script = shell_agent([], allowed=answer)
     with played(person, sample, script, meanwhile=shows_what_it_waits_for, asks=True) as session:
+        assert set(session.agent.tool_names) <= set(TOOLS)
+        assert {"Execute", "Edit", "Read", "Task"} <= set(session.agent.tool_names)
         _follows_the_window(session.execution.terminal)
         _stays_at_one_ctrl_c(session)
         assert session.execution.end() == 0

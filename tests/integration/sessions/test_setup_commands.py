@@ -6,14 +6,14 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.integration.conftest import Person
 from tests.integration.execution import run_folders
-from tests.integration.headless_session import Headless, headless
-from tests.support.engine import bridge_address
-from tests.support.patience import NEVER, PATIENCE
+from tests.integration.headless_session import Headless, headless, replayed_by_hand
+from tests.support.patience import NEVER
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
-from tests.support.scripted_model import ScriptedModel
 from tests.support.shell_agent import shell_agent
 
 FAILING = ["echo one", "echo why $OPENROUTER_API_KEY; exit 3", "touch never.txt"]
@@ -51,19 +51,7 @@ def test_the_agent_finds_a_prepared_worktree_and_so_does_a_replay(
 
 
 def _replays(sample: SampleRepository, person: Person, ended: Headless) -> None:
-    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Replay:")]
-    with ScriptedModel(shell_agent(["wc -l < prepared.txt"]), host=bridge_address(), port=ended.model.port):
-        replay = subprocess.run(
-            ["sh", "-c", line.removeprefix("Replay:")],
-            cwd=sample.root,
-            env=person.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    assert replay.returncode == 0, replay.stderr
+    replayed_by_hand(person, ended, shell_agent(["wc -l < prepared.txt"]))
     assert (worktree(sample) / "prepared.txt").read_text() == "prepared\n" * 2
     subprocess.run(
         ["docker", "compose", "--file", ended.run / "compose.yml", "down"],
@@ -93,6 +81,7 @@ def test_a_failing_command_stops_the_run_before_its_agent(sample: SampleReposito
     assert list((ended.run / "setup/out").iterdir()) == []
 
 
+@pytest.mark.usefixtures("known_prompts")
 def test_at_a_terminal_the_output_is_seen_and_preparing_is_not_idle(
     sample: SampleRepository, person: Person
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import run_folders
 from tests.integration.headless_session import gateways_of, headless, with_gateway
+from tests.integration.known_prompts import offer
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import wait_until
 from tests.support.result_schema import result_of
@@ -81,7 +82,7 @@ def test_short_trouble_ends_nothing(sample: SampleRepository, person: Person) ->
 def test_short_trouble_ends_nothing_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample)
     with ScriptedModel(changeable, host=bridge_address()) as model:
-        sample.write_env(model.base_url)
+        offer(person, sample, model)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 2, "the end of the first wait")
             docker("exec", *_gateways(sample), "pkill", "-KILL", "python3")  # Docker starts it again
@@ -151,7 +152,7 @@ def test_a_signal_ends_the_wait(sample: SampleRepository, person: Person) -> Non
 def test_a_long_wait_ends_a_session_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample, SHORT_HOLD)
     with ScriptedModel(busy(range(1, 99)), host=bridge_address()) as model:
-        sample.write_env(model.base_url)
+        offer(person, sample, model)
         status, text = person.runs_to_the_end("code", PLAN_ID)
     assert status == 8, text
     assert "the session was paused: the provider answers 429; it is to be asked again at " in text
@@ -175,7 +176,7 @@ def test_a_provider_that_goes_away(sample: SampleRepository, person: Person) -> 
 def test_a_provider_that_goes_away_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample, SHORT_HOLD)
     with ScriptedModel(shell_agent([COMMIT, "sleep 3", "echo 3"]), host=bridge_address()) as model:
-        sample.write_env(model.base_url)
+        offer(person, sample, model)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 1, "the second request")
             model.stop()
@@ -201,7 +202,7 @@ def test_a_gateway_that_is_killed(sample: SampleRepository, person: Person) -> N
 def test_a_gateway_that_is_killed_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample)
     with ScriptedModel(shell_agent([COMMIT, "sleep 3", "echo 3"]), host=bridge_address()) as model:
-        sample.write_env(model.base_url)
+        offer(person, sample, model)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 1, "the second request")
             docker("kill", *_gateways(sample))  # after that Docker does not start it again
