@@ -23,6 +23,7 @@ from tests.integration.own_repository import (
 )
 from tests.support import installed
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
+from tests.support.base_image import ensure_base_image
 from tests.support.engine import bridge_address, containers, docker, remove_images
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import (
@@ -129,6 +130,13 @@ def _belongs_to(nodeid: str) -> str:
 def engine() -> str:
     """The server's version; where no engine answers each test fails."""
     return docker("version", "--format", "{{.Server.Version}}")
+
+
+@pytest.fixture(scope="session")
+def base_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The base image's id; it is built if the engine lacks it, as a session would."""
+    assert engine
+    return ensure_base_image(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture

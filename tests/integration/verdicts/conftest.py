@@ -10,7 +10,6 @@ import pytest
 
 from lw_coder.containers.image_names import BASE_TAG
 from tests.integration.verdicts.scene import Scene, make_scene
-from tests.support.base_image import ensure_base_image
 from tests.support.engine import docker, remove_images
 
 _DOCKERFILE = f"""FROM {BASE_TAG}
@@ -22,10 +21,9 @@ COPY tool.txt /tool.txt
 
 
 @pytest.fixture(scope="session", autouse=True)
-def base_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Build the base image if the engine lacks it, as a session would: these tests begin without one."""
-    assert engine
-    return ensure_base_image(tmp_path_factory.mktemp("base"))
+def begin_without_a_session(base_image: str) -> None:
+    """Have the base image, which no session has built before these tests."""
+    assert base_image
 
 
 @pytest.fixture(scope="session")
