@@ -161,12 +161,6 @@ def sample(tmp_path: Path, model: ScriptedModel) -> SampleRepository:
     return repository
 
 
-@pytest.fixture
-def known_prompts(home: Path, sample: SampleRepository, model: ScriptedModel) -> None:
-    """The prompts for the sample's plan, for a test that is not about how they come."""
-    know_prompts(home, sample, model.base_url)
-
-
 @dataclass
 class Person:
     """Types commands in a repository, with an environment that holds nothing of this machine's."""
