@@ -33,7 +33,7 @@ from tests.scan.searches import (
 )
 from tests.support.agent_script import scripted_alone
 from tests.support.engine import bridge_address, containers, docker
-from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
+from tests.support.plan_script import REVIEWED, SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
 
@@ -277,7 +277,8 @@ def _prepared_sessions(scene: Scene) -> None:
 def _plan_session(scene: Scene) -> None:
     with ScriptedModel(scripted_planner, host=bridge_address()) as model:
         scene.write_env(model)
-        with scene.person.types(LW_CODER, "--debug", "plan", "--text", "Let it be shouted.") as terminal:
+        idea = f"Let it be shouted. {REVIEWED}"
+        with scene.person.types(LW_CODER, "--debug", "plan", "--text", idea) as terminal:
             terminal.wait_for(SUMMARY_TITLE.removeprefix("# "))
             assert terminal.leave() == 0, terminal.text
             scene.printed["a session of plan"] = terminal.transcript

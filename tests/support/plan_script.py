@@ -21,6 +21,8 @@ BROKEN = "Write it without a commit."
 OVERWRITE = "Overwrite what is there."
 PLANT = "Plant a link and a pipe."
 ASTRAY = "Put it where the other plans are."
+# The reviewer is a droid of its own, for a machine to start.
+REVIEWED = "Have it reviewed."
 
 _COMMANDS = {
     OVERWRITE: "echo overwritten > /output/sample-plan.md",
@@ -40,7 +42,7 @@ def scripted_planner(conversation: Conversation) -> Reply:
         return _review(conversation)
     if "The person has not said yet." in conversation.text:
         return Reply(QUESTION)
-    steps = (_write, _misbehave, _ask_reviewer)
+    steps = (_write, _misbehave, *((_ask_reviewer,) if REVIEWED in conversation.text else ()))
     if conversation.rounds < len(steps):
         return Reply(tool_calls=(steps[conversation.rounds](conversation),))
     return Reply(f"{SUMMARY_TITLE}\n\n{_findings(conversation)}\n\nIt stands in /output/{PLAN_ID}.md.")

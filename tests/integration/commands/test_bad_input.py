@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
+from tests.integration.conftest import LW_CODER, Person, sessions_in
+from tests.integration.headless_session import beside, headless, replayed_by_hand
 from tests.support.engine import docker
 from tests.support.patience import PATIENCE
 from tests.support.refusal import assert_refused, shown_lines
@@ -597,20 +598,21 @@ def test_there_is_no_terminal(sample: SampleRepository, person: Person) -> None:
 def test_a_second_session_and_one_beside_a_replay_are_refused(
     sample: SampleRepository, person: Person
 ) -> None:
-    with person.types(LW_CODER, "code", PLAN_ID) as first:
-        first.wait_for(SUMMARY)
+    def beside_a_session() -> None:
         _refused_beside(sample, person, f"{PLAN_ID}: a session is already running on this plan (process ")
         _kept_beside(sample, person, "its plan is in use")
-        assert first.leave() == 0
-    (compose,) = sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/compose.yml")
-    replay = ("docker", "compose", "-f", str(compose.relative_to(sample.root)), "run", "--rm", "droid")
-    with person.types(*replay) as second:
-        second.wait_for(SUMMARY)
+
+    def beside_a_replay() -> None:
         _refused_beside(sample, person, f"{PLAN_ID}: a replay is running on this plan's worktree (container ")
         at_work = f"{PLAN_ID}: a session is running on its worktree (container "
         _refused_beside(sample, person, at_work, "runs", "import", PLAN_ID)
         _kept_beside(sample, person, at_work)
-        assert second.leave() == 0
+
+    script, meanwhile = beside(beside_a_session)
+    first = headless(person, sample, script, meanwhile=meanwhile)
+    assert first.status == 0, first.stderr
+    script, meanwhile = beside(beside_a_replay)
+    replayed_by_hand(person, first, script, meanwhile)
     assert person.runs_to_the_end("runs", "import", PLAN_ID)[0] == 0
 
 

@@ -31,6 +31,7 @@ from tests.support.plan_script import (
     PLAN_ID,
     PLANT,
     QUESTION,
+    REVIEWED,
     REVIEWER,
     SUMMARY_TITLE,
     scripted_planner,
@@ -122,7 +123,7 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
     sample: SampleRepository, person: Person, model: ScriptedModel
 ) -> None:
     head, before = sample.git("rev-parse", "HEAD"), sample.git("worktree", "list")
-    with person.types(LW_CODER, "plan", "--text", IDEA) as terminal:
+    with person.types(LW_CODER, "plan", "--text", f"{IDEA} {REVIEWED}") as terminal:
         terminal.wait_for(SHOWN)
         terminal.wait_for(FINDING[:60])
         status, refused = person.runs_to_the_end("runs", "import", "@plan")
@@ -147,7 +148,7 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
     assert model.count("dspy") == 0
 
 
-def test_an_idea_in_a_file_and_a_repository_without_a_config_but_with_a_plans_worktree(
+def test_an_idea_in_a_file_in_a_repository_without_a_config_and_what_is_planted_is_not_opened(
     sample: SampleRepository, person: Person, tmp_path: Path
 ) -> None:
     own = sample.root / ".lw_coder/worktrees/sample-plan"
@@ -156,7 +157,7 @@ def test_an_idea_in_a_file_and_a_repository_without_a_config_but_with_a_plans_wo
     (sample.root / ".lw_coder/config.toml").unlink()
     (sample.root / ".lw_coder/code.Dockerfile").unlink()
     idea = tmp_path / "idea.md"
-    idea.write_text(f"# An idea\n\n{IDEA} It costs $HOME and ${{nothing}}.\n")
+    idea.write_text(f"# An idea\n\n{IDEA} It costs $HOME and ${{nothing}}. {PLANT}\n")
     text = plans(person, str(idea))
     assert f"Next:     lw_coder code {PLAN_ID}" in text
     assert "without your uncommitted changes" in text
@@ -164,6 +165,8 @@ def test_an_idea_in_a_file_and_a_repository_without_a_config_but_with_a_plans_wo
     assert idea.read_text().strip() in prompt.read_text()
     assert (own / "draft.txt").read_text() == "not committed"
     assert sample.git("worktree", "list").count("\n") == 1
+    for name in ("link.md", "pipe.md"):
+        assert f"warning: .lw_coder/tasks/{name}: is not a regular file; inspect and remove it" in text
 
 
 def test_without_an_idea_the_agent_asks_and_a_worktree_whose_lock_is_held_stays(
@@ -173,13 +176,6 @@ def test_without_an_idea_the_agent_asks_and_a_worktree_whose_lock_is_held_stays(
         assert "Plan:     none was written" in plans(person, until=QUESTION)
         assert temp_worktrees(sample) == [worktree.path.name]
         assert (worktree.path / "greeting.py").is_file()
-
-
-def test_what_is_planted_among_the_plans_is_not_opened(person: Person) -> None:
-    text = plans(person, "--text", PLANT)
-    for name in ("link.md", "pipe.md"):
-        assert f"warning: .lw_coder/tasks/{name}: is not a regular file; inspect and remove it" in text
-    assert f"Next:     lw_coder code {PLAN_ID}" in text
 
 
 def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
