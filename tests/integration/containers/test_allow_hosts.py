@@ -13,13 +13,14 @@ from lw_coder.containers.labels import PROXY_LABEL
 from lw_coder.containers.proxy import PROXY
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import Execution
+from tests.integration.headless_session import headless
 from tests.integration.played_session import Played, played
 from tests.support.engine import bridge_address, containers, docker
 from tests.support.name_server import ANSWER, NameServer, name_server
 from tests.support.patience import wait_until
 from tests.support.plan_script import SUMMARY_TITLE, scripted_planner
 from tests.support.sample_repository import PLAN_ID, SampleRepository
-from tests.support.scripted_model import ScriptedModel
+from tests.support.scripted_model import Conversation, Reply, ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
 
 CONFIG = """\
@@ -59,10 +60,17 @@ def test_a_session_and_its_replay_reach_what_is_listed_alone(
         assert _left_behind(session.execution) == []
         _replays_alike(person, session, names)
     assert len(_left_behind(session.execution)) == len(("proxy", "inside", "outside"))
-    with played(person, sample, shell_agent([])) as session:  # removes what the replay left
-        assert len(_left_behind(session.execution)) == len(("proxy", "inside", "outside"))
+    during: list[int] = []
+
+    def look(_: Conversation) -> Reply:
+        during.append(len(_left_behind(session.execution)))
+        return Reply(DONE)
+
+    again = headless(person, sample, look)  # removes what the replay left
+    assert again.status == 0, again.stderr
+    assert set(during) == {len(("proxy", "inside", "outside"))}
     assert _left_behind(session.execution) == []
-    assert ".test" not in session.text
+    assert ".test" not in again.stderr
 
 
 def test_a_plan_session_is_confined_as_well(sample: SampleRepository, person: Person) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.conftest import Person
 from tests.support.sample_repository import PLAN_ID, SampleRepository
+
+pytestmark = pytest.mark.usefixtures("known_prompts")
 
 TWELVE_LINES = """FROM lw_coder_droid:latest
 RUN echo from an earlier step

@@ -26,7 +26,7 @@ END
 LABEL {BASE_LABEL}={base_fingerprint()}
 """
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("known_prompts")]
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,7 @@ def test_images_are_built_of_what_they_may_hold(
         _was_instructed(again)
 
 
+@pytest.mark.usefixtures("known_prompts")
 def test_a_change_of_the_config_alone_makes_another_image(sample: SampleRepository, person: Person) -> None:
     (sample.root / ".lw_coder/code.Dockerfile").write_text(AT_ONCE, encoding="ascii")
     first = _image_of_a_run(sample, person)
@@ -107,6 +108,7 @@ def test_a_change_of_the_config_alone_makes_another_image(sample: SampleReposito
     assert _image_of_a_run(sample, person) != first
 
 
+@pytest.mark.usefixtures("known_prompts")
 @pytest.mark.parametrize("failures", [1, 2])
 def test_a_build_that_meets_a_removal_is_made_once_more(
     sample: SampleRepository, person: Person, failures: int

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, SUMMARY, Person
 from tests.integration.headless_session import headless
@@ -14,6 +16,8 @@ from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
+
+pytestmark = pytest.mark.usefixtures("known_prompts")
 
 
 def configure(sample: SampleRepository, *checks: str) -> None:
@@ -51,11 +55,11 @@ def test_the_verdict_is_shown_and_decides_the_status(sample: SampleRepository, p
 
 
 def test_without_checks_nothing_is_said(sample: SampleRepository, person: Person) -> None:
-    status, text = carry_out(person)
-    assert status == ExitCode.OK
-    assert "Checks:" not in text
-    assert "Verdict:" not in text
-    assert record(sample).get("verdict") is None
+    ended = headless(person, sample, shell_agent([]))
+    assert ended.status == ExitCode.OK, ended.stderr
+    assert "Checks:" not in ended.stderr + ended.stdout
+    assert "Verdict:" not in ended.stderr + ended.stdout
+    assert "verdict" not in ended.record or ended.record["verdict"] is None
 
 
 def test_checks_can_be_left_out(sample: SampleRepository, person: Person) -> None:
