@@ -7,11 +7,10 @@ import subprocess
 from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, Person
-from tests.integration.played_session import played
+from tests.integration.headless_session import Headless, beside, headless
 from tests.support.json_schemas import validated
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import SampleRepository
-from tests.support.shell_agent import shell_agent
 
 COMMIT = "git commit --quiet --allow-empty --message replayed"
 
@@ -119,14 +118,22 @@ def test_outside_of_a_repository_the_engine_is_looked_at(person: Person) -> None
     assert found["docker"]["result"].startswith("Engine ")
 
 
+def _a_session_that_is_no_leftover(person: Person, sample: SampleRepository) -> Headless:
+    def look() -> None:
+        status, found = findings(person)
+        assert (status, found["leftovers"]["remedy"]) == (ExitCode.OK, ""), "a session at work is none"
+
+    script, meanwhile = beside(look)
+    ended = headless(person, sample, script, meanwhile=meanwhile)
+    assert ended.status == 0, ended.stderr
+    return ended
+
+
 def test_what_a_replay_left_is_found_and_the_advice_removes_it(
     person: Person, sample: SampleRepository
 ) -> None:
     (sample.root / ".lw_coder/config.toml").write_text("[code]\nallow_hosts = []\n", encoding="ascii")
-    with played(person, sample, shell_agent([])) as session:
-        status, found = findings(person)
-        assert (status, found["leftovers"]["remedy"]) == (ExitCode.OK, ""), "a session at work is none"
-        run = session.execution.run
+    run = _a_session_that_is_no_leftover(person, sample).run
     assert findings(person)[0] == ExitCode.OK
     compose = str((run / COMPOSE_FILE).relative_to(sample.root))
     replay = ("docker", "compose", "-f", compose, "run", "-T", "--entrypoint", "sh", "droid", "-c", COMMIT)
