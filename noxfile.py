@@ -57,6 +57,11 @@ def ensure_cluster(session: nox.Session) -> None:
     session.run("sh", "tests/support/ensure_cluster.sh", external=True)
 
 
+def ensure_shells(session: nox.Session) -> None:
+    """Install the shells that completion is tested with, if they are missing and that is possible."""
+    session.run("sh", "tests/support/ensure_shells.sh", external=True)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and import-linter."""
@@ -77,6 +82,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests that need no engine."""
     install(session, "test")
+    ensure_shells(session)
     # Some only wait, for a timer or for a process to end.
     session.run("pytest", "tests/unit", "--numprocesses", "5", *session.posargs)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lw_coder.foundation import signals
+from lw_coder.foundation import signals, streams
 
 
 def main() -> None:
     """Run the command line and exit with its ExitCode."""
+    streams.open_missing()
     signals.install()
     with signals.held():
         from lw_coder import cli

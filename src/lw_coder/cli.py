@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import sys
@@ -12,8 +11,10 @@ import click
 
 from lw_coder import __version__
 from lw_coder.foundation import signals
-from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError, RunError
+from lw_coder.foundation.counting import counted
+from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
 from lw_coder.foundation.report import be_quiet, fail, is_utf8, tell
+from lw_coder.foundation.system_errors import expected_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,17 @@ def _complete_page(context: click.Context, parameter: click.Parameter, typed: st
     return complete_page(context, parameter, typed)
 
 
+class _Name(click.ParamType[str]):
+    """What is typed to name something."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value.strip():
+            self.fail("it is empty", param, ctx)
+        return value
+
+
 def _help_width() -> int:
     """Return the same width as click, without `shutil`, whose import takes longer than printing the help."""
     try:
@@ -58,8 +70,10 @@ def _help_width() -> int:
     return max(min(columns, 100) - 2, 50)
 
 
+_NAME = _Name()
 _KINDS = ("uv", "poetry", "pip", "pnpm", "npm", "go", "cargo", "maven", "make", "plain")
 _MOST_SHOWN = 20  # errors of one file
+_OF_ALL_COMMANDS = {"-q", "--quiet", "--debug", "--version"}
 CONTEXT = {"help_option_names": ["-h", "--help"], "terminal_width": _help_width()}
 
 
@@ -91,7 +105,7 @@ _DELETIONS = "move the branch even if the commits delete files that the session'
 
 
 @cli.command()
-@click.argument("plan", required=False, shell_complete=_complete_plan)
+@click.argument("plan", required=False, metavar="PLAN", type=_NAME, shell_complete=_complete_plan)
 @click.option(
     "--yes",
     is_flag=True,
@@ -154,7 +168,7 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
 
     A plan id, or the name of a plan's file, is looked up in .lw_coder/tasks. Generates the prompts,
     builds the images, and runs droid in the plan's own worktree, in your terminal. Press Ctrl+C twice
-    to leave; the commits are then on lw/task/<plan_id>.
+    to leave; the commits are then on lw/task/<plan_id>. With --continue RUN, PLAN can be left out.
     """
     continues, message, no_checks = more.pop("continues"), more.pop("message"), more.pop("no_checks")
     engine, retry_lost = more.pop("engine"), more.pop("retry_lost")
@@ -195,7 +209,7 @@ def run_on_node() -> int:
 
 
 @cli.command()
-@click.argument("file", required=False)
+@click.argument("file", required=False, type=_NAME)
 @click.option("--text", help="The idea, instead of a FILE.")
 @click.option(
     "--tool",
@@ -275,7 +289,7 @@ def nodes(*, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("page", required=False, shell_complete=_complete_page)
+@click.argument("page", required=False, type=_NAME, shell_complete=_complete_page)
 @click.option("--path", "as_path", is_flag=True, help="Print only the path of the page, or of all pages.")
 def docs(page: str | None, *, as_path: bool) -> int:
     """List the pages of the documentation, or show PAGE.
@@ -302,7 +316,7 @@ def completion(shell: str) -> None:
 
 
 @cli.command()
-@click.argument("run", shell_complete=_complete_run)
+@click.argument("run", type=_NAME, shell_complete=_complete_run)
 @AS_JSON
 def verify(run: str, *, as_json: bool) -> int:
     """Run the checks of RUN, or of a plan's newest run, and give a verdict.
@@ -318,7 +332,7 @@ def verify(run: str, *, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("plans", nargs=-1, required=True, metavar="PLAN...", shell_complete=_complete_run)
+@click.argument("plans", nargs=-1, required=True, type=_NAME, metavar="PLAN...", shell_complete=_complete_run)
 @click.option("--no-ff", "how", flag_value="merge", default=True, help="Make a merge commit; the default.")
 @click.option(
     "--ff",
@@ -354,7 +368,7 @@ def take(plans: tuple[str, ...], how: str, *, unverified: bool, yes: bool, as_js
 
 
 @cli.command()
-@click.argument("plan", shell_complete=_complete_run)
+@click.argument("plan", type=_NAME, shell_complete=_complete_run)
 @click.option("--runs", "with_runs", is_flag=True, help="Also remove the folders of its runs.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @AS_JSON
@@ -438,7 +452,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.argument("plan_id", required=False, shell_complete=_complete_plan_of_runs)
+@click.argument("plan_id", required=False, type=_NAME, shell_complete=_complete_plan_of_runs)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 @AS_JSON
 def list_(plan_id: str | None, *, limit: int | None, as_json: bool) -> int:
@@ -449,7 +463,7 @@ def list_(plan_id: str | None, *, limit: int | None, as_json: bool) -> int:
 
 
 @runs.command()
-@click.argument("run", required=False, shell_complete=_complete_run)
+@click.argument("run", required=False, metavar="RUN", type=_NAME, shell_complete=_complete_run)
 @AS_JSON
 @click.option(
     "--html",
@@ -489,8 +503,8 @@ def _run_and_page(run: str | None, page: str | None) -> tuple[str, str | None]:
 
 
 @runs.command()
-@click.argument("a", metavar="RUN_A", shell_complete=_complete_run)
-@click.argument("b", metavar="RUN_B", shell_complete=_complete_run)
+@click.argument("a", metavar="RUN_A", type=_NAME, shell_complete=_complete_run)
+@click.argument("b", metavar="RUN_B", type=_NAME, shell_complete=_complete_run)
 @AS_JSON
 def diff(a: str, b: str, *, as_json: bool) -> int:
     """Show what differs between two runs.
@@ -533,7 +547,7 @@ def prune(days: int | None, keep: int | None, *, scored: bool, dry_run: bool) ->
 
 # What begins with a hyphen is an argument here, so that `-1` is refused as the score that it is.
 @runs.command(context_settings={"ignore_unknown_options": True})
-@click.argument("run", shell_complete=_complete_run)
+@click.argument("run", type=_NAME, shell_complete=_complete_run)
 @click.argument("score")
 @click.option("--feedback", default="", metavar="TEXT", help="Why: what was good, and what was missing.")
 def score(run: str, score: str, *, feedback: str) -> int:
@@ -550,7 +564,7 @@ def score(run: str, score: str, *, feedback: str) -> int:
 
 
 @runs.command()
-@click.argument("run", shell_complete=_complete_run)
+@click.argument("run", type=_NAME, shell_complete=_complete_run)
 @click.option("--fresh", is_flag=True, help="Over a new worktree at the commit that RUN started from.")
 @click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
 def replay(run: str, *, fresh: bool, yes: bool) -> int:
@@ -567,7 +581,7 @@ def replay(run: str, *, fresh: bool, yes: bool) -> int:
 
 
 @runs.command("import")
-@click.argument("run", shell_complete=_complete_run)
+@click.argument("run", type=_NAME, shell_complete=_complete_run)
 @click.option("--yes", is_flag=True, help=f"{_DELETIONS.capitalize()}.")
 def import_(run: str, *, yes: bool) -> int:
     """Import the commits of RUN, after a replay or a crash."""
@@ -577,7 +591,7 @@ def import_(run: str, *, yes: bool) -> int:
 
 
 @runs.command()
-@click.argument("plan_id", required=False, shell_complete=_complete_plan_of_runs)
+@click.argument("plan_id", required=False, type=_NAME, shell_complete=_complete_plan_of_runs)
 def export(plan_id: str | None) -> int:
     """Print the runs as JSON Lines, for an optimiser such as GEPA.
 
@@ -621,7 +635,7 @@ def _list_plans(*, as_json: bool) -> int:
 
 
 @plans.command()
-@click.argument("names", metavar="[PLAN]...", nargs=-1, shell_complete=_complete_plan)
+@click.argument("names", metavar="[PLAN]...", nargs=-1, type=_NAME, shell_complete=_complete_plan)
 @AS_JSON
 def check(names: tuple[str, ...], *, as_json: bool) -> int:
     """Show all problems of each PLAN, or of all plans.
@@ -664,7 +678,7 @@ def _report(error: BaseException) -> int:
         case click.exceptions.Exit():
             return error.exit_code
         case click.ClickException():
-            error.show()
+            _with_hint(error).show()
             return ExitCode.USAGE
         case LwCoderError():
             _show(error)
@@ -672,13 +686,22 @@ def _report(error: BaseException) -> int:
         case KeyboardInterrupt() | click.Abort():
             tell("interrupted")  # over the ^C that the terminal shows
             return ExitCode.INTERRUPTED
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
-            _show(RunError("there is no space for what is written", "free some, or write to another place"))
-            return ExitCode.ERROR
+        case OSError() if expected := expected_error(error):
+            _show(expected)
+            return expected.exit_code
         case Exception():
             return _report_bug(error)  # anything else is a bug
         case _:
             raise error
+
+
+def _with_hint(error: click.ClickException) -> click.ClickException:
+    """Say where an option of lw_coder itself is typed."""
+    if not (isinstance(error, click.NoSuchOption) and error.ctx and error.option_name in _OF_ALL_COMMANDS):
+        return error
+    program, _, command = error.ctx.command_path.partition(" ")
+    hint = f"Type it before the command: {program} {error.option_name} {command}"
+    return click.UsageError(f"{error.message} {hint}", error.ctx)
 
 
 def _show(error: LwCoderError) -> None:
@@ -687,7 +710,7 @@ def _show(error: LwCoderError) -> None:
     for part in error.parts[:_MOST_SHOWN]:
         fail(f"{part.message}; {part.remedy}")
     if more := len(error.parts[_MOST_SHOWN:]):
-        tell(f"... and {more} more problems")
+        tell(f"... and {counted(more, 'more problem')}")
 
 
 def _report_bug(error: Exception) -> int:

@@ -230,3 +230,71 @@ def test_a_result_that_finds_no_space_is_no_bug(words: list[str]) -> None:
     assert (
         done.stderr == "error: there is no space for what is written; free some, or write to another place\n"
     )
+
+
+LW_CODER = Path(sys.executable).with_name("lw_coder")
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "docs readme", "docs --path", "completion bash"])
+def test_a_result_that_nobody_gets_is_an_error(words: str) -> None:
+    closing = subprocess.run(
+        ["sh", "-c", f'"{LW_CODER}" {words} >&-'], capture_output=True, text=True, check=False
+    )
+    assert closing.returncode == ExitCode.ERROR
+    assert closing.stderr == "error: standard output is closed; leave out >&-, or write to a file\n"
+
+
+def test_no_file_gets_the_number_of_a_stream_that_is_missing(tmp_path: Path) -> None:
+    script = f'"{LW_CODER}" plans <&- >&- 2>&-; echo $?'
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n"
+    code = (
+        "import os; from lw_coder.foundation.streams import open_missing; open_missing();"
+        "assert os.open('/etc/passwd', os.O_RDONLY) > 2"
+    )
+    script = f'"{sys.executable}" -c "{code}" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["plans", "-q"], ["runs", "list", "--quiet"], ["take", "--debug"]])
+def test_where_an_option_of_all_commands_is_typed(words: list[str]) -> None:
+    refused = lw_coder(*words)
+    assert refused.returncode == ExitCode.USAGE
+    option, command = words[-1], " ".join(words[:-1])
+    told = refused.stderr.splitlines()[-1]
+    assert told.endswith(f"Type it before the command: main.py {option} {command}".replace("main.py", "-c"))
+    assert "before the command" not in lw_coder("plans", "--loud").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("code", "verify", "take", "drop", "docs", "plan", "plans check", "runs show", "runs list"),
+        *("runs diff latest", "runs replay", "runs import", "runs export"),
+    ],
+)
+def test_an_empty_name(words: str) -> None:
+    for name in ("", " "):
+        refused = lw_coder(*words.split(), name)
+        assert (refused.returncode, refused.stdout) == (ExitCode.USAGE, "")
+        assert refused.stderr.endswith(": it is empty\n")
+
+
+@pytest.mark.parametrize(("words", "named"), [("code", "PLAN"), ("runs show", "RUN")])
+def test_help_shows_what_is_needed_as_needed(words: str, named: str) -> None:
+    usage = lw_coder(*words.split(), "--help").stdout.splitlines()[0]
+    assert usage.endswith(f" [OPTIONS] {named}")
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        ("PermissionError(13, 'Permission denied', '/x')", "/x: Permission denied"),
+        ("NotADirectoryError(20, 'Not a directory', '/x/y')", "/x/y: Not a directory"),
+        ("OSError(40, 'Too many levels of symbolic links', b'/x')", "/x: Too many levels of symbolic links"),
+    ],
+)
+def test_an_error_of_the_system_with_a_path_is_no_bug(made: str, named: str) -> None:
+    refused = failing(f"raise {made}")
+    assert refused.returncode == ExitCode.ERROR
+    assert refused.stderr == f"error: {named}; correct that path, its owner or its permissions\n"

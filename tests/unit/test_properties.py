@@ -197,7 +197,13 @@ def test_answers_of_a_model(text: str, plan: str, reason: str) -> None:
     fault_of_outputs({"main_prompt": text, "feedback_summary": {"title": text, "items": [text]}}, plan)
 
 
-RUN = {"model": "a/b", "ended": {"status": 0, "commits": 1}, "signature": {"inputs": {}}, "kind": "code"}
+RUN = {
+    "schema": 1,
+    "model": "a/b",
+    "ended": {"status": 0, "commits": 1},
+    "signature": {"inputs": {}},
+    "kind": "code",
+}
 
 
 @fixed

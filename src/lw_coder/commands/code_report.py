@@ -54,7 +54,7 @@ def report_pause(setup: SessionSetup, end: CodeEnd, resumption: Resumption) -> N
     report_commits(setup, end.imported)
     tell(f"Run:      {shell_path(setup.context.repository.root, setup.run.folder)}")
     at, left = shown_time(resumption.at), shown(round(resumption.limits.max_wait or 0, 1))
-    tell(f"Model:    waiting for the provider until {at}; {left} minutes of max_wait are left then")
+    tell(f"Model:    waiting for the provider until {at}; {left} min of max_wait are left then")
     say("          to end it, press Ctrl+C")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from click.shell_completion import (
     BashComplete,
@@ -15,6 +16,8 @@ from click.shell_completion import (
 )
 
 from lw_coder.containers.labels import NO_PLANS
+from lw_coder.foundation.errors import FolderError
+from lw_coder.foundation.folders import entries_of
 from lw_coder.plans.find_plan import plan_ids
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.plan_rules import is_plan_id
@@ -22,10 +25,11 @@ from lw_coder.runs.find_run import LATEST
 from lw_coder.runs.run_folders import RUNS_FOLDER, list_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import click
 
+T = TypeVar("T")
 PROGRAM = "lw_coder"
 VARIABLE = "_LW_CODER_COMPLETE"
 _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -33,8 +37,7 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshCompl
 
 def complete_plan(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
     """Complete the id of a plan; if none matches, a path."""
-    folder = _above(TASKS_FOLDER)
-    ids = plan_ids(folder) if folder.is_dir() else set()
+    ids = _known(lambda: plan_ids(_above(TASKS_FOLDER)))
     return _starting_with(typed, ids) or [CompletionItem(typed, type="file")]
 
 
@@ -45,7 +48,7 @@ def complete_run(_context: click.Context, _parameter: click.Parameter, typed: st
     found = _starting_with(typed, [*plans, LATEST] if plans else [])
     if found and typed not in plans:
         return found
-    runs = [run for run in list_runs(folder.parent.parent) if run.plan_id in plans]
+    runs = _known(lambda: [run for run in list_runs(folder.parent.parent) if run.plan_id in plans])
     if typed[:1].isdigit():
         found += _starting_with(typed, {run.name for run in runs})
     return found + _starting_with(typed, [run.identity for run in runs])
@@ -59,11 +62,16 @@ def complete_plan_of_runs(
 
 
 def _plans_of_runs(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    folders = (entry for entry in _known(lambda: entries_of(folder)) if entry.is_dir(follow_symlinks=False))
     # Of any other name, a shell could run a part.
-    return [name for name in names if is_plan_id(name) or name in NO_PLANS]
+    return [each.name for each in folders if is_plan_id(each.name) or each.name in NO_PLANS]
+
+
+def _known(ask: Callable[[], Iterable[T]]) -> list[T]:
+    """Return what is found, nothing if a folder cannot be read: other commands say what is wrong with it."""
+    with suppress(FolderError):
+        return list(ask())
+    return []
 
 
 def complete_page(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -92,5 +100,5 @@ def _above(relative: Path) -> Path:
     """Find a folder of the repository that contains the current directory."""
     here = Path.cwd()
     return next(
-        (top / relative for top in (here, *here.parents) if (top / relative).is_dir()), here / relative
+        (top / relative for top in (here, *here.parents) if os.path.lexists(top / relative)), here / relative
     )

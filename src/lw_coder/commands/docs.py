@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import click
 
 from lw_coder.foundation.errors import DocsError, ExitCode
-from lw_coder.foundation.report import output, printable
+from lw_coder.foundation.report import colour_system, output, printable
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.signals import leave_interrupts_to_session
 
@@ -123,7 +123,10 @@ def _rendered(text: str) -> str:
     from rich.theme import Theme
 
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, theme=Theme(_STYLES))
+    colours = colour_system(sys.stdout)
+    console = Console(
+        file=io.StringIO(), force_terminal=True, width=width, theme=Theme(_STYLES), color_system=colours
+    )
     with console.capture() as captured:
         console.print(Markdown(_LINK.sub(_typed, text), hyperlinks=False, code_theme="ansi_dark"))
     return "".join(_without_padding(captured.get()))

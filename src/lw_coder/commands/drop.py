@@ -14,6 +14,7 @@ from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.named_plan import named_plan_id
 from lw_coder.commands.result_document import Document, ended_on_failure
 from lw_coder.containers.image_names import repo_hash
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import EngineError, ExitCode
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, tell
@@ -124,12 +125,14 @@ def _merged(found: PlanRemains) -> str:
     if not found.unmerged:
         return "its commits are on branches of yours"
     squashed = ", but their changes are" if found.is_squashed else ""
-    return f"{found.unmerged} of its commits are on none of your branches{squashed}"
+    are = counted(found.unmerged, "of its commits is", "of its commits are")
+    return f"{are} on none of your branches{squashed}"
 
 
 def _named(kind: str, paths: Sequence[str]) -> str:
     names = ", ".join(map(printable, paths[:_MOST_NAMED]))
-    return f"{len(paths)} {kind} files or folders: {names}{', ...' if len(paths) > _MOST_NAMED else ''}"
+    what = counted(len(paths), f"{kind} file or folder", f"{kind} files or folders")
+    return f"{what}: {names}{', ...' if len(paths) > _MOST_NAMED else ''}"
 
 
 def _report(found: PlanRemains, ref: str | None, gone: Sequence[str]) -> None:
@@ -139,7 +142,8 @@ def _report(found: PlanRemains, ref: str | None, gone: Sequence[str]) -> None:
         tell(f"Kept:     for {days} days: {ref}")
         say(f"          to have it back, type: git branch {found.branch} {ref}")
     if gone:
-        say(f"Expired:  {len(gone)} refs of what was dropped more than {dropped_refs.KEPT_FOR.days} days ago")
+        refs = counted(len(gone), "ref")
+        say(f"Expired:  {refs} of what was dropped more than {dropped_refs.KEPT_FOR.days} days ago")
 
 
 def _described(found: PlanRemains) -> dict[str, Any]:

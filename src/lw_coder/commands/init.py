@@ -160,21 +160,23 @@ def _carry_out(intent: Intent) -> None:
 
 def _report_what_is_left(intent: Intent) -> None:
     root = intent.repository.root
-    tell("Two things are left for you:")
-    tell(f"  1. the key: {_key_step(root)}")
-    if intent.sample:
-        tell(f"  2. the plan: edit {root / SAMPLE}")
-        tell(f"Then type: lw_coder code {SAMPLE_ID}")
+    key = _key_step(root)
+    plan = f"edit {root / SAMPLE}" if intent.sample else f"choose one of those in {root / TASKS}"
+    if key:
+        tell("Two things are left for you:")
+        tell(f"  1. the key: {key}")
+        tell(f"  2. the plan: {plan}")
     else:
-        tell(f"  2. the plan: choose one of those in {root / TASKS}")
-        tell("Then type: lw_coder code <plan id>")
+        tell(f"One thing is left for you, the plan: {plan}")
+    tell(f"Then type: lw_coder code {SAMPLE_ID if intent.sample else '<plan id>'}")
 
 
 def _key_step(root: Path) -> str:
+    """Return what is to be done for the key; empty if it is set."""
     try:
         env_file = load_config_or_defaults(root).env_file
     except LwCoderError:
         env_file = None  # the next command says what is wrong with the config
     if has_key(root, env_file, os.environ):
-        return f"{API_KEY} is set already"
+        return ""
     return f"write {API_KEY}=<your key from openrouter.ai/keys> into {root / (env_file or DEFAULT_ENV_FILE)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lw_coder.commands.session_report import report_session, shell_path
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.report import printable, say, tell, warn
 from lw_coder.plans.plan_checks import check_plans
 from lw_coder.plans.plan_file import TASKS_FOLDER, ReadPlan
@@ -45,7 +46,8 @@ def validate_plans(repository: git.Repository, changes: Changes) -> list[Written
     touched = [name for name in (*changes.new, *changes.changed) if name not in changes.odd]
     names = [name for name in touched if name.endswith(".md")]
     if len(names) > MOST_SHOWN:
-        warn(f"{len(names) - MOST_SHOWN} more plans were written into {TASKS_FOLDER}, and were not validated")
+        were = counted(len(names) - MOST_SHOWN, "more plan was", "more plans were")
+        warn(f"{were} written into {TASKS_FOLDER}, and not validated")
     paths = [repository.root / TASKS_FOLDER / name for name in names[:MOST_SHOWN]]
     return [_validated(repository, plan) for plan in check_plans(repository, paths)]
 

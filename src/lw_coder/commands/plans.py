@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import ExitCode, PlanError
 from lw_coder.foundation.report import printable, show, show_json, shown_if_slow, tell
 from lw_coder.plans.find_plan import find_plan, plan_names
@@ -88,13 +89,9 @@ def _print(checked: Sequence[Checked]) -> None:
 def _summary(checked: Sequence[Checked]) -> str:
     if not checked:
         return f"There are no plans in {TASKS_FOLDER} yet."
-    plans = _counted(len(checked), "plan")
+    plans = counted(len(checked), "plan")
     wrong = [plan for plan in checked if plan.problems]
     if not wrong:
         return f"no problems in {plans}"
-    count = _counted(sum(len(plan.problems) for plan in wrong), "problem")
+    count = counted(sum(len(plan.problems) for plan in wrong), "problem")
     return f"{count} in {len(wrong)} of {plans}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

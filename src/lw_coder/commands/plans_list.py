@@ -22,7 +22,6 @@ from lw_coder.repository.worktrees import WORKTREES_FOLDER, require_usable
 from lw_coder.runs.run_folders import Run, list_runs, oldest_first
 
 _COLUMNS = ("plan", "status", "last run", "ended", "verdict", "branch", "can start")
-_LONGEST = 100  # characters of a reason in the table
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _cells(row: PlanRow) -> Sequence[Cell]:
         last.outcome if last else Cell("-"),
         last.verdict if last else Cell("-"),
         _branch_cell(row),
-        Cell("yes", "good") if row.obstacle is None else Cell(f"no: {_short(row.obstacle)}", "bad"),
+        Cell("yes", "good") if row.obstacle is None else Cell(f"no: {row.obstacle}", "bad"),
     )
 
 
@@ -151,7 +150,3 @@ def _branch_cell(row: PlanRow) -> Cell:
     if not row.has_commits:
         return Cell("no commits")
     return Cell("merged", "good") if row.is_merged else Cell(f"{row.branch.ahead} ahead", "open")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

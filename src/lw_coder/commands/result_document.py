@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lw_coder.foundation.errors import LwCoderError
 from lw_coder.foundation.report import printable
+from lw_coder.foundation.system_errors import expected_error
 from lw_coder.plans.find_plan import find_plan, plan_id_of
 from lw_coder.plans.plan_rules import is_plan_id
 from lw_coder.repository.git import find_repository
@@ -112,6 +113,10 @@ def ended_on_failure(document: Document | None) -> Iterator[None]:
     except LwCoderError as error:
         if document:
             document.end(error.exit_code, error)
+        raise
+    except OSError as error:
+        if document and (expected := expected_error(error)):
+            document.end(expected.exit_code, expected)
         raise
     except SystemExit as signalled:
         if document:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.report import Cell
 from lw_coder.pages.facts import Facts, Judgement
@@ -51,7 +52,7 @@ class RunRow:
         passed = (now or datetime.now(UTC)) - self.run.started
         for unit, name in _PARTS:
             if number := passed // unit:
-                return f"{number} {name}" if number == 1 else f"{number} {name}s"
+                return counted(number, name)
         return "now"
 
     def as_json(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 from lw_coder.commands.run_row import RunRow
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
 from lw_coder.containers.images import DOCKERFILE
-from lw_coder.foundation.errors import ExitCode
-from lw_coder.foundation.report import Cell, show, show_json, show_table, tell
+from lw_coder.foundation.errors import ExitCode, RunError
+from lw_coder.foundation.report import Cell, printable, show, show_json, show_table, tell
 from lw_coder.pages.run_files import RunFiles
 from lw_coder.repository.git import find_repository
 from lw_coder.runs.find_run import find_run
@@ -65,10 +65,10 @@ def diff_command(start: Path, first: str, second: str, *, as_json: bool) -> Exit
         as_json: print one JSON document instead.
 
     Raises:
-        RunError: there is no such run, or its record is damaged.
+        RunError: there is no such run, its record is damaged, or both names stand for the same one.
     """
     root = find_repository(start).root
-    a, b = (_read(find_run(root, name)) for name in (first, second))
+    a, b = (_read(run) for run in _two_runs(root, first, second))
     diffs = list(_diffs(a, b))
     facts = {"a": _facts(a), "b": _facts(b)}
     if as_json:
@@ -76,6 +76,16 @@ def diff_command(start: Path, first: str, second: str, *, as_json: bool) -> Exit
     else:
         _print(facts["a"], facts["b"], diffs)
     return ExitCode.OK
+
+
+def _two_runs(root: Path, first: str, second: str) -> tuple[Run, Run]:
+    a, b = find_run(root, first), find_run(root, second)
+    if a == b:
+        raise RunError(
+            f"{printable(first)} and {printable(second)} are the same run, {a.identity}",
+            f"name another one; to list them, type: lw_coder runs list {a.plan_id}",
+        )
+    return a, b
 
 
 def _read(run: Run) -> RunRow:

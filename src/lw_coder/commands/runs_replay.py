@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lw_coder.commands.imported_refs import refs_of, report_refs
 from lw_coder.commands.session_report import exit_code, replay_command, report_session, shell_path
 from lw_coder.containers import engine
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import ExitCode, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import say, tell, warn
@@ -89,7 +90,8 @@ def _replay_fresh(context: SessionContext, run: Run, record: dict[str, Any]) -> 
         left = find_uncommitted(fresh.worktree, imported)
         run_record.complete(fresh.run, result, imported, uncommitted=left)
     if left:
-        warn(f"{left.count} files were not committed, and were removed with the worktree")
+        were = counted(left.count, "file was", "files were")
+        warn(f"{were} not committed, and removed with the worktree")
     return _end(context, fresh.run, {}, result, imported)
 
 

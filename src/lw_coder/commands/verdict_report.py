@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.report import tell
 from lw_coder.verdicts.results import CheckResult, Outcome
 from lw_coder.verdicts.verdict import Verdict
@@ -25,7 +26,7 @@ def report_verdict(verdict: Verdict, folder: str, show: Callable[[str], None] = 
 
 
 def _lines(verdict: Verdict, folder: str) -> Iterator[str]:
-    yield f"Checked:  {verdict.tip[:12]} against {verdict.base[:12]}, {verdict.commits} commits"
+    yield f"Checked:  {verdict.tip[:12]} against {verdict.base[:12]}, {counted(verdict.commits, 'commit')}"
     for remark in verdict.remarks:
         yield f"          {remark}"
     for result in verdict.results:

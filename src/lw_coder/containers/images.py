@@ -19,6 +19,7 @@ from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
 from lw_coder.containers.labels import REPO_LABEL
 from lw_coder.foundation.errors import BuildError, ConfigError, EngineError
+from lw_coder.foundation.files import read_regular
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
@@ -258,7 +259,7 @@ def _inside(root: Path, path: Path) -> list[str]:
 
 def _read(path: Path, name: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path).decode()
     except FileNotFoundError:
         remedy = f"type lw_coder init, or create it; the line FROM {BASE_TAG} is enough"
         raise ConfigError(f"{name}: file not found", remedy) from None

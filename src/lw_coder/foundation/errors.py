@@ -112,6 +112,10 @@ class PromptError(LwCoderError):
     """The language model could not be called, or returned no usable prompts."""
 
 
+class FolderError(LwCoderError):
+    """A folder of lw_coder in a repository that cannot be read, or a file in its place."""
+
+
 class RunError(LwCoderError):
     """A run folder that is in use, missing or damaged."""
 

@@ -9,15 +9,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 import click
 
 from lw_coder.foundation.signals import interruptible
+from lw_coder.foundation.streams import discard_output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _OVER_LINE = "\r\x1b[2K"
 COLOURS = {"good": "green", "bad": "red", "open": "yellow"}  # by the tone of a cell
 NOTHING = "-"  # the text of a cell that has no value
+_GAP = 2  # spaces between columns
+_NARROW = 24  # characters; a column with longer texts is at least as wide
 _SLOW = 1.0  # seconds; what takes longer shows what it does
 
 
@@ -93,23 +100,72 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
 
 
 def _print_fitted(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print a table no wider than the terminal, without columns that say nothing."""
-    from rich.console import Console
+    """Print a table no wider than the terminal, without columns that say nothing.
+
+    If it would have to break words, or be very narrow, each row becomes a short paragraph.
+    """
+    console = _console(sys.stdout)
+    columns = [number for number in range(len(header)) if any(row[number].text != NOTHING for row in rows)]
+    table = [[row[number] for row in rows] for number in columns]
+    names, widths = [header[number] for number in columns], [_least_width(column) for column in table]
+    needed = [max(width, len(name)) for name, width in zip(names, widths, strict=True)]
+    if sum(needed) + _GAP * (len(needed) - 1) <= console.width:
+        _print_grid(console, names, needed, table)
+    else:
+        _print_paragraphs(console, names, table)
+
+
+def _least_width(column: Sequence[Cell]) -> int:
+    """Return how narrow a column may be: as its longest word, and as a few words."""
+    from rich.cells import cell_len
+
+    words = max((cell_len(word) for cell in column for word in cell.text.split()), default=0)
+    return max(words, min(max(cell_len(cell.text) for cell in column), _NARROW))
+
+
+def _print_grid(
+    console: Console, names: Sequence[str], widths: Sequence[int], columns: Sequence[Sequence[Cell]]
+) -> None:
     from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for name, width in zip(names, widths, strict=True):
+        table.add_column(name, min_width=width)
+    for row in zip(*columns, strict=True):
+        table.add_row(*map(_styled, row))
+    console.print(table)
+
+
+def _print_paragraphs(console: Console, names: Sequence[str], columns: Sequence[Sequence[Cell]]) -> None:
+    """Print the first cell of each row, and below it the others, each after the name of its column."""
+    from rich.padding import Padding
+
+    for first, *others in zip(*columns, strict=True):
+        console.print(_styled(first), overflow="fold")
+        told = [(name, cell) for name, cell in zip(names[1:], others, strict=True) if cell.text != NOTHING]
+        for line in _packed(told, console.width - _GAP):
+            console.print(Padding(line, (0, 0, 0, _GAP)), overflow="fold")
+
+
+def _packed(named: Sequence[tuple[str, Cell]], width: int) -> Iterator[Text]:
+    """Put as many cells with their names into each line as there is room for."""
     from rich.text import Text
 
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    columns = [number for number in range(len(header)) if any(row[number].text != NOTHING for row in rows)]
-    for number in columns:
-        # The first one names the row: it is folded only where it would leave no room for the others.
-        longest = max(len(row[number].text) for row in rows)
-        is_whole = number == 0 and longest <= console.width // 2
-        table.add_column(header[number], overflow="fold", no_wrap=is_whole)
-    for row in rows:
-        cells = (row[number] for number in columns)
-        table.add_row(*(Text(text, style=COLOURS.get(tone, "")) for text, tone in cells))
-    console.print(table)
+    line = Text()
+    for name, cell in named:
+        added = Text.assemble(f"{name}: " if name else "", _styled(cell))
+        if line and line.cell_len + _GAP + added.cell_len > width:
+            yield line
+            line = Text()
+        line = Text.assemble(line, " " * _GAP, added) if line else added
+    if line:
+        yield line
+
+
+def _styled(cell: Cell) -> Text:
+    from rich.text import Text
+
+    return Text(cell.text, style=COLOURS.get(cell.tone, ""))
 
 
 def _print_columns(rows: Sequence[Sequence[Cell]]) -> None:
@@ -138,6 +194,17 @@ def _painted(text: str, tone: str, stream: TextIO) -> str:
     return click.style(text, fg=COLOURS[tone]) if tone and _has_colours(stream) else text
 
 
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, color_system=colour_system(stream))
+
+
+def colour_system(stream: TextIO) -> Literal["auto"] | None:
+    """Return which colours rich uses on a stream: with None, it prints nothing bold either."""
+    return "auto" if _has_colours(stream) else None
+
+
 def _has_colours(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
@@ -150,8 +217,7 @@ def output(text: str) -> None:
         click.echo(text.encode(), nl=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
 
 
 def ask(question: str) -> bool:
@@ -192,10 +258,9 @@ def waiting(line: str) -> Iterator[None]:
         say(line)
         yield
         return
-    from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(escape(printable(line))):
+    with _console(sys.stderr).status(escape(printable(line))):
         yield
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.gateway.settings import FOLDER
 from lw_coder.gateway.state import GatewayState, json_object, state_of, state_values
 
@@ -56,7 +57,7 @@ class Spent:
         tokens = f"{self.input_tokens} tokens in ({self.cached_tokens} cached), {self.output_tokens} out"
         estimated = f"; {self.estimated} estimated" if self.estimated else ""
         waited = f"; waited {self.waited_seconds:.0f} s for the provider" if self.waited_seconds else ""
-        return f"{self.requests} requests, {tokens}, {cost}{estimated}{waited}"
+        return f"{counted(self.requests, 'request')}, {tokens}, {cost}{estimated}{waited}"
 
 
 @dataclass(frozen=True)

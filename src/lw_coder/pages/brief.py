@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
 from lw_coder.pages.facts import Facts
@@ -57,15 +58,15 @@ def _changes(repository: Repository, facts: Facts) -> list[str]:
         return [f"not known: {error.message}"]
     more = len(patches) - _MOST_FILES
     return [
-        counted(patches),
+        extent(patches),
         *(f"{lines_of(patch):>12}  {patch.file.path}" for patch in patches[:_MOST_FILES]),
         f"{'':12}  and {more} more" if more > 0 else "",
     ]
 
 
-def counted(patches: list[Patch]) -> str:
+def extent(patches: list[Patch]) -> str:
     """Return how much was changed, such as `2 files, +10 -3`."""
-    files = "1 file" if len(patches) == 1 else f"{len(patches)} files"
+    files = counted(len(patches), "file")
     return f"{files}, +{sum(patch.added for patch in patches)} -{sum(patch.removed for patch in patches)}"
 
 

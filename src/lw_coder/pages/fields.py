@@ -32,7 +32,10 @@ class Fields:
         value = self.raw.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        return value if math.isfinite(value) else None
+        try:
+            return value if math.isfinite(value) else None
+        except OverflowError:  # a whole number beyond any float
+            return None
 
     def flag(self, name: str) -> bool:
         """Return whether a field is true."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.signals import interruptible
-from lw_coder.pages.brief import counted
+from lw_coder.pages.brief import extent
 from lw_coder.pages.changes import FileChange, shown_changes
 from lw_coder.pages.colours import Colours
 from lw_coder.pages.facts import Facts, tone_of
@@ -119,7 +120,7 @@ def _changes(repository: Repository, facts: Facts, colours: Colours, redaction: 
         is_known=True,
         commits=commits,
         files=tuple(shown_changes(patches, colours, redaction)),
-        counted=counted(patches),
+        counted=extent(patches),
     )
 
 
@@ -128,6 +129,7 @@ def _environment(files: RunFiles, colours: Colours) -> Environment:
     environment.filters["markdown"] = lambda text: to_html(shortened(text, _LONGEST_WORDS))
     environment.filters["report"] = lambda text: _SESSION_LINE.sub("", text)
     environment.filters["tone"] = tone_of
+    environment.globals["counted"] = counted
     environment.globals["log_of"] = lambda name: files.text(name, _LOG_SHOWN, end=True)
     environment.globals["coloured"] = lambda text: _coloured(text, colours)
     return environment

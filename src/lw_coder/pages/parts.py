@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.pages.fields import Fields
 from lw_coder.pages.visible import shortened
@@ -126,7 +127,7 @@ def _call(block: Fields) -> Call:
 def _parameters(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, (name, value) in enumerate(given.items()):
         if number == _MOST_PARAMETERS:
-            yield "...", f"{len(given) - number} more parameters"
+            yield "...", counted(len(given) - number, "more parameter")
             return
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         yield name[:_LONGEST_NAME], shortened(text, LONGEST_TEXT)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
 from lw_coder.pages.fields import Fields
 from lw_coder.pages.parts import Call, Part, read_line
@@ -176,7 +177,8 @@ class _Kept:
 
     def parts(self) -> list[Part]:
         """Return what was kept, and what was left out between."""
-        gap = [Part("gap", f"{self._left_out:,} parts are left out here")] if self._left_out else []
+        left_out = counted(self._left_out, "part is", "parts are")
+        gap = [Part("gap", f"{left_out} left out here")] if self._left_out else []
         return [*self._first, *gap, *self._last]
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import yaml
 
+from lw_coder.foundation.counting import counted
 from lw_coder.plans.problems import Problem, put_between_quotes, quoted, shown, without_lone_quote
 from lw_coder.plans.yaml_values import folded
 
@@ -139,7 +140,7 @@ def _without_tabs(lines: list[str]) -> tuple[list[str], list[Problem]]:
         lines[number] = indents[number].expandtabs(2) + lines[number].lstrip()
     if not found:
         return lines, []
-    more = f", and {len(found) - 1} more lines" if len(found) > 1 else ""
+    more = f", and {counted(len(found) - 1, 'more line')}" if len(found) > 1 else ""
     problem = f"is indented with a tab{more}; YAML allows only spaces"
     return lines, [Problem(problem, f"write: {lines[found[0]].rstrip()}", found[0] + _FIRST_LINE)]
 

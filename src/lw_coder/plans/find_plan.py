@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from lw_coder.foundation.errors import PlanError
+from lw_coder.foundation.folders import entries_of
 from lw_coder.foundation.report import printable
 from lw_coder.plans.front_matter import loose_text, parse
 from lw_coder.plans.plan_file import TASKS_FOLDER, read_text, unreadable
@@ -98,11 +99,12 @@ def plan_id_of(path: Path) -> str | None:
 
 
 def plan_names(folder: Path) -> list[str]:
-    """List the names of the Markdown files in a folder, sorted; there may be thousands."""
-    try:
-        return sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(_SUFFIX))
-    except OSError:
-        return []
+    """List the names of the Markdown files in a folder, sorted; there may be thousands.
+
+    Raises:
+        FolderError: it cannot be read, or a file is in its place.
+    """
+    return [entry.name for entry in entries_of(folder) if entry.name.endswith(_SUFFIX)]
 
 
 def plan_ids(folder: Path) -> set[str]:

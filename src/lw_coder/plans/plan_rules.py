@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.report import printable
 from lw_coder.plans.problems import Problem, put_between_quotes, quoted, shortened, shown
 from lw_coder.settings.check_commands import check_problem
@@ -133,7 +134,7 @@ def _key_problems(entries: tuple[Entry, ...], hints: Hints) -> Iterator[Problem]
             yield from KEYS[name].problems(name, entry.value, hints)
         first.setdefault(name, entry.key.line)
     if unknown > _MOST_UNKNOWN:
-        yield Problem(f"{unknown - _MOST_UNKNOWN} more unknown keys", "remove them")
+        yield Problem(counted(unknown - _MOST_UNKNOWN, "more unknown key"), "remove what is unknown")
     yield from _missing(first, hints)
 
 
@@ -193,7 +194,7 @@ def _id_faults(word: str) -> list[str]:
     """Return what is wrong with a plan's id, which is also part of a branch's name."""
     other = sorted(set(_NOT_IN_WORD.findall(word)))
     faults = {
-        f"it has {len(word)} characters, fewer than {_SHORTEST}": len(word) < _SHORTEST,
+        f"it has {counted(len(word), 'character')}, fewer than {_SHORTEST}": len(word) < _SHORTEST,
         f"it has {len(word)} characters, more than {_LONGEST}": len(word) > _LONGEST,
         f"it contains {' '.join(map(repr, other[:_MOST_CHARACTERS]))}": bool(other),
         "it has two dots in a row": ".." in word,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import Place, Repository, head_commit, run_git, text_lines
@@ -48,7 +49,7 @@ def commit_fault(repository: Repository, sha: str, kinds: Mapping[str, str]) -> 
     if kind == "commit":
         return None
     if len(sha) != repository.sha_length:
-        problem = f"{sha} has {len(sha)} digits; commit ids here have {repository.sha_length}"
+        problem = f"{sha} has {counted(len(sha), 'digit')}; commit ids here have {repository.sha_length}"
         return CommitFault(problem, suggested_line(repository))
     if kind is None:
         return CommitFault(f"{sha} is not in this repository", _unknown_remedy(repository))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.files import read_regular
 from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import (
     UNCHANGED,
@@ -209,7 +210,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
     """
     path = run_folder / _RECORD
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
+        found: dict[str, Any] = json.loads(read_regular(path).decode("ascii"))
         names = _of_texts({name: found[name] for name in ("worktree", "head")})
         branch = found["branch"]
         return PrivateGit(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.folders import entries_of, real_path
 from lw_coder.foundation.locks import exclusive, writers_lock
 from lw_coder.foundation.report import printable
 from lw_coder.repository.commit_ids import require_commit, require_no_sessions_commit
@@ -131,7 +132,7 @@ def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
 
 
 def _path(repository: Repository, plan_id: str) -> Path:
-    return (repository.root / WORKTREES_FOLDER).resolve() / plan_id
+    return real_path(repository.root / WORKTREES_FOLDER) / plan_id
 
 
 def _find(repository: Repository, plan_id: str) -> _Found:
@@ -208,7 +209,7 @@ def _still_being_created(path: Path) -> GitError:
 
 def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
     """Return a plan's existing worktree, or None if there is none or it is incomplete. Create nothing."""
-    path = (repository.root / WORKTREES_FOLDER).resolve() / plan_id
+    path = real_path(repository.root / WORKTREES_FOLDER) / plan_id
     if not path.is_dir() or admin_dir(repository, path) is None or is_incomplete(repository, path):
         return None
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
@@ -322,7 +323,7 @@ def ensured_worktree(
         GitError: as `ensure_worktree`.
     """
     parent = repository.root / WORKTREES_FOLDER
-    path = parent.resolve() / plan.plan_id
+    path = real_path(parent) / plan.plan_id
     had_parent = os.path.lexists(parent)
     had_folder = os.path.lexists(path) and not is_incomplete(repository, path)
     found = _find(repository, plan.plan_id)
@@ -422,10 +423,8 @@ def remove_stale_temp_worktrees(
 
 def temp_worktree_names(repository: Repository) -> tuple[str, ...]:
     """Return the names of all temporary worktrees, sorted."""
-    folder = (repository.root / TEMP_WORKTREES_FOLDER).resolve()
-    return (
-        tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir())) if folder.is_dir() else ()
-    )
+    entries = entries_of(repository.root / TEMP_WORKTREES_FOLDER)
+    return tuple(entry.name for entry in entries if entry.is_dir())
 
 
 def _remove_if_free(repository: Repository, name: str, before: Callable[[str], None] | None) -> bool:
@@ -444,7 +443,7 @@ def _lock_path(path: Path) -> Path:
 def _temp_path(repository: Repository, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
         raise GitError(f"{printable(name)}: is not a valid worktree name", "use letters, digits and hyphens")
-    return (repository.root / TEMP_WORKTREES_FOLDER).resolve() / name
+    return real_path(repository.root / TEMP_WORKTREES_FOLDER) / name
 
 
 def _require_branch_name(plan_id: str, branch: str) -> None:

@@ -21,6 +21,10 @@ NO_TRAINING_DATA = (
     "Pruned runs are no training data any more. Score a run to keep it (`lw_coder runs score`), or keep what "
     "`lw_coder runs export` prints."
 )
+NO_SCORED_DATA = (
+    "Pruned runs are no training data any more, nor are their scores. To keep both, keep what "
+    "`lw_coder runs export` prints before."
+)
 _SCORED = "it has a score; --scored removes it"
 
 
@@ -87,7 +91,8 @@ def _lines(repository: Repository, runs: list[Run], wanted: Pruning, own: str | 
         for run, reason in reasons
     ]
     removes_data = any(reason is None and run.plan_id != PLAN_RUNS for run, reason in reasons)
-    return [*lines, NO_TRAINING_DATA] if removes_data else lines
+    advice = NO_SCORED_DATA if wanted.scored else NO_TRAINING_DATA
+    return [*lines, advice] if removes_data else lines
 
 
 def _why_not_removed(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import secrets
@@ -15,19 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.files import read_regular
+from lw_coder.foundation.folders import entries_of
+from lw_coder.runs.record_shape import SCHEMA, fault_of_record
 
 RUNS_FOLDER = Path(".lw_coder/runs")
 RECORD = "run.json"
 NODE_RECORD = "node.json"  # of a run whose session was sent to a node
-SCHEMA = 1  # of a record
 KEEP = timedelta(days=30)
 
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)(?:-\d+)?")
 _PARTIAL = ".partial-"
 _COPIES = ("quarantine-", "index-", ".context-")  # temporary folders in a run's folder
-_DAMAGED_REMEDY = "remove the run's folder if it is damaged"
-_PARTS = ("ended", "plan", "signature", "images", "versions", "verdict", "taken")  # objects, or null
+_DAMAGED_REMEDY = "if no other version of lw_coder wrote it, remove the run's folder"
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,7 @@ def _unlink_final_folder(run: Run) -> None:
 
 
 def _links_to_partial_folders(plan: Path) -> list[Path]:
-    if not plan.is_dir():
-        return []
-    links = [Path(entry.path) for entry in os.scandir(plan) if entry.is_symlink()]
+    links = [Path(entry.path) for entry in entries_of(plan) if entry.is_symlink()]
     return [link for link in links if _is_run_name(link.name) and str(link.readlink()).startswith(_PARTIAL)]
 
 
@@ -215,32 +215,37 @@ def read_record(run: Run) -> dict[str, Any]:
         RunError: it is missing or damaged, or a newer lw_coder wrote it.
     """
     try:
-        record = json.loads(run.record.read_text(encoding="utf-8"))
+        text = read_regular(run.record).decode()
+        # No number of ours is infinite; JSON that is printed has none.
+        document = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{run.record}: cannot be read", _DAMAGED_REMEDY) from error
-    if not isinstance(record, dict):
-        raise RunError(f"{run.record}: is not a run record", _DAMAGED_REMEDY)
-    _require_schema(run, record.get("schema"))
-    wrong = [name for name in _PARTS if not isinstance(record.get(name), dict | None)]
-    if wrong or "ended" not in record:
-        what = f"{wrong[0]} is not an object" if wrong else "ended is missing"
-        raise RunError(f"{run.record}: is not a run record: {what}", _DAMAGED_REMEDY)
-    return record
+    if isinstance(document, dict):
+        _require_known_schema(run, document.get("schema"))
+    if fault := fault_of_record(document):
+        raise RunError(f"{run.record}: is not a run record: {fault}", _DAMAGED_REMEDY)
+    return dict(document)
 
 
-def _require_schema(run: Run, schema: object) -> None:
-    if schema == SCHEMA and schema is not True:
-        return
+def _require_known_schema(run: Run, schema: object) -> None:
     if isinstance(schema, int) and schema > SCHEMA:
         raise RunError(
             f"{run.record}: was written by a newer lw_coder: its schema is {schema}",
             "use the newer lw_coder for this run",
         )
-    raise RunError(f"{run.record}: is not a run record: schema is not {SCHEMA}", _DAMAGED_REMEDY)
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:
-    """List the sealed runs, of one plan or of all, oldest first within a plan."""
+    """List the sealed runs, of one plan or of all, oldest first within a plan.
+
+    Raises:
+        FolderError: a folder of runs cannot be read, or a file is in its place.
+    """
     plans = [root / RUNS_FOLDER / plan_id] if plan_id else _folders(root / RUNS_FOLDER)
     return [
         Run(plan.name, run.name, run) for plan in plans for run in _folders(plan) if _is_run_name(run.name)
@@ -337,9 +342,7 @@ def _is_run_name(name: str) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    return [Path(entry.path) for entry in entries_of(folder) if entry.is_dir(follow_symlinks=False)]
 
 
 def _remove_if_empty(*folders: Path) -> None:

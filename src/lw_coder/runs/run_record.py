@@ -16,7 +16,8 @@ from lw_coder.foundation.report import warn
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.importing.commits import ImportResult
 from lw_coder.repository.importing.uncommitted import Uncommitted
-from lw_coder.runs.run_folders import SCHEMA, Run, read_record, write_record
+from lw_coder.runs.record_shape import SCHEMA
+from lw_coder.runs.run_folders import Run, read_record, write_record
 from lw_coder.runs.session_result import AgentReport, SessionResult
 
 _MOST_REFUSED = 100  # hosts; a session can ask for any number of them

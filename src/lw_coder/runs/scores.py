@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.files import read_regular
 from lw_coder.foundation.report import is_utf8, printable
 from lw_coder.runs.run_folders import Run, disk_error, write_file
 
@@ -76,7 +77,7 @@ def read_score(run: Run) -> Score | None:
     if not is_scored(run):
         return None
     try:
-        return _checked(json.loads(path.read_text(encoding="utf-8")))
+        return _checked(json.loads(read_regular(path).decode()))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}", _REMEDY) from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -85,7 +86,7 @@ def read_score(run: Run) -> Score | None:
 
 def is_scored(run: Run) -> bool:
     """Return whether a run has a score, readable or not."""
-    return Path(run.folder / SCORE_FILE).is_file()
+    return os.path.lexists(run.folder / SCORE_FILE)
 
 
 def _checked(known: dict[str, object]) -> Score:

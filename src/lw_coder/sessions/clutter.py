@@ -13,6 +13,7 @@ from typing import Any
 from lw_coder.containers import engine
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PLAN_RUNS, REPO_LABEL
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.disk import size_of
 from lw_coder.foundation.errors import EngineError, LwCoderError, RunError
 from lw_coder.foundation.locks import is_locked, plan_lock
@@ -36,6 +37,7 @@ from lw_coder.sessions.replays import Replays
 
 _IN_USE = "its plan is in use"
 _UNCERTAIN = "all of its commits are on your branches, but neither a run nor the plan tells where it began"
+_IGNORED, _SEVERAL = "ignored file or folder", "ignored files or folders"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def _worktree(repository: Repository, plan_id: str) -> Clutter | Kept:
         return Kept("worktree", plan_id, f"{why}; to remove it, type: lw_coder drop {plan_id}")
     if remains.place.elsewhere:
         return Kept("worktree", plan_id, f"its branch is checked out at {remains.place.elsewhere}")
-    ignored = f", with {len(files.ignored)} ignored files or folders" if files.ignored else ""
+    ignored = f", with {counted(len(files.ignored), _IGNORED, _SEVERAL)}" if files.ignored else ""
     size = size_of(remains.place.path) if remains.has_folder else None
     return Clutter(
         "worktree", plan_id, size, f"merged{ignored}", partial(_drop, repository, plan_id, remains.tip)
@@ -188,7 +190,7 @@ def _refs(repository: Repository) -> Found:
     if names:
         note = f"dropped more than {dropped_refs.KEPT_FOR.days} days ago"
         yield Clutter(
-            "refs", f"{len(names)} refs", None, note, partial(dropped_refs.remove, repository, names)
+            "refs", counted(len(names), "ref"), None, note, partial(dropped_refs.remove, repository, names)
         )
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from pathlib import Path
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import clear_live, say, show_live
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
@@ -48,8 +49,7 @@ class Progress:
         for sha, subject in self._commits():
             self._tell(f"commit {sha[:12]} {self._redaction.text(subject)}")
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
-        answers = "1 answer" if turns == 1 else f"{turns} answers"
-        show_live(f"Agent:    {minutes}:{seconds:02}, {answers}, {self._last}")
+        show_live(f"Agent:    {minutes}:{seconds:02}, {counted(turns, 'answer')}, {self._last}")
 
     def end(self) -> None:
         """Remove the live line."""

@@ -264,8 +264,10 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        end = f"at the end, line {len(text.splitlines())}"
+        fault = str(error).replace("at end of document", end)
         raise ConfigError(
-            f"{CONFIG_FILE}: is not valid TOML: {printable(str(error))}", "correct that line"
+            f"{CONFIG_FILE}: is not valid TOML: {printable(fault)}", "correct that line"
         ) from error
     except ValueError as error:  # Python reads no number of more than 4300 digits
         raise ConfigError(f"{CONFIG_FILE}: contains a number that is too long", _SEE_SCHEMA) from error

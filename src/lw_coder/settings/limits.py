@@ -111,4 +111,4 @@ def limits_line(limits: Limits) -> str:
     wait = values.pop("max_wait")
     named = [f"{name} = {shown(value)}" for name, value in values.items() if value is not None]
     ends = f"ends at {', '.join(named)}" if named else "has no limits"
-    return ends if wait is None else f"{ends}; waits up to {shown(wait)} minutes for its provider"
+    return ends if wait is None else f"{ends}; waits up to {shown(wait)} min for its provider"

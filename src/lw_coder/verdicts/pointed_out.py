@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lw_coder.containers.build_context import context_sources, covers
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import ConfigError
 from lw_coder.repository.changed_files import ChangedFile, changed_files, read_texts
 from lw_coder.repository.git import Repository
@@ -112,7 +113,7 @@ def _edited_tests(change: _Change) -> Iterator[str]:
     if not file.is_new:
         yield f"test file changed: {', '.join(test_changes(change.old, change.new))}"
     elif skips := skips_in(change.new):
-        yield f"new test file with {skips} skips"
+        yield f"new test file with {counted(skips, 'skip')}"
 
 
 def _hooks(change: _Change) -> Iterator[str]:
@@ -177,7 +178,7 @@ def _submodules(change: _Change) -> Iterator[str]:
 def _silencers(change: _Change) -> Iterator[str]:
     added = silencers_added(change.old, change.new)
     if added > 0:
-        yield f"{added} comments added that make a linter or type checker ignore something"
+        yield f"{counted(added, 'comment')} added, so that a linter or type checker ignores something"
 
 
 _RULES: tuple[Callable[[_Change], Iterator[str]], ...] = (

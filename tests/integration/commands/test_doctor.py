@@ -141,7 +141,7 @@ def test_what_a_replay_left_is_found_and_the_advice_removes_it(
     status, found = findings(person)
     assert status == ExitCode.ERROR
     assert found["leftovers"]["result"].startswith(
-        "1 stopped container(s) that contain the variables' values, 1 idle"
+        "1 stopped container with the variables' values, 1 idle proxy container"
     )
     assert run.name in found["runs"]["result"]
     for subject in ("leftovers", "runs"):

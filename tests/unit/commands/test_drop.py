@@ -131,7 +131,7 @@ def test_uncommitted_files_are_kept_as_commits_and_no_filter_runs(
     assert plan.person.run("show", "-s", "--format=%an", ref) == "Sample Person"
     plan.check()
     said = capfd.readouterr().err
-    assert "LOST: 1 ignored files or folders: lost.log" in said
+    assert "LOST: 1 ignored file or folder: lost.log" in said
     assert "kept as a commit: " in said
     assert "\x1b[2J" not in said
 

@@ -146,7 +146,8 @@ def test_env_files_are_ignored(root: Path, old: str) -> None:
 def test_a_key_that_is_set(root: Path) -> None:
     (root / ".env").write_text("OPENROUTER_API_KEY=sk-or-mine\n", encoding="ascii")
     done = init(root, "--yes")
-    assert "  1. the key: OPENROUTER_API_KEY is set already" in done.stderr
+    assert "One thing is left for you, the plan: edit " in done.stderr
+    assert "the key" not in done.stderr
     assert "sk-or-mine" not in done.stderr
 
 

@@ -53,9 +53,10 @@ def test_plans_that_can_start(made: GitRepository) -> None:
     plan(made, "ran")
     base = made.head()
     made.run("branch", "lw/task/ran", base)
-    record = {"schema": 1, "model": "a/model", "ended": {"outcome": "completed"}, "verdict": {"passed": True}}
+    empty = {"schema": 1, "ended": None}
+    record = {**empty, "model": "a/model", "ended": {"outcome": "completed"}, "verdict": {"passed": True}}
     for time in ("20250101T000000Z", "20250102T000000Z"):
-        made.write(f".lw_coder/runs/ran/{time}/run.json", json.dumps(record if "02T" in time else {}))
+        made.write(f".lw_coder/runs/ran/{time}/run.json", json.dumps(record if "02T" in time else empty))
     rows = listed(made)
     assert all(row["can_start"] and row["obstacle"] is None for row in rows.values())
     assert (rows["new-plan"]["branch"], rows["new-plan"]["last_run"]) == (None, None)
@@ -105,6 +106,13 @@ def test_plans_that_cannot_start(made: GitRepository) -> None:
     assert obstacles["no-plan"].startswith("no-plan.md: has no front matter")
     assert rows["no-plan"]["plan_id"] is None
     assert listed(made)["running"]["can_start"]  # and nothing has been left locked
+
+
+def test_a_long_reason_is_whole(made: GitRepository) -> None:
+    plan(made, "long", git_sha="f" * 40, notes="&x y", status="z" * 60)
+    obstacle = listed(made)["long"]["obstacle"]
+    assert len(obstacle) > 100
+    assert types(made, "plans").stdout.splitlines()[1].endswith(f"  no: {obstacle}")
 
 
 def test_nothing_is_changed(made: GitRepository) -> None:

@@ -190,7 +190,7 @@ def test_what_is_no_record_is_not_shown_as_a_run_that_goes_on(made: Made, text: 
     record.write_text(text, encoding="ascii")
     (row,) = validated("runs-list", made.types("list", "--json").stdout)
     assert row["status"] == "damaged"
-    for command in (("show", made.run), ("diff", made.run, made.run)):
+    for command in (("show", made.run), ("score", made.run, "1")):
         refused = made.types(*command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert f"{record}: " in refused.stderr
@@ -207,6 +207,28 @@ def test_a_run_without_prompts_is_left_out_of_an_export_with_a_warning(made: Mad
     assert len(exported.stdout.splitlines()) == 1
     (line,) = exported.stderr.splitlines()
     assert line.endswith(f"{PLAN_ID}/20250101T000000Z/run.json: has no prompts, so it is left out")
+
+
+@pytest.mark.parametrize("text", ['{"schema": 0, "ended": null}', '{"schema": 1, "ended": null, "plan": 5}'])
+def test_json_that_is_no_record_is_told_by_each_command(made: Made, text: str) -> None:
+    add_run(made, "20250101T000000Z", RECORD)
+    folder = made.sample.root / ".lw_coder/runs" / made.run
+    (folder / "run.json").write_text(text, encoding="ascii")
+    table, exported = made.types("list"), made.types("export")
+    assert "  damaged " in table.stdout.splitlines()[2]
+    assert [row["status"] for row in validated("runs-list", made.types("list", "--json").stdout)] == [
+        0,
+        "damaged",
+    ]
+    assert exported.stdout.count("\n") == 1
+    assert (
+        f"warning: {made.sample.root}/.lw_coder/runs/{made.run}/run.json: is not a run record"
+        in exported.stderr
+    )
+    for command in (("show",), ("show", "--json"), ("show", "--html", "-")):
+        shown = made.types(*command, made.run)
+        assert (shown.returncode, shown.stdout) == (1, "")
+        assert "run.json: is not a run record: " in shown.stderr
 
 
 def test_deletions_of_files_that_the_session_did_not_have_want_a_yes(made: Made) -> None:

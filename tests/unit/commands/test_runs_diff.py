@@ -110,5 +110,17 @@ def test_a_damaged_run(made: GitRepository) -> None:
     refused = diff(made, "--json", a.name, b.name)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "cannot be read" in refused.stderr
-    b.record.write_text(json.dumps({"images": [], "plan": 7, "model": {}, "versions": "x"}), encoding="ascii")
+    b.record.write_text(json.dumps({"schema": 1, "ended": None, "images": []}), encoding="ascii")
+    refused = diff(made, "--json", a.name, b.name)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "is not a run record: images is not an object" in refused.stderr
+    b.record.write_text('{"schema": 1, "ended": null}', encoding="ascii")
     assert validated("runs-diff", diff(made, "--json", a.name, b.name).stdout)["b"]["image"] is None
+
+
+def test_a_run_and_itself(made: GitRepository) -> None:
+    run = a_run(made, "a/model", "Do it.")
+    for words in ([run.name, "latest"], ["--json", run.identity, run.name]):
+        refused = diff(made, *words)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"are the same run, {run.identity}; name another one" in refused.stderr

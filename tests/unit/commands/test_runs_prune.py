@@ -16,7 +16,7 @@ from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.private_git import create_private_git
 from lw_coder.repository.worktrees import ensure_worktree, temporary_worktree
-from lw_coder.runs.pruning import NO_TRAINING_DATA, prune
+from lw_coder.runs.pruning import NO_SCORED_DATA, NO_TRAINING_DATA, prune
 from lw_coder.runs.run_folders import Run, list_runs, open_run, seal_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
@@ -77,7 +77,8 @@ def test_a_dry_run_removes_nothing(made: Made) -> None:
 
 
 def test_scored_runs_are_removed_if_that_is_asked_for(made: Made) -> None:
-    made.types("--scored", "--older-than", "0")
+    said = made.types("--scored", "--older-than", "0")
+    assert said.splitlines()[-1] == NO_SCORED_DATA  # no advice to score what is gone
     assert made.left() == set()
 
 

@@ -147,3 +147,34 @@ def test_what_is_slow_is_shown_at_a_terminal_until_it_is_over(tmp_path: Path) ->
         terminal.wait_for("over")
         assert "Counting" not in terminal.screen
         assert terminal.wait() == 0
+
+
+WORDS = """
+import sys
+from lw_coder.foundation.report import Cell, show_table
+names = ('run', 'age', 'model', 'ended', 'why')
+long = 'because of what the reader can only understand in full'
+rows = [('greet-the-world/20250101T000000Z', '17 hours', 'maker/a-rather-long-model', 'not passed', long)]
+show_table(names, [[Cell(text, 'bad' if text == 'not passed' else '') for text in row] for row in rows * 2])
+"""
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 100, 150, 200])
+def test_no_width_breaks_a_word(tmp_path: Path, columns: int) -> None:
+    env = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    with Terminal((sys.executable, "-c", WORDS), tmp_path, env) as terminal:
+        assert terminal.wait() == 0
+        lines = [line.rstrip() for line in terminal.screen.splitlines() if line.strip()]
+    assert max(map(len, lines)) <= columns or columns == 30
+    shown = " ".join(line.strip() for line in lines)
+    whole = ("17 hours", "maker/a-rather-long-model", "not passed", "understand")
+    assert all(shown.count(words) == 2 for words in whole)
+    assert ("age: 17 hours" in shown) == (columns < 130)
+    if columns > 32:
+        assert shown.count("greet-the-world/20250101T000000Z") == 2
+
+
+def test_without_colours_nothing_is_bold(tmp_path: Path) -> None:
+    for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b[1m" not in on_a_terminal(tmp_path, COLUMNS="1000", **variables)
+    assert "\x1b[1m" in on_a_terminal(tmp_path, COLUMNS="1000")

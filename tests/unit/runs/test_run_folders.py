@@ -235,10 +235,48 @@ def test_a_link_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
 
 def test_the_record(tmp_path: Path) -> None:
     run = sealed(tmp_path)
-    record = {"schema": 1, "ended": None, "model": "caf\u00e9"}
+    record = {"schema": 1, "b": "caf\u00e9", "ended": None}
     write_record(run, record)
     assert run.record.read_bytes().isascii()
     assert read_record(run) == record
+
+
+SHAPES = {
+    '{"schema": 0, "ended": null}': "its schema is not 1",
+    '{"schema": true, "ended": null}': "its schema is not 1",
+    '{"schema": 1}': "it does not say whether the session has ended",
+    '{"schema": 1, "ended": null, "plan": 5}': "plan is not an object",
+    '{"schema": 1, "ended": null, "plan": {"git_sha": 5}}': "plan.git_sha is not a text",
+    '{"schema": 1, "ended": {"status": "x"}}': "ended.status is not a whole number",
+    '{"schema": 1, "ended": null, "headless": 1}': "headless is not true or false",
+    '{"schema": 1, "ended": null, "verdict": {"reasons": "x"}}': "verdict.reasons is not a list",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), SHAPES.items())
+def test_why_json_is_no_record(tmp_path: Path, text: str, fault: str) -> None:
+    run = sealed(tmp_path)
+    run.record.write_text(text, encoding="ascii")
+    with pytest.raises(RunError) as caught:
+        read_record(run)
+    assert caught.value.message == f"{run.record}: is not a run record: {fault}"
+
+
+def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
+    run = sealed(tmp_path)
+    run.record.write_text('{"schema": 1, "ended": {"spent": [NaN, 1e999, -Infinity, 0.5]}}', encoding="ascii")
+    with pytest.raises(RunError, match=r"ended\.spent is not an object"):
+        read_record(run)
+    spent = '{"a": NaN, "b": 1e999, "c": -Infinity, "d": 0.5}'
+    run.record.write_text(f'{{"schema": 1, "ended": {{"spent": {spent}}}}}', encoding="ascii")
+    assert read_record(run)["ended"]["spent"] == {"a": None, "b": None, "c": None, "d": 0.5}
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
+    run = sealed(tmp_path)
+    os.mkfifo(run.record)
+    with pytest.raises(RunError, match=r"run\.json: cannot be read"):
+        read_record(run)
 
 
 NO_RECORDS = (

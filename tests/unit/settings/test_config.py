@@ -143,6 +143,8 @@ def test_unreadable_file(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("[code\n", "is not valid TOML: "),
+        ("[code]\nsetup = [\n\n", "Invalid value (at the end, line 3)"),
+        ('[code]\nmodel = """x\n', "(at the end, line 2)"),
         ('[code]\nenv_file = ".env"\nenv_file = ".env"\n', "is not valid TOML: "),
         ("", "there is no [code] table"),
         ("code = 1\n", "there is no [code] table"),

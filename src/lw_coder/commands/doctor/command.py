@@ -55,10 +55,12 @@ def examine(start: Path, probe: EngineProbe, *, online: bool = False) -> Sequenc
         "docker",
         lambda: connect(probe),
         lambda found: f"Engine {found.version}, Compose {found.compose_version}",
+        needed="images, containers and the flags of docker are",
     )
     seen = SeenEngine(engine.version, ask_info(), images.is_current(probe.base_image)) if engine else None
     checks.run("shell", lambda: dropped_variables(os.environ), _describe_shell)
-    repository = checks.run("git", lambda: git.find_repository(start), _describe_repository)
+    settings = "the settings, the variables and what sessions left are"
+    repository = checks.run("git", lambda: git.find_repository(start), _describe_repository, needed=settings)
     if seen:
         checks.run("base image", lambda: seen.has_base, _describe_base)
     check_machine(checks, repository.root if repository else None, seen.info if seen else {})

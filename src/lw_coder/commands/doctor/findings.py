@@ -32,13 +32,23 @@ class Checks:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
-    def run(self, subject: str, find: Callable[[], T], describe: Callable[[T], str | Finding]) -> T | None:
-        """Run one check and record its finding; return None if it found a problem."""
+    def run(
+        self, subject: str, find: Callable[[], T], describe: Callable[[T], str | Finding], *, needed: str = ""
+    ) -> T | None:
+        """Run one check and record its finding; return None if it found a problem.
+
+        Args:
+            subject: what is checked.
+            find: finds what is described, or raises LwCoderError.
+            describe: says what was found.
+            needed: what cannot be checked after a problem, if anything.
+        """
         try:
             found = find()
             result = describe(found)
         except LwCoderError as error:
-            self.findings.append(Finding(subject, error.message, error.remedy))
+            so = f"; {needed} not checked" if needed else ""
+            self.findings.append(Finding(subject, f"{error.message}{so}", error.remedy))
             return None
         self.findings.append(result if isinstance(result, Finding) else Finding(subject, result))
         return found

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from lw_coder.commands.doctor.findings import Checks, Finding
 from lw_coder.containers.image_names import repo_hash
+from lw_coder.foundation.counting import counted
+from lw_coder.foundation.folders import entries_of, real_path
+from lw_coder.plans.find_plan import plan_names
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.repository import git
 from lw_coder.repository.importing.nested_repositories import (
@@ -22,7 +26,9 @@ from lw_coder.sessions.leftovers import Leftovers, find_leftovers
 
 
 def check_leavings(checks: Checks, repository: git.Repository) -> None:
-    """Look for what sessions left in the repository."""
+    """Look at the plans, and for what sessions left in the repository."""
+    tasks = repository.root / TASKS_FOLDER
+    checks.run("plans", lambda: plan_names(tasks), _describe_plans)
     checks.run("runs", lambda: _pending_runs(repository), _describe_runs)
     checks.run("worktrees", lambda: _incomplete_worktrees(repository), _describe_incomplete)
     checks.run("nested repositories", lambda: _nested_repositories(repository), _describe_nested_repositories)
@@ -31,6 +37,10 @@ def check_leavings(checks: Checks, repository: git.Repository) -> None:
 def check_leftovers(checks: Checks, repository: git.Repository) -> None:
     """Look for what sessions left in the engine."""
     checks.run("leftovers", lambda: _leftovers(repository), _describe_leftovers)
+
+
+def _describe_plans(names: Sequence[str]) -> str:
+    return f"{counted(len(names), 'plan')} in {TASKS_FOLDER}"
 
 
 def _pending_runs(repository: git.Repository) -> list[Run]:
@@ -46,9 +56,12 @@ def _describe_runs(runs: Sequence[Run]) -> str | Finding:
 
 
 def _incomplete_worktrees(repository: git.Repository) -> list[str]:
-    folder = (repository.root / WORKTREES_FOLDER).resolve()
-    names = (path.name for path in sorted(folder.glob("*")) if path.is_dir() and not path.is_symlink())
-    return [name for name in names if is_incomplete(repository, folder / name)]
+    folder = real_path(repository.root / WORKTREES_FOLDER)
+    return [path.name for path in _folders(folder) if is_incomplete(repository, path)]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [Path(entry.path) for entry in entries_of(folder) if entry.is_dir(follow_symlinks=False)]
 
 
 def _describe_incomplete(names: Sequence[str]) -> str | Finding:
@@ -65,7 +78,7 @@ def _nested_repositories(repository: git.Repository) -> list[str]:
     """Find repositories in the folders that agents write, except bare ones that HEAD contains."""
     tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
     found = {tasks: find_repositories_in(tasks)} if tasks.is_dir() else {}
-    for folder in sorted(path for path in worktrees.glob("*") if path.is_dir() and not path.is_symlink()):
+    for folder in _folders(worktrees):
         worktree = plan_worktree(repository, folder.name)
         top = () if worktree is None or worktree.has_own_pointer() else (".git",)
         nested = find_nested_repositories(folder)
@@ -89,9 +102,9 @@ def _describe_leftovers(left: Leftovers) -> str | Finding:
     if not left:
         return "no session has left a container or a network"
     parts = (
-        (len(left.sessions), "stopped container(s) that contain the variables' values"),
-        (len(left.proxies), "idle proxy container(s)"),
-        (len(left.networks), "unused network(s)"),
+        (left.sessions, "stopped container", " with the variables' values"),
+        (left.proxies, "idle proxy container", ""),
+        (left.networks, "unused network", ""),
     )
-    result = ", ".join(f"{count} {what}" for count, what in parts if count)
+    result = ", ".join(f"{counted(len(found), what)}{more}" for found, what, more in parts if found)
     return Finding("leftovers", f"{result}, left by replays or by an lw_coder that was killed", left.removal)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import PromptError
 from lw_coder.settings import model_faults as faults
 from lw_coder.settings.model_faults import Fault, server_name
@@ -122,7 +123,7 @@ def _narrowed(fault: Fault, access: ModelAccess) -> Fault:
     if not names or access.model in names:
         return fault
     close = get_close_matches(access.model, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the server has {len(names)} others"
+    hint = f"did you mean {close[0]}?" if close else f"the server has {counted(len(names), 'other')}"
     return Fault(_WRONG_MODEL.what, f"{_WRONG_MODEL.remedy}; {hint}")
 
 

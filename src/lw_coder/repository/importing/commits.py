@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import (
@@ -393,7 +394,8 @@ def _sparse_notes(task: _Import, left: IndexChanges) -> tuple[str, ...]:
     if not count:
         return ()
     remedy = f"to check them out, type: git -C {quoted(task.worktree.path)} sparse-checkout disable"
-    return (f"{count} files are not in the worktree, because the session made a sparse checkout; {remedy}",)
+    are = counted(count, "file is", "files are")
+    return (f"{are} not in the worktree, because the session made a sparse checkout; {remedy}",)
 
 
 def _unfinished_notes(task: _Import) -> tuple[str, ...]:
@@ -420,4 +422,6 @@ def _ignored_notes(new: NewRefs) -> tuple[str, ...]:
     if not new.ignored:
         return ()
     first = repr(new.ignored[0][:_LONGEST_NAME])
-    return (f"{len(new.ignored)} names in the run's git folder are not valid refs and were ignored: {first}",)
+    one, many = "is not a valid ref and was ignored", "are not valid refs and were ignored"
+    where = "in the run's git folder"
+    return (f"{counted(len(new.ignored), f'name {where} {one}', f'names {where} {many}')}: {first}",)

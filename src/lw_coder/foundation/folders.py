@@ -1,0 +1,52 @@
+"""Folders of lw_coder: one that is not there is empty; one that cannot be read, or no folder, is an error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lw_coder.foundation.errors import FolderError
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, sorted by name; nothing if it is not there.
+
+    Raises:
+        FolderError: it cannot be read, or it or one of its parents is something else than a folder.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        _require_absent(folder, error)
+        return []
+
+
+def real_path(folder: Path) -> Path:
+    """Return where a folder is, or would be created, without links.
+
+    Raises:
+        FolderError: as `entries_of`.
+    """
+    try:
+        folder.stat()
+    except OSError as error:
+        _require_absent(folder, error)
+    else:
+        _require_folder(folder)
+    return folder.resolve()
+
+
+def _require_absent(folder: Path, error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        reason = error.strerror or type(error).__name__
+        raise FolderError(
+            f"{folder}: cannot be read: {reason}", "correct its owner and permissions"
+        ) from error
+    _require_folder(next(path for path in (folder, *folder.parents) if os.path.lexists(path)))
+
+
+def _require_folder(path: Path) -> None:
+    if not path.is_dir():
+        what = "is a link that leads to no folder" if path.is_symlink() else "is not a folder"
+        raise FolderError(f"{path}: {what}", "rename it or remove it")
