@@ -12,7 +12,7 @@ import click
 from lw_coder import __version__
 from lw_coder.foundation import signals
 from lw_coder.foundation.counting import counted
-from lw_coder.foundation.errors import ExitCode, IdeaError, LwCoderError
+from lw_coder.foundation.errors import ExitCode, FolderError, IdeaError, LwCoderError
 from lw_coder.foundation.report import be_quiet, fail, is_utf8, tell
 from lw_coder.foundation.system_errors import expected_error
 
@@ -734,4 +734,7 @@ def _probe(*, asks_compose: bool) -> EngineProbe:
 def _here() -> Path:
     from pathlib import Path
 
-    return Path.cwd()
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise FolderError("the current folder no longer exists", "change to another folder") from None

@@ -280,6 +280,17 @@ def test_an_empty_name(words: str) -> None:
         assert refused.stderr.endswith(": it is empty\n")
 
 
+@pytest.mark.parametrize("words", ["plans", "runs list --json", "doctor --json", "init", "clean"])
+def test_a_current_folder_that_was_removed(tmp_path: Path, words: str) -> None:
+    (tmp_path / "gone").mkdir()
+    script = f'rmdir "$PWD"; "{LW_CODER}" {words}'
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path / "gone", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (ExitCode.ERROR, "")
+    assert done.stderr == "error: the current folder no longer exists; change to another folder\n"
+
+
 @pytest.mark.parametrize(("words", "named"), [("code", "PLAN"), ("runs show", "RUN")])
 def test_help_shows_what_is_needed_as_needed(words: str, named: str) -> None:
     usage = lw_coder(*words.split(), "--help").stdout.splitlines()[0]

@@ -98,7 +98,10 @@ def _starting_with(typed: str, names: Iterable[str]) -> list[CompletionItem]:
 
 def _above(relative: Path) -> Path:
     """Find a folder of the repository that contains the current directory."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed
+        return relative
     return next(
         (top / relative for top in (here, *here.parents) if os.path.lexists(top / relative)), here / relative
     )

@@ -92,11 +92,12 @@ def show_json(document: Any) -> None:
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print a table on stdout: fitted to a terminal, elsewhere in columns as wide as their text."""
+    names = [printable(name) for name in header]
     shown = [[Cell(printable(text), tone) for text, tone in row] for row in rows]
     if sys.stdout.isatty():
-        _print_fitted(header, shown)
+        _print_fitted(names, shown)
     else:
-        _print_columns([[Cell(name) for name in header], *shown])
+        _print_columns([[Cell(name) for name in names], *shown])
 
 
 def _print_fitted(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
