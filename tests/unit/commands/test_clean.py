@@ -190,7 +190,7 @@ def test_what_killed_commands_left(plan: FinishedPlan, tmp_path: Path) -> None:
 def test_expired_refs(plan: FinishedPlan) -> None:
     old = datetime.now(UTC) - timedelta(days=31)
     plan.person.run("update-ref", f"refs/lw_coder/dropped/x/{old:%Y%m%dT%H%M%SZ}", "HEAD")
-    assert items(cleaned(plan, "--yes", "--older-than", "50"), "refs") == ["1 refs"]
+    assert items(cleaned(plan, "--yes", "--older-than", "50"), "refs") == ["1 ref"]
     assert plan.person.run("for-each-ref", "refs/lw_coder/dropped") == ""
 
 

@@ -88,7 +88,7 @@ def test_the_worktree_and_the_branch_go_and_the_commits_stay(
     plan.person.run("-c", "gc.reflogExpire=now", "gc", "--quiet", "--prune=now")
     plan.check()
     said = capfd.readouterr().err
-    assert "1 of its commits are on none of your branches" in said
+    assert "1 of its commits is on none of your branches" in said
     plan.person.run("branch", BRANCH, kept(plan))
     assert f"git branch {BRANCH} {kept(plan)}" in said
     assert drop(plan) is ExitCode.OK
