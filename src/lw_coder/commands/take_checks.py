@@ -16,8 +16,8 @@ from lw_coder.containers.labels import TAKE_RUNS
 from lw_coder.foundation.errors import ConfigError, RunError
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.repository.merging import Merge
+from lw_coder.runs.record_shape import SCHEMA
 from lw_coder.runs.run_folders import (
-    SCHEMA,
     Run,
     oldest_first,
     open_run,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError, LwCoderError, PlanError, VerdictError
 from lw_coder.foundation.report import printable, say, tell, warn
 from lw_coder.plans.find_plan import plans_with_id
@@ -199,11 +200,6 @@ def _lines(offer: Offer) -> Iterator[str]:
     if more := len(offer.counts[_MOST_SHOWN:]):
         yield f"          and {more} more: git diff --stat {merge.base[:12]} {merge.tip[:12]}"
     yield from _pointed_out("Unusual:", "look at these before you merge", offer.unusual)
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things, such as `1 commit` or `2 commits`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _changes(offer: Offer) -> tuple[PointedOut, ...]:

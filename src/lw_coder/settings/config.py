@@ -264,8 +264,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        end = f"at the end, line {len(text.splitlines())}"
-        fault = str(error).replace("at end of document", end)
+        lines = len(text.rstrip().split("\n"))
+        fault = str(error).replace("at end of document", f"at the end, line {lines}")
         raise ConfigError(
             f"{CONFIG_FILE}: is not valid TOML: {printable(fault)}", "correct that line"
         ) from error
