@@ -32,7 +32,7 @@ def check_cluster(checks: Checks, config: CodeConfig) -> None:
         checks.run("registry", registry_at(registry).require_answer, lambda _: f"{registry} answers")
     nodes = checks.run("cluster", swarm.list_nodes, _describe_nodes)
     if nodes:
-        checks.run("managers", lambda: nodes, _describe_managers)
+        checks.run("managers", lambda: nodes, describe_managers)
         if settings and settings.slot:
             checks.run("slots", lambda: nodes, partial(_describe_slots, settings.slot))
         checks.run("ports", lambda: [one for one in nodes if _is_open(one, _OPEN_API)], _describe_ports)
@@ -47,7 +47,8 @@ def _describe_nodes(nodes: Sequence[Node]) -> str | Finding:
     return Finding("cluster", f"{told}; {', '.join(silent)} gets no jobs", remedy)
 
 
-def _describe_managers(nodes: Sequence[Node]) -> str | Finding:
+def describe_managers(nodes: Sequence[Node]) -> str | Finding:
+    """Return the manager, or what is wrong if there are several."""
     names = [node.name for node in nodes if node.role != "worker"]
     told = ", ".join(names)
     if len(names) == 1:
