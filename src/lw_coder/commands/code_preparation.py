@@ -55,7 +55,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_partial_runs(repository.root, inputs.plan_id)
-    _bring_home(inputs)
+    _import_late_results(inputs)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"
     with (
@@ -90,13 +90,13 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     return setup.as_sealed()
 
 
-def _bring_home(inputs: CodeInputs) -> None:
-    """Bring home what nodes still have of the plan."""
+def _import_late_results(inputs: CodeInputs) -> None:
+    """Import what nodes still have of the plan."""
     repository, plan_id = inputs.context.repository, inputs.plan_id
     if any((run.folder / NODE_RECORD).exists() for run in run_folders.list_runs(repository.root, plan_id)):
-        from lw_coder.engines.homecoming import bring_home
+        from lw_coder.engines.late_results import import_late_results
 
-        bring_home(repository, plan_id, gives_up=inputs.options.retry_lost, yes=inputs.options.yes)
+        import_late_results(repository, plan_id, gives_up=inputs.options.retry_lost, yes=inputs.options.yes)
 
 
 def _set_up(

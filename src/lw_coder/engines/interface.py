@@ -85,7 +85,7 @@ class SessionEngine(Protocol):
         """
 
     def cancel(self, name: str) -> None:
-        """Ask a job's session to end; its result still comes home. This does not wait.
+        """Ask a job's session to end; its result can still be fetched. This does not wait.
 
         Raises:
             LwCoderError: the scheduler does not answer.

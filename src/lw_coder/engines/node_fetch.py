@@ -18,7 +18,7 @@ from lw_coder.repository.object_packs import check_out
 if TYPE_CHECKING:
     from lw_coder.containers.registry import Artifact, Registry
 
-_MOST = 1 << 40  # bytes; what comes from home is trusted
+_MOST = 1 << 40  # bytes; what comes from the user's machine is trusted
 _MOST_FILES = 10_000_000
 _REMEDY = "start the plan again; nothing has been run"
 

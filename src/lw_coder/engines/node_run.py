@@ -42,7 +42,7 @@ _KEPT = 7 * 86_400  # seconds; what could not be sent for so long is removed
 
 
 def node_run() -> ExitCode:
-    """Carry out the session of a job on this node, and send home what it left.
+    """Carry out the session of a job on this node, and send what it left.
 
     Raises:
         LwCoderError: it could not be carried out, or not be sent.
@@ -121,7 +121,7 @@ def _pull(image: str) -> None:
 
 
 def send(registry: Registry, job: JobDocument, run: NodeRun, result: SessionResult, task: str) -> None:
-    """Send home what a session left.
+    """Send what a session left.
 
     Raises:
         LwCoderError: the registry does not take it.
@@ -132,11 +132,11 @@ def send(registry: Registry, job: JobDocument, run: NodeRun, result: SessionResu
         with file.open("wb") as target:
             write_result(run.folder, job.worktree, result, job.name, target)
         registry.push(RESULTS, result_tag(job.name, task), file, RESULT_KIND)
-    tell(f"Result:   {result.outcome}, sent home")
+    tell(f"Result:   {result.outcome}, sent")
 
 
 def sweep(registry: Registry) -> None:
-    """Remove what killed runners left on this node, after what their sessions did has been sent home."""
+    """Remove what killed runners left on this node, after what their sessions did has been sent."""
     with left_work() as folders:
         for folder in folders:
             try:

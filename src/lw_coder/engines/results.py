@@ -1,6 +1,6 @@
-"""What a session on a node leaves, as one file: written there, and taken at home, where it is hostile.
+"""What a session on a node leaves, as one file: written there, and read here, where it is hostile.
 
-At home it is unpacked into a folder of its own. Only names that such a session writes are accepted, and only
+Here it is unpacked into a folder of its own. Only names that such a session writes are accepted, and only
 regular files; then these files replace those of the run's folder, and the import is that of every run.
 """
 
@@ -127,7 +127,7 @@ def _is_writable(name: str) -> bool:
     return True
 
 
-# Taken at home.
+# Read here.
 
 
 class RefusedResultError(RunError):

@@ -1,4 +1,4 @@
-"""result.json: how a session on a node ended. At home it is what a hostile machine says, and checked."""
+"""result.json: how a session on a node ended. Where it is read, a hostile machine says it; it is checked."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _is_count(value: object) -> bool:
 
 
 def read_session_record(path: Path, job: str, limits: Limits) -> tuple[SessionRecord, SessionResult]:
-    """Read how a session ended, and make of it what a session at home returns; its spending is read apart.
+    """Read how a session ended, as a session on this machine returns it; its spending is read apart.
 
     Args:
         path: the file, a regular one.

@@ -116,7 +116,7 @@ class SwarmEngine:
             swarm.remove(name)
             raise
         self._close()
-        say("Cluster:  the result has come home")
+        say("Cluster:  the result has arrived")
         return replace(result, signalled=signalled or result.signalled)
 
 

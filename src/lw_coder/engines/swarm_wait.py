@@ -142,7 +142,7 @@ class SwarmWait:
         if self._lost_since is not None:
             raise _GoneError(
                 f"node {printable(self.node)} is down, and has the session",
-                "when it is back, the next start of the plan brings its commits home; "
+                "when it is back, the next start of the plan imports its commits; "
                 "to give them up, start it with --retry-lost",
             )
 

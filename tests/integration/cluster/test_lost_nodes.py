@@ -103,7 +103,7 @@ def test_a_second_attempt_is_imported_once(remote: Remote) -> None:
     wait_until(lambda: found(two, "word.done") is None, "the end of the first attempt")
     assert swarm.list_tasks({JOB_LABEL: None}) == []
 
-    # What the first attempt sent home meanwhile is not looked for.
+    # What the first attempt has sent meanwhile is not looked for.
     after = remote.types(script("after"))
     with remote.cluster.only(two):
         wait_until(lambda: found(one, "after.begun") or found(two, "after.begun"), "a session")

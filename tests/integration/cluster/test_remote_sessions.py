@@ -62,8 +62,8 @@ def test_a_plan_is_carried_out_on_a_node(remote: Remote) -> None:
     assert find_result(left, sent.job, sent.attempts) is None
 
 
-def test_a_session_that_is_ended_brings_its_commits_home(remote: Remote) -> None:
-    """By Ctrl+C, and by its limit, with the exit codes of a session at home."""
+def test_the_commits_of_a_session_that_is_ended_are_imported(remote: Remote) -> None:
+    """By Ctrl+C, and by its limit, with the exit codes of a session on this machine."""
     process = remote.types(WAITING)
     wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
     process.send_signal(signal.SIGINT)
@@ -105,7 +105,7 @@ def test_a_killed_runner_leaves_its_result_to_the_next_one_there(remote: Remote)
         status, _, said = remote.runs(committing("Second"))
         assert status == 0, said
     status, _, said = remote.runs(committing("Third"))
-    assert (status, f"the result of sample-plan/{first} has come home" in said) == (0, True), said
+    assert (status, f"the result of sample-plan/{first} has arrived" in said) == (0, True), said
     kept = remote.sample.git("for-each-ref", "--format=%(subject)", f"refs/lw_coder/sample-plan/{first}")
     assert kept == "First"
     assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["Second.done", "Third.done"]

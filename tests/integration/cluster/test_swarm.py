@@ -20,7 +20,7 @@ from tests.support.cluster import SLOTS, Cluster
 from tests.support.patience import wait_until
 
 KEY = b"sk-0123-a-key-of-this-test"
-# What a runner does when it is asked to end: it brings home what there is.
+# What a runner does when it is asked to end: it sends what there is.
 CANCELLED = "trap 'echo home >$0.home; exit 143' TERM; echo >$0.up; while :; do sleep 0.1; done"
 
 

@@ -1,4 +1,4 @@
-"""What else is done at home after a session on a node: its files, and results that come late."""
+"""Results of sessions on nodes that arrive after their lw_coder has ended; the files of imported commits."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def follow_branch(worktree: Worktree, imported: ImportResult, *, was_untouched: 
         warn(f"{worktree.path}: the new commits were not checked out: {error.message}")
 
 
-def bring_home(repository: Repository, plan_id: str, *, gives_up: bool, yes: bool) -> None:
-    """Bring home what nodes have of a plan's runs: their lw_coder was killed, or gave up waiting.
+def import_late_results(repository: Repository, plan_id: str, *, gives_up: bool, yes: bool) -> None:
+    """Import the results of a plan's runs on nodes whose lw_coder was killed, or gave up waiting.
 
-    A runner that was killed has left what its session did on its node, and the next one there sends it home.
+    A runner that was killed has left what its session did on its node; the next runner there sends it.
 
     Args:
         repository: the user's.
@@ -77,7 +77,7 @@ def bring_home(repository: Repository, plan_id: str, *, gives_up: bool, yes: boo
         sent = read_sent_job(run.folder)
         if sent and not sent.is_closed and datetime.now(UTC) - run.started < _KEPT:
             try:
-                _bring(repository, run, sent, gives_up=gives_up, yes=yes)
+                _import_late(repository, run, sent, gives_up=gives_up, yes=yes)
             except RefusedResultError as error:
                 warn(f"earlier run {run.identity}: {error.message}")
                 _close(run, sent)
@@ -96,7 +96,7 @@ def _require_wish(run: Run, error: EngineError, *, gives_up: bool) -> None:
     warn(f"{run.identity}: what its session did on a node is given up")
 
 
-def _bring(repository: Repository, run: Run, sent: SentJob, *, gives_up: bool, yes: bool) -> None:
+def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: bool, yes: bool) -> None:
     task = swarm.find_task(sent.job)
     attempts = list(dict.fromkeys([*sent.attempts, *([task.id] if task and task.id else [])]))
     registry = registry_at(sent.registry)
@@ -104,7 +104,7 @@ def _bring(repository: Repository, run: Run, sent: SentJob, *, gives_up: bool, y
         git = open_private_git(run.folder)
         take_from(registry, found, Expected(sent.job, run.folder, git, _limits(run)))
         _close(run, sent)
-        tell(f"Cluster:  the result of {run.identity} has come home")
+        tell(f"Cluster:  the result of {run.identity} has arrived")
         _import(repository, run, yes=yes)
     elif task and not task.is_over:
         _require_given_up(run, task, gives_up=gives_up)
@@ -138,7 +138,7 @@ def _require_given_up(run: Run, task: Task, *, gives_up: bool) -> None:
     if task.phase is not swarm.TaskPhase.LOST:
         raise SessionError(
             f"{run.identity}: its session is still {where}",
-            f"wait, or end it: docker service rm {task.job}; the next start brings its commits home",
+            f"wait, or end it: docker service rm {task.job}; the next start of the plan imports its commits",
         )
     if not gives_up:
         raise SessionError(
