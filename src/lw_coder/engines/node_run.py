@@ -20,7 +20,7 @@ from lw_coder.engines.job_document import JOB_FILE, RESULT_KIND, RESULTS, JobDoc
 from lw_coder.engines.node_fetch import fetch_run, rebuild
 from lw_coder.engines.node_order import NodeOrder, read_order, result_tag
 from lw_coder.engines.node_paths import NodeRun
-from lw_coder.engines.node_work import left_work, own_work
+from lw_coder.engines.node_work import BEGUN, left_work, own_work
 from lw_coder.engines.results import write_result
 from lw_coder.foundation.errors import EngineError, ExitCode, LwCoderError
 from lw_coder.foundation.redaction import Redaction
@@ -35,7 +35,6 @@ from lw_coder.settings.docker_variables import config_folder
 if TYPE_CHECKING:
     from lw_coder.containers.registry import Registry
 
-_BEGUN = "begun"  # in a work folder: its session has started
 _KILLED = 137  # the status of a session whose runner was killed
 _MEMORY = Path("/dev/shm")  # noqa: S108 - never written to a disk
 _KEPT = 7 * 86_400  # seconds; what could not be sent for so long is removed
@@ -57,7 +56,7 @@ def node_run() -> ExitCode:
         rebuild(registry, job, run)
         for image in job.images:
             _pull(image)
-        (work / _BEGUN).touch()
+        (work / BEGUN).touch()
         result = _carried_out(order, job, run)
         send(registry, job, run, result, order.task)
     return ExitCode.OK
@@ -136,7 +135,7 @@ def send(registry: Registry, job: JobDocument, run: NodeRun, result: SessionResu
 
 
 def sweep(registry: Registry) -> None:
-    """Remove what killed runners left on this node, after what their sessions did has been sent."""
+    """Remove what other runners left on this node, after what their sessions did has been sent."""
     with left_work() as folders:
         for folder in folders:
             try:
@@ -148,13 +147,13 @@ def sweep(registry: Registry) -> None:
 
 
 def _swept(registry: Registry, folder: Path) -> None:
-    if (folder / _BEGUN).exists():
+    if (folder / BEGUN).exists():
         with suppress(ValueError):  # of another lw_coder
             job = read_job((folder / JOB_FILE).read_bytes())
             run = NodeRun(folder, job.plan_id, job.run)
             engine.remove_containers_with({name: job.labels[name] for name in (PLAN_LABEL, RUN_LABEL)})
             remove_idle_proxies(job.labels[PLAN_LABEL])
-            begun = datetime.fromtimestamp((folder / _BEGUN).stat().st_mtime, UTC)
+            begun = datetime.fromtimestamp((folder / BEGUN).stat().st_mtime, UTC)
             killed = SessionResult(_KILLED, begun, datetime.now(UTC))
             send(registry, job, run, killed, folder.name.removeprefix(f"{job.name}-"))
     remove_tree(folder)

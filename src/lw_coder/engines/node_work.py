@@ -12,13 +12,17 @@ from pathlib import Path
 from lw_coder.engines.node_paths import WORK
 from lw_coder.runs.run_folders import remove_tree
 
+BEGUN = "begun"  # in such a folder: its session has started
 _LOCK = "lock"
 _NEW = ".new-"
 
 
 @contextmanager
 def own_work(name: str, among: Path = WORK) -> Iterator[Path]:
-    """Yield a new folder for an attempt, and remove it at the end; if the runner is killed, it stays.
+    """Yield a new folder for an attempt, and remove it at the end.
+
+    If the runner is killed, or fails after its session has begun, the folder stays: it has the only copy of
+    what the session did, and the next runner sends it.
 
     Args:
         name: of the attempt.
@@ -34,8 +38,11 @@ def own_work(name: str, among: Path = WORK) -> Iterator[Path]:
         new.rename(folder)
         try:
             yield folder
-        finally:
-            remove_tree(folder)
+        except BaseException:
+            if not (folder / BEGUN).exists():
+                remove_tree(folder)
+            raise
+        remove_tree(folder)
 
 
 @contextmanager

@@ -6,7 +6,9 @@ import os
 import signal
 from pathlib import Path
 
-from lw_coder.engines.node_work import left_work, own_work
+import pytest
+
+from lw_coder.engines.node_work import BEGUN, left_work, own_work
 
 
 def test_a_work_folder_belongs_to_its_runner_until_it_is_killed(tmp_path: Path) -> None:
@@ -30,3 +32,19 @@ def test_a_work_folder_belongs_to_its_runner_until_it_is_killed(tmp_path: Path) 
             with left_work(tmp_path) as seen:  # as another runner sees it meanwhile
                 assert seen == []
     assert not (tmp_path / "lw-two").exists()
+
+
+def fail_at_work(name: str, among: Path, *, has_begun: bool) -> None:
+    with own_work(name, among) as work:
+        if has_begun:
+            (work / BEGUN).touch()
+        raise ConnectionError
+
+
+def test_a_session_whose_result_could_not_be_sent_stays_for_the_next_runner(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionError):
+        fail_at_work("lw-one", tmp_path, has_begun=True)
+    with pytest.raises(ConnectionError):
+        fail_at_work("lw-two", tmp_path, has_begun=False)
+    with left_work(tmp_path) as found:
+        assert [folder.name for folder in found] == ["lw-one"]
