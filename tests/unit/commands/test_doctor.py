@@ -221,7 +221,8 @@ def test_without_docker(case: Case) -> None:
     case.shell["PATH"] = str(case.folder / "bin")
     found = json.loads(case.doctor("--json").stdout)
     (wrong,) = [one for one in found if one["remedy"]]
-    assert (wrong["subject"], wrong["result"]) == ("docker", "docker: command not found")
+    unknown = "images, containers and the flags of docker are not checked"
+    assert (wrong["subject"], wrong["result"]) == ("docker", f"docker: command not found; {unknown}")
 
 
 def test_a_full_disk(case: Case, small_disk: Path) -> None:

@@ -261,7 +261,7 @@ def test_a_thousand_plans_are_checked_with_few_calls_of_git(made: GitRepository,
     done = subprocess.run(
         [LW_CODER, "plans", "check"], cwd=made.path, env=env, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "no problems in 1000 plans\n")
+    assert (done.returncode, done.stderr) == (0, "no problems in 1,000 plans\n")
     assert len((tmp_path / "calls").read_text().splitlines()) < 10
 
 
