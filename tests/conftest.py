@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lw_coder.runs.run_folders import remove_tree
+from tests.support.isolated_home import isolate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,16 +38,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(folder))
-    for name, below in (
-        ("CONFIG", ".config"),
-        ("CACHE", ".cache"),
-        ("STATE", ".local/state"),
-        ("DATA", ".local/share"),
-    ):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(folder / below))
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
+    isolate(monkeypatch, folder)
     before = _snapshot()
     yield folder
     assert _snapshot() == before, f"the test changed the real home {_REAL_HOME}"

@@ -264,7 +264,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        lines = len(text.rstrip().split("\n"))
+        lines = len(text.removesuffix("\n").split("\n"))
         fault = str(error).replace("at end of document", f"at the end, line {lines}")
         raise ConfigError(
             f"{CONFIG_FILE}: is not valid TOML: {printable(fault)}", "correct that line"

@@ -72,7 +72,7 @@ def test_new_and_changed_ones_are(made: GitRepository, tmp_path: Path, *, packed
     if packed:
         agent.run("pack-refs", "--all")
     (note,) = import_commits(repository, worktree, private, RUN).notes
-    assert note.startswith("1 names in the run's git folder are not valid refs and were ignored")
+    assert note.startswith("1 name in the run's git folder is not a valid ref and was ignored")
 
 
 def test_a_branch_that_was_only_packed_or_unpacked_is_no_news(made: GitRepository, tmp_path: Path) -> None:

@@ -66,5 +66,5 @@ def test_the_limit_that_the_gateway_names() -> None:
 def test_limits_in_words() -> None:
     assert limits_line(UNATTENDED) == "ends at minutes = 120, idle_minutes = 20"
     assert limits_line(Limits()) == "has no limits"
-    assert limits_line(Limits(max_wait=60)) == "has no limits; waits up to 60 minutes for its provider"
+    assert limits_line(Limits(max_wait=60)) == "has no limits; waits up to 60 min for its provider"
     assert limits_line(Limits(tokens=12_345_678, cost_usd=0.5)) == "ends at tokens = 12345678, cost_usd = 0.5"

@@ -105,7 +105,7 @@ def test_honest_work_is_not_pointed_out(changed: Changed) -> None:
         ("tests/test_shop.py", TEST.replace("():\n", "():\n    return\n"), "0 lines removed, 2 added"),
         ("web/cart.test.ts", BEFORE["web/cart.test.ts"].replace("it(", "it.skip("), "1 skip added"),
         ("pkg/cart_test.go", BEFORE["pkg/cart_test.go"].replace("\tif", "\tt.Skip()\n\tif"), "1 skip"),
-        ("tests/test_new.py", "@unittest.skip\ndef test_new():\n    pass\n", "new test file with 1 skips"),
+        ("tests/test_new.py", "@unittest.skip\ndef test_new():\n    pass\n", "new test file with 1 skip"),
         ("tests/__snapshots__/page.snap", "<p>2</p>\n", "tests compare their results with it"),
         ("conftest.py", "def pytest_runtest_makereport(): pass\n", "added; it runs before the tests"),
         ("tests/conftest.py", "x = 1\n", "added; it runs before the tests"),

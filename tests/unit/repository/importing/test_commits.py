@@ -596,7 +596,7 @@ def test_names_that_a_terminal_would_act_upon_are_left(session: Session, name: s
         session.agent.run("pack-refs", "--all")
     home = session.end()
     assert [ref for ref in home.refs if "evil" in ref] == []
-    assert [note for note in home.notes if "are not valid refs and were ignored" in note and name not in note]
+    assert [note for note in home.notes if "is not a valid ref and was ignored" in note and name not in note]
 
 
 def test_a_run_name_that_is_no_ref_is_an_error(session: Session) -> None:
