@@ -191,14 +191,14 @@ def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
     assert ref.startswith("refs/lw_coder/@plan/")
     assert ref.endswith("/detached")
     assert ref in text.replace("\n", "")
-    _is_shown_without_a_replay_and_imported_again(person)
+    _is_shown_without_a_replay_and_has_been_imported(person)
 
 
-def _is_shown_without_a_replay_and_imported_again(person: Person) -> None:
+def _is_shown_without_a_replay_and_has_been_imported(person: Person) -> None:
     status, shown = person.runs_to_the_end("runs", "show", "@plan")
     assert (status, "replay:" in shown, "damaged" in shown) == (0, False, False)
     status, told = person.runs_to_the_end("runs", "import", "@plan")
-    assert (status, "/detached" in told) == (0, True)
+    assert (status, "There is nothing to import" in told) == (0, True)
     assert person.runs_to_the_end("runs", "export") == (0, "")
 
 
