@@ -183,6 +183,15 @@ def signals(session: nox.Session) -> None:
 
 
 @nox.session
+def torture(session: nox.Session) -> None:
+    """Kill, crowd, starve and feed lw_coder what it cannot read; print what failed; --help, GROUP ..."""
+    install(session, "test")
+    ensure_engine(session)
+    ensure_cluster(session)
+    session.run("python", "-m", "tests.torture", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Check the installed packages for known vulnerabilities; not in CI, because it needs the network."""
     install(session)

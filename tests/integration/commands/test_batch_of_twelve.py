@@ -173,7 +173,15 @@ def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, as
     assert {plan_id for plan_id in PASS if states[plan_id] not in {"passed", "kept"}} == set()
     assert {states[plan_id] for plan_id in FIRST} == {"kept"}, "they had passed before the last batch began"
     rest = {plan_id: state for plan_id, state in states.items() if plan_id not in PASS}
-    assert rest == {"h-joined": "blocked", "w-wrong": "failed", "x-needs-wrong": "blocked", "z-long": "limit"}
+    assert rest == {
+        "h-joined": "blocked",
+        "w-wrong": "failed",
+        "x-needs-wrong": "blocked",
+        "z-long": "limit",
+    }, (
+        plans,
+        messages,
+    )
     assert "shared.txt" in plans["h-joined"]["reason"]
     assert "w-wrong" in plans["x-needs-wrong"]["reason"]
     assert "test ! -e wrong.txt" in plans["w-wrong"]["reason"]
