@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import subprocess
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -20,6 +22,24 @@ def wait_until(is_met: Callable[[], object], what: str) -> None:
     while not is_met():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.05)
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Return what a process prints on standard error, up to the line with these words; fail if there is none.
+
+    A process that neither prints them nor ends is killed then, which ends what it prints.
+    """
+    assert process.stderr is not None
+    killer, said = threading.Timer(PATIENCE, process.kill), ""
+    killer.start()
+    try:
+        while words not in said:
+            line = process.stderr.readline()
+            assert line, f"waited for {words!r}; it printed:\n{said}"
+            said += line
+    finally:
+        killer.cancel()
+    return said
 
 
 def within_cpu_time(seconds: int, work: Callable[[], _Result]) -> _Result:

@@ -22,7 +22,7 @@ def test_a_diamond_beside_plans_that_do_not_pass(sample: SampleRepository, perso
         "top": [f"test -e left && test -e right && {commit('top')}"],
         "clash": [commit("left", "another")],
         "broken": [commit("broken")],
-        "endless": [commit("endless"), *[f"echo {number}" for number in range(50)]],
+        "endless": [commit("endless"), *[f"echo {number}" for number in range(1000)]],
     }
     with batch_scene(person, sample, steps, "limits = { turns = 8 }\n") as scene:
         for plan_id, needs in {

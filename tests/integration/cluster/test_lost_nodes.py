@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 from lw_coder.containers import swarm
 from lw_coder.containers.job_spec import JOB_LABEL
 from tests.integration.cluster.remote import Remote, committing
 from tests.support.cluster import Node
-from tests.support.patience import wait_until
+from tests.support.patience import read_until, wait_until
 
 
 def script(word: str) -> str:
@@ -30,16 +29,6 @@ def let_end(node: Node, word: str) -> None:
     begun = found(node, f"{word}.begun")
     assert begun is not None
     begun.with_name("go").touch()
-
-
-def read_until(process: subprocess.Popen[str], words: str) -> str:
-    assert process.stderr is not None
-    said = ""
-    while words not in said:
-        line = process.stderr.readline()
-        assert line, said
-        said += line
-    return said
 
 
 def subjects(remote: Remote) -> list[str]:

@@ -89,7 +89,9 @@ class Model:
         assert self.killed[plan_id not in FIRST].wait(PATIENCE)
         if plan_id != "z-long" and conversation.rounds:
             return Reply("All of it is done now.")
-        return Reply(tool_calls=(execute(conversation, "The next step", PLANS[plan_id].command),))
+        # droid ends a turn by itself, without a text, after six calls that are the same.
+        command = f"{PLANS[plan_id].command} # {conversation.rounds}"
+        return Reply(tool_calls=(execute(conversation, "The next step", command),))
 
     def _plan(self, conversation: Conversation) -> str:
         found = re.search(r"(?:Carry out the plan `|plan_id\W+)([a-z]-[a-z-]+)", conversation.text)
@@ -170,7 +172,7 @@ def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, as
     assert document["exit_code"] == 6
 
     states = {plan_id: plan["state"] for plan_id, plan in plans.items()}
-    assert {plan_id for plan_id in PASS if states[plan_id] not in {"passed", "kept"}} == set()
+    assert {plan_id: plans[plan_id] for plan_id in PASS if states[plan_id] not in {"passed", "kept"}} == {}
     assert {states[plan_id] for plan_id in FIRST} == {"kept"}, "they had passed before the last batch began"
     rest = {plan_id: state for plan_id, state in states.items() if plan_id not in PASS}
     assert rest == {

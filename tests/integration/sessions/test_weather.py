@@ -14,7 +14,7 @@ from tests.integration.execution import run_folders
 from tests.integration.headless_session import gateways_of, headless, with_gateway
 from tests.integration.known_prompts import offer
 from tests.support.engine import bridge_address, docker
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE, read_until, wait_until
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
@@ -22,6 +22,7 @@ from tests.support.shell_agent import DONE, shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
 COMMIT = "git commit -q --allow-empty -m 'Do some of it'"
+BROKEN = "onnection"  # in "Connection error" and in "Your internet connection may be offline"
 SHORT_HOLD = "provider_wait = 1\n"  # seconds instead of four minutes
 # What happens to the first attempt of each of the agent's requests.
 WEATHER = (
@@ -62,6 +63,13 @@ def _gateways(sample: SampleRepository) -> list[str]:
     return gateways_of(run)
 
 
+def _answers(sample: SampleRepository) -> bool:
+    """Return whether the gateway accepts connections from the only session."""
+    (session,) = sessions_in(sample.root)
+    connect = ("docker", "exec", session, "bash", "-c", "</dev/tcp/gateway/8080")
+    return subprocess.run(connect, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
+
+
 def _has_the_commit(sample: SampleRepository) -> bool:
     return sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
 
@@ -86,11 +94,11 @@ def test_short_trouble_ends_nothing_at_a_terminal(sample: SampleRepository, pers
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 2, "the end of the first wait")
             docker("exec", *_gateways(sample), "pkill", "-KILL", "python3")  # Docker starts it again
-            ends = ("Connection error", DONE)
             terminal.wait_until(
-                lambda: any(end in terminal.screen for end in ends), "the end of droid's turn"
+                lambda: any(end in terminal.screen for end in (BROKEN, DONE)), "the end of droid's turn"
             )
             if DONE not in terminal.screen:
+                wait_until(lambda: _answers(sample), "the gateway's second start")
                 terminal.type("Go on, please.")
                 terminal.settle(1)
                 terminal.type("\r")
@@ -134,11 +142,8 @@ def test_lw_coder_waits_and_goes_on_by_itself(sample: SampleRepository, person: 
 
 def test_a_signal_ends_the_wait(sample: SampleRepository, person: Person) -> None:
     def end(process: subprocess.Popen[str], _: ScriptedModel) -> None:
-        assert process.stderr
-        for line in process.stderr:
-            if "of max_wait are left" in line:
-                process.send_signal(signal.SIGTERM)
-                return
+        read_until(process, "of max_wait are left")
+        process.send_signal(signal.SIGTERM)
 
     with_gateway(sample)
     away = busy(range(1, 99), wish="3600")
@@ -206,7 +211,7 @@ def test_a_gateway_that_is_killed_at_a_terminal(sample: SampleRepository, person
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 1, "the second request")
             docker("kill", *_gateways(sample))  # after that Docker does not start it again
-            terminal.wait_for("onnection")
+            terminal.wait_for(BROKEN)
             assert terminal.leave() == 0, terminal.text
     assert sessions_in(sample.root) == []
     assert _has_the_commit(sample)
