@@ -285,7 +285,7 @@ def nodes(*, as_json: bool) -> int:
     """
     from lw_coder.commands.nodes import nodes_command
 
-    return nodes_command(as_json=as_json)
+    return nodes_command(_here(), as_json=as_json)
 
 
 @cli.command()

@@ -55,6 +55,11 @@ def test_what_runs_where(person: Person, cluster: Cluster) -> None:
     assert (one["name"], one["role"], one["image_store"]) == ("node-one", "leader", "overlay2")
     assert (two["name"], two["role"], two["image_store"]) == ("node-two", "worker", None)
     assert [(node["state"], node["slots"], node["jobs"]) for node in (one, two)] == [("ready", SLOTS, [])] * 2
+    config = person.cwd / ".lw_coder/config.toml"
+    before = config.read_text()
+    config.write_text('[code]\n[code.swarm]\nregistry = "https://registry.example.com/team"\nslot = "bay"\n')
+    assert shown(person)["slots"] == {"offered": 0, "free": 0}
+    config.write_text(before)
 
     with cluster.only(cluster.nodes[1]):
         submit(cluster, "long", ("sleep", "3600"))
