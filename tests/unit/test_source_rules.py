@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_no_text_is_split_at_what_a_name_can_hold() -> None:
 @pytest.mark.parametrize("text", ["x.splitlines()", "map(str.splitlines, y)", "a.b.stdout.splitlines(True)"])
 def test_the_rule_sees_each_use(text: str) -> None:
     assert list(calls_of("splitlines", text)) == [1]
+
+
+def test_json_is_read_by_one_function() -> None:
+    """`json.loads` has no bound: what is nested deeply breaks it, or the next function that walks through."""
+    found = [
+        f"{path.relative_to(SOURCE)}: use foundation.json_text.read_json()"
+        for path in sorted(SOURCE.rglob("*.py"))
+        if re.search(r"\bjson\.(?:loads?|decode)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["foundation/json_text.py: use foundation.json_text.read_json()"]
 
 
 def clock_judgements(text: str) -> Iterator[int]:

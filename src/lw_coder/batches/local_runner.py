@@ -5,7 +5,6 @@ It holds a lock as long as it lives. So the next batch finds a run of one that w
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 from lw_coder.batches.runner import PlanRun, Progress, RunEnd
 from lw_coder.batches.state_file import BatchFolder, list_batches
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.locks import child_lock, holder_of_child_lock, note_child
 from lw_coder.foundation.processes import Program, start_program
 from lw_coder.gateway.spending import read_spending
@@ -94,8 +94,8 @@ class _Files:
         """Return what the process printed; empty if it was killed."""
         try:
             with self.result.open(encoding="utf-8", errors="replace") as file:
-                found = json.loads(file.read(_LONGEST_DOCUMENT))
-        except (OSError, ValueError, RecursionError):
+                found = read_json(file.read(_LONGEST_DOCUMENT))
+        except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lw_coder.batches.states import Batch
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.json_text import read_json_as
 from lw_coder.runs.run_folders import KEEP, disk_error, make_private, remove_tree, write_file
 
 BATCHES_FOLDER = Path(".lw_coder/batches")
@@ -62,11 +63,9 @@ class BatchFolder:
         Raises:
             RunError: it is missing or damaged.
         """
-        import msgspec
-
         try:
-            return msgspec.json.decode(self.state_file.read_bytes(), type=Batch)
-        except (OSError, msgspec.DecodeError, RecursionError) as error:
+            return read_json_as(self.state_file.read_bytes(), Batch)
+        except (OSError, ValueError) as error:
             raise RunError(
                 f"{self.state_file}: cannot be read", "remove the batch's folder if it is damaged"
             ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from lw_coder.containers.images import DOCKERFILE
 from lw_coder.containers.labels import REPLAY_RUNS
 from lw_coder.containers.proxy import FILTER_FILE
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.gateway.settings import FOLDER as GATEWAY_FOLDER
 from lw_coder.gateway.settings import SETTINGS_FILE
 from lw_coder.repository.git import require_identity
@@ -57,7 +57,7 @@ class FreshRun:
     def setup_commands(self) -> list[str]:
         """Return what is run in the container before the agent, if anything."""
         path = self.run.folder / SETUP_FOLDER / "commands.json"
-        return list(json.loads(path.read_text(encoding="utf-8"))["commands"]) if path.is_file() else []
+        return list(read_json(path.read_text(encoding="utf-8"))["commands"]) if path.is_file() else []
 
 
 @contextmanager

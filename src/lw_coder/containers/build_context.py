@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+
+from lw_coder.foundation.json_text import read_json
 
 _COMMENT = re.compile(r"[ \t]*#")
 _INSTRUCTION = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(COPY|ADD|RUN)[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
@@ -58,7 +59,7 @@ def _copied(flags: list[tuple[str, str]], arguments: str) -> list[str]:
     words = arguments.split()
     if arguments.startswith("["):
         try:
-            words = [str(word) for word in json.loads(arguments)]
+            words = [str(word) for word in read_json(arguments)]
         except ValueError:
             return []
     return words[:-1]

@@ -5,7 +5,6 @@ It takes longer to import than docker takes to answer. engine.py uses it for eve
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import NamedTuple, Self
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import BuildError, EngineError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.processes import awaited, end_group, readable, starting_group
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say
@@ -114,7 +114,7 @@ class Question:
         answer = self.answer()
         if not answer:
             return None
-        found = json.loads(answer)
+        found = read_json(answer)
         return LocalImage(found["Id"], found["Config"].get("Labels") or {})
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lw_coder.containers.docker_command import Question
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import warn
 from lw_coder.settings.docker_flags import RunOptions
 
@@ -35,7 +35,7 @@ class Kind:
 def ask_info() -> dict[str, Any]:
     """Return what `docker info` tells; nothing if the engine does not answer."""
     answer = Question("info", "--format", "{{json .}}").answer()
-    return dict(json.loads(answer)) if answer else {}
+    return dict(read_json(answer)) if answer else {}
 
 
 def find_kinds(options: RunOptions, info: Mapping[str, Any] | None = None) -> list[Kind]:

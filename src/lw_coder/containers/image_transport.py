@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import lw_coder
 from lw_coder.containers.docker_command import carry_out
 from lw_coder.containers.engine import find_image
 from lw_coder.foundation.errors import BuildError, EngineError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
@@ -60,7 +60,7 @@ def ensure_image(registry: Registry, image: str, repository: str) -> str:
 
 def _pushed_digest(image: str, name: str) -> str | None:
     told = carry_out("image", "inspect", "--format", "{{json .RepoDigests}}", image).told
-    found = json.loads(told or "[]") or []
+    found = read_json(told or "[]") or []
     digests = (one.removeprefix(f"{name}@") for one in found if one.startswith(f"{name}@"))
     return next(filter(_DIGEST.fullmatch, digests), None)
 

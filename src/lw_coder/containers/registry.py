@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
 from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.registry_place import RegistryPlace
@@ -117,7 +118,7 @@ class Registry:
             raise self._bad(f"{repository}:{reference} has another digest, or is too large")
         try:
             layer, size = _only_layer(manifest)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             raise self._bad(f"{repository}:{reference} is not an artifact of lw_coder") from None
         return Artifact(repository, digest, layer, size)
 
@@ -264,7 +265,7 @@ class Registry:
             request.add_unredirected_header("Authorization", self._basic())
         try:
             with self._answer(request) as answer:
-                found: dict[str, Any] = json.loads(_read(answer, LARGEST_MANIFEST))
+                found: dict[str, Any] = read_json(_read(answer, LARGEST_MANIFEST))
             return str(found.get("token") or found["access_token"])
         except urllib.error.HTTPError as error:
             raise self._refused(error.code) from None
@@ -326,7 +327,7 @@ def _manifest(kind: str, layer: str, size: int) -> bytes:
 
 
 def _only_layer(manifest: bytes) -> tuple[str, int]:
-    (layer,) = json.loads(manifest)["layers"]
+    (layer,) = read_json(manifest)["layers"]
     digest, size = layer["digest"], layer["size"]
     if not (isinstance(digest, str) and _DIGEST.fullmatch(digest) and type(size) is int and size >= 0):
         raise ValueError("is not a layer")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 from binascii import Error as Base64Error
 from collections.abc import Mapping
 from typing import Any
 
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.processes import awaited, starting_group
 from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_config
@@ -33,7 +33,7 @@ def find_login(host: str, process: Mapping[str, str]) -> tuple[str, str] | None:
 
 def _in_memory(process: Mapping[str, str]) -> dict[str, Any]:
     try:
-        found = json.loads(process.get(_FOREIGN) or "{}")
+        found = read_json(process.get(_FOREIGN) or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
@@ -74,7 +74,7 @@ def _from_helper(helper: str, host: str, process: Mapping[str, str]) -> tuple[st
 
 def _helpers_answer(told: bytes) -> tuple[str, str] | None:
     try:
-        found = json.loads(told)
+        found = read_json(told)
         return str(found["Username"]), str(found["Secret"])
     except (ValueError, KeyError, TypeError):
         return None

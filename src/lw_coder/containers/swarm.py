@@ -6,7 +6,6 @@ when its node dies: that is for the person to decide, because the first attempt 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,6 +21,7 @@ from lw_coder.containers.job_spec import (
     NodeJob,
 )
 from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
 
 _ENDED = {"complete", "failed", "rejected", "shutdown", "remove"}
@@ -339,7 +339,7 @@ def _inspected(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
         return []
     outcome = carry_out("inspect", "--type", kind, *names)
     if outcome.told:
-        return list(json.loads(outcome.told))
+        return list(read_json(outcome.told))
     _require(outcome, f"no {kind} was inspected")
     return []
 

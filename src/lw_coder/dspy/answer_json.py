@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from lw_coder.foundation.json_text import is_nested_deeply
+
 MOST_TRIED = 1_000  # braces; a model that repeats itself writes thousands
 
 _OPENING = re.compile(r'\{(?=\s*+")')
@@ -53,6 +55,7 @@ def to_repair(text: str, names: Collection[str]) -> str:
 
 def _object_at(text: str, place: int) -> tuple[dict[str, Any] | None, int]:
     try:
-        return _DECODER.raw_decode(text, place)
+        found, end = _DECODER.raw_decode(text, place)
     except (ValueError, RecursionError):
         return None, place
+    return None if is_nested_deeply(text[place:end]) else found, end

@@ -7,7 +7,6 @@ the types of the inputs. So the text that a program is tuned on is the text that
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -24,6 +23,7 @@ from lw_coder.dspy.prompt_orchestrator import language_model as _language_model
 from lw_coder.dspy.prompt_orchestrator import load_program
 from lw_coder.dspy.sample_metric import sample_metric
 from lw_coder.foundation.errors import PromptError, RunError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.state import prompt_cache_folder
 from lw_coder.repository.git import find_repository, text_lines
@@ -164,8 +164,8 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _run_of(line: str, where: str) -> Mapping[str, Any]:
     try:
-        run = json.loads(line)
-    except (ValueError, RecursionError):
+        run = read_json(line)
+    except ValueError:
         run = None
     if not isinstance(run, dict):
         raise RunError(f"{where}: is not a run", _EXPORT)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from lw_coder.foundation.json_text import read_json_as
 from lw_coder.settings.limits import Limits
 
 SCHEMA = 1
@@ -74,7 +75,7 @@ def read_job(content: bytes) -> JobDocument:
     Raises:
         ValueError: it is not one, or one of another lw_coder.
     """
-    job = msgspec.json.decode(content, type=JobDocument)
+    job = read_json_as(content, JobDocument)
     if job.schema != SCHEMA:
         raise ValueError(f"schema {job.schema} is not {SCHEMA}")
     return job

@@ -10,6 +10,7 @@ from pathlib import Path
 from lw_coder.containers.job_spec import KEYS_SECRET
 from lw_coder.containers.registry import Registry
 from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.settings.registry_place import RegistryPlace, parse_place
 
 SECRET_FILE = Path("/run/secrets", KEYS_SECRET)
@@ -63,7 +64,7 @@ def read_order(variables: Mapping[str, str], secret: Path = SECRET_FILE) -> Node
         EngineError: this process is not the runner of a job.
     """
     try:
-        told = json.loads(secret.read_bytes())
+        told = read_json(secret.read_bytes())
         login = told["login"]
         return NodeOrder(
             parse_place(variables[_REGISTRY].rstrip("/")),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from lw_coder.engines.job_document import OBJECTS, OBJECTS_KIND
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.plain_tar import Entry, TarWriter
 from lw_coder.foundation.state import APP
 from lw_coder.repository.object_packs import present, write_pack
@@ -79,7 +80,7 @@ class SentObjects:
 
     def _remembered(self) -> tuple[Artifact | None, list[str]]:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads(self._file.read_text(encoding="ascii"))
+            told = read_json(self._file.read_text(encoding="ascii"))
             known = present(self._repository, map(str, told["tips"]))
             return self._registry.find(OBJECTS, str(told["manifest"])), known
         return None, []

@@ -25,7 +25,7 @@ from lw_coder.foundation.errors import GitError, RunError
 from lw_coder.foundation.plain_tar import BadTarError, Entry, TarReader, TarWriter, unpack
 from lw_coder.foundation.report import warn
 from lw_coder.gateway.settings import FOLDER as GATEWAY
-from lw_coder.gateway.spending import read_spending
+from lw_coder.gateway.spending import is_countable, read_spending
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.runs.run_folders import disk_error
 from lw_coder.sessions.event_log import EVENTS_FILE, SUMMARY_FILE
@@ -229,12 +229,8 @@ def _require_countable(partial: Path) -> None:
     Raises:
         ValueError: it is not.
     """
-    try:
-        spending = read_spending(partial)
-        if spending:
-            spending.as_record()
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
-        raise ValueError(f"{GATEWAY}/ is not what a gateway writes") from None
+    if not is_countable(partial):
+        raise ValueError(f"{GATEWAY}/ is not what a gateway writes")
 
 
 def _install(partial: Path, expected: Expected) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.json_text import read_json_as
 from lw_coder.runs.run_folders import NODE_RECORD, write_file
 
 
@@ -51,8 +52,8 @@ def read_sent_job(folder: Path) -> SentJob | None:
     """
     path = folder / NODE_RECORD
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SentJob)
+        return read_json_as(path.read_bytes(), SentJob)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         raise RunError(f"{path}: cannot be read", "remove the run's folder if it is damaged") from None

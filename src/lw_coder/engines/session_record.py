@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from lw_coder.foundation.json_text import read_json_as
 from lw_coder.foundation.report import printable
 from lw_coder.gateway.state import Pause
 from lw_coder.runs.session_result import AgentReport, ReachedLimit, SessionResult
@@ -127,8 +128,8 @@ def read_session_record(path: Path, job: str, limits: Limits) -> tuple[SessionRe
         ValueError: it is not what a node of lw_coder writes, or is of another job; the text says why.
     """
     try:
-        told = msgspec.json.decode(path.read_bytes(), type=SessionRecord)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        told = read_json_as(path.read_bytes(), SessionRecord)
+    except ValueError as error:
         raise ValueError(f"{RESULT_FILE}: {printable(str(error))[:200]}") from None
     if told.schema != SCHEMA or told.job != job:
         raise ValueError(f"{RESULT_FILE}: is of another job, or of another lw_coder")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.state import lock_folder
 
 
@@ -172,7 +173,7 @@ def _write_holder(holder: Path) -> None:
 
 def _holder_note(holder: Path) -> str:
     try:
-        known = json.loads(holder.read_text(encoding="ascii"))
+        known = read_json(holder.read_text(encoding="ascii"))
         return f" (process {known['pid']}, since {known['since']})"
     except (OSError, ValueError, KeyError, TypeError):  # it is being written, or the disk is full
         return ""

@@ -12,6 +12,8 @@ from lw_coder.gateway.settings import FOLDER
 from lw_coder.gateway.state import GatewayState, json_object, state_of, state_values
 
 _REQUESTS = "requests.jsonl"
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens")
+_MOST = 10**15  # tokens, seconds or dollars; more is no number of a request
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Spending:
 def read_spending(run: Path) -> Spending | None:
     """Read what a run's gateway has counted; None if the run has none.
 
+    A request whose entry is damaged counts as one of which nothing is known.
+
     Args:
         run: the run's folder.
     """
@@ -98,14 +102,26 @@ def read_spending(run: Path) -> Spending | None:
     if not folder.is_dir():
         return None
     total, models, conversations = Spent(), dict[str, Spent](), dict[str, Spent]()
-    told = state_values(run)
-    ended = list(_lines(folder / _REQUESTS))
-    for entry in (*ended, *_open(told, {entry.get("number") for entry in ended})):
-        spent = _spent(entry)
+    for entry in _entries(folder, state_values(run)):
+        spent = _spent(entry) or Spent(1, cost_usd=None)
         total = total.plus(spent)
         for sums, name in ((models, entry.get("model")), (conversations, entry.get("conversation"))):
             sums[str(name)] = sums.get(str(name), Spent()).plus(spent)
-    return Spending(total, models, conversations, state_of(told))
+    return Spending(total, models, conversations, state_of(state_values(run)))
+
+
+def is_countable(run: Path) -> bool:
+    """Return whether no entry of a run's gateway is damaged; also if the run has none."""
+    return all(_spent(entry) for entry in _entries(run / FOLDER, state_values(run)))
+
+
+def _entries(folder: Path, state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield an entry for each request, also for those that were under way."""
+    ended = set()
+    for entry in _lines(folder / _REQUESTS):
+        ended.add(str(entry.get("number")))
+        yield entry
+    yield from _open(state, ended)
 
 
 def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
@@ -114,22 +130,30 @@ def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
             yield from (entry for line in lines if (entry := json_object(line)))
 
 
-def _open(state: Mapping[str, Any], ended: Container[object]) -> Iterator[Mapping[str, Any]]:
+def _open(state: Mapping[str, Any], ended: Container[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the requests that were under way, with the most that they can have used."""
-    for each in state.get("open") or ():
-        entry = each.get("entry", {})
-        most = {"output_tokens": each.get("tokens"), "cost_usd": each.get("cost_usd"), "is_estimated": True}
-        if entry.get("number") not in ended:  # the state is written after the request
-            yield {**entry, **most}
+    left = state.get("open")
+    for each in left if isinstance(left, list) else ():
+        told = each if isinstance(each, dict) else {}
+        entry = told.get("entry")
+        known = entry if isinstance(entry, dict) else {}
+        most = {"output_tokens": told.get("tokens"), "cost_usd": told.get("cost_usd"), "is_estimated": True}
+        if str(known.get("number")) not in ended:  # the state is written after the request
+            yield {**known, **most}
 
 
-def _spent(entry: Mapping[str, Any]) -> Spent:
-    return Spent(
-        1,
-        entry.get("input_tokens") or 0,
-        entry.get("output_tokens") or 0,
-        entry.get("cached_tokens") or 0,
-        entry.get("cost_usd"),
-        int(bool(entry.get("is_estimated"))),
-        entry.get("waited_seconds") or 0.0,
-    )
+def _spent(entry: Mapping[str, Any]) -> Spent | None:
+    """Return what a request has used; None if its entry is damaged."""
+    counts = [entry.get(name) or 0 for name in _TOKENS]
+    cost, waited = entry.get("cost_usd"), entry.get("waited_seconds") or 0.0
+    if not all(type(count) is int and 0 <= count <= _MOST for count in counts):
+        return None
+    if not (_is_amount(waited) and (cost is None or _is_amount(cost))):
+        return None
+    tokens = dict(zip(_TOKENS, counts, strict=True))
+    estimated = int(bool(entry.get("is_estimated")))
+    return Spent(1, **tokens, cost_usd=cost, estimated=estimated, waited_seconds=waited)
+
+
+def _is_amount(value: object) -> bool:
+    return type(value) in {int, float} and 0 <= value <= _MOST  # type: ignore[operator]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
 from lw_coder.gateway.settings import FOLDER
 
@@ -104,8 +104,8 @@ def _time(text: object) -> datetime | None:
 def json_object(text: str) -> Mapping[str, Any]:
     """Parse an object; empty if it is none, such as a line that was cut off with its container."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = read_json(text)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import lw_coder
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
+from lw_coder.foundation.json_text import read_json
 
 if TYPE_CHECKING:
     from lw_coder.plans.plan_file import PlanMetadata
@@ -50,9 +51,9 @@ def memo_path(cache: Path, plan: PlanMetadata, access: ModelAccess, program: Pat
 def recall(path: Path) -> GeneratedPrompts | None:
     """Return a cached answer, with no usage; None if there is none, or it is incomplete."""
     try:
-        known = json.loads(path.read_bytes())
+        known = read_json(path.read_bytes())
         prompts = GeneratedPrompts(**known)
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError):
         return None
     is_whole = all(isinstance(getattr(prompts, name), str) for name in _TEXTS) and all(
         isinstance(getattr(prompts, name), dict) for name in _TABLES

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.files import read_regular
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import (
     UNCHANGED,
@@ -210,7 +211,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
     """
     path = run_folder / _RECORD
     try:
-        found: dict[str, Any] = json.loads(read_regular(path).decode("ascii"))
+        found: dict[str, Any] = read_json(read_regular(path).decode("ascii"))
         names = _of_texts({name: found[name] for name in ("worktree", "head")})
         branch = found["branch"]
         return PrivateGit(
@@ -223,7 +224,7 @@ def open_private_git(run_folder: Path) -> PrivateGit:
             _of_texts(found.get("submodules", {})),
             Path(found["lfs_objects"]) if found.get("lfs_objects") else None,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise GitError(f"{path}: cannot be read", "keep the run's folder, and inspect its git/") from error
 
 

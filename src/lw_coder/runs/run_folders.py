@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import secrets
@@ -18,6 +17,7 @@ from typing import Any
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
 from lw_coder.foundation.folders import entries_of
+from lw_coder.foundation.json_text import read_json
 from lw_coder.runs.record_shape import SCHEMA, fault_of_record
 
 RUNS_FOLDER = Path(".lw_coder/runs")
@@ -217,8 +217,8 @@ def read_record(run: Run) -> dict[str, Any]:
     try:
         text = read_regular(run.record).decode()
         # No number of ours is infinite; JSON that is printed has none.
-        document = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
-    except (OSError, ValueError, RecursionError) as error:
+        document = read_json(text, finite=True)
+    except (OSError, ValueError) as error:
         raise RunError(f"{run.record}: cannot be read", _DAMAGED_REMEDY) from error
     if isinstance(document, dict):
         _require_known_schema(run, document.get("schema"))
@@ -233,11 +233,6 @@ def _require_known_schema(run: Run, schema: object) -> None:
             f"{run.record}: was written by a newer lw_coder: its schema is {schema}",
             "use the newer lw_coder for this run",
         )
-
-
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:

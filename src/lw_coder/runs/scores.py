@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import is_utf8, printable
 from lw_coder.runs.run_folders import Run, disk_error, write_file
 
@@ -77,10 +78,10 @@ def read_score(run: Run) -> Score | None:
     if not is_scored(run):
         return None
     try:
-        return _checked(json.loads(read_regular(path).decode()))
+        return _checked(read_json(read_regular(path).decode()))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}", _REMEDY) from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise RunError(f"{path}: is not a score", _REMEDY) from error
 
 

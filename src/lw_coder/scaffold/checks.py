@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lw_coder.foundation.nesting import DEEPEST, bracket_depth
+from lw_coder.foundation.json_text import read_json
 from lw_coder.scaffold.kinds import MAKEFILES, REQUIREMENTS, file_text
 
 _NO_TESTS = "no test specified"  # in the script that `npm init` writes
@@ -54,7 +53,7 @@ def _node(tool: str) -> Callable[[Path], Iterator[str]]:
 def _package(root: Path) -> dict[str, Any]:
     text = file_text(root / "package.json")
     try:
-        package = json.loads(text) if bracket_depth(text) <= DEEPEST else {}
+        package = read_json(text)
     except ValueError:
         return {}
     return package if isinstance(package, dict) else {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lw_coder.foundation.errors import GitError, RunError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 from lw_coder.runs.run_folders import Run, read_record, write_file
 from lw_coder.sessions.transcripts import SESSIONS
@@ -130,6 +131,6 @@ def _safe_line(line: str, redaction: Redaction) -> str:
 
 def _json(line: str) -> Any:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return read_json(line)
+    except ValueError:
         return None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lw_coder.foundation.nesting import bracket_depth
+from lw_coder.foundation.json_text import read_json
 
 LONGEST_LINE = 8 << 20  # bytes; the rest of a longer line is dropped
-_DEEPEST = 100  # brackets; droid's own lines have about ten
 
 SUBAGENT_TOOL = "Task"
 _TELLING = ("command", "file_path", "path", "folder_path", "pattern", "query", "url", "description")
@@ -85,8 +83,8 @@ def parse(line: bytes) -> Event:
     """Read a line; one that is no JSON object becomes an event of the kind `text`."""
     text = line.decode(errors="replace")
     try:
-        found = json.loads(text, parse_constant=lambda _: None) if bracket_depth(text) <= _DEEPEST else None
-    except (ValueError, RecursionError):
+        found = read_json(text, finite=True)
+    except ValueError:
         found = None
     return Event(found if isinstance(found, dict) else {"type": "text", "text": text})
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lw_coder.foundation.json_text import read_json
 from lw_coder.sessions.container_paths import FACTORY, WORKSPACE
 from lw_coder.sessions.login import Login
 from lw_coder.settings.environment import API_KEY
@@ -77,7 +78,7 @@ def render_overrides(settings: str, subagents: Sequence[Subagent]) -> str:
         settings: what `render_settings` made.
         subagents: as `prompt_assets.subagents` lists them.
     """
-    known: dict[str, Any] = json.loads(settings)
+    known: dict[str, Any] = read_json(settings)
     kept: dict[str, Any] = {
         key: known[key] for key in ("model", "sessionDefaultSettings", "customModels") if key in known
     }
@@ -100,7 +101,7 @@ def _as_droid_keeps_it(subagent: Subagent) -> dict[str, Any]:
 
 def render_policy(settings: str) -> str:
     """Render droid's managed settings, with which no hooks run but those of `settings`."""
-    hooks = {"hooksDisabled": False, **json.loads(settings)["hooks"]}
+    hooks = {"hooksDisabled": False, **read_json(settings)["hooks"]}
     return _json({"allowManagedHooksOnly": True, "hooks": hooks})
 
 

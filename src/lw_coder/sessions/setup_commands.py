@@ -14,6 +14,7 @@ from lw_coder.containers.specs import Mount
 from lw_coder.foundation import bounded_log, redaction
 from lw_coder.foundation.bounded_log import KEPT
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable, tell, warn
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
@@ -100,8 +101,8 @@ class _End:
 
 
 def _end(folder: UntrustedFolder) -> _End | None:
-    with suppress(GitError, ValueError, KeyError, TypeError, RecursionError):
-        told: dict[str, Any] = json.loads(folder.read(_END, _LONGEST_END) or b"")
+    with suppress(GitError, ValueError, KeyError, TypeError):
+        told: dict[str, Any] = read_json(folder.read(_END, _LONGEST_END) or b"")
         return _End(int(told["failed"]), int(told["status"]))
     return None
 

@@ -6,13 +6,14 @@ passed on. Those that change what is built or run are not: a session's Compose f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+
+from lw_coder.foundation.json_text import read_json
 
 
 class Use(Enum):
@@ -222,7 +223,7 @@ def config_folder(process: Mapping[str, str]) -> Path:
 def client_config(process: Mapping[str, str]) -> dict[str, Any]:
     """Read config.json of docker's client; return {} if it is missing or damaged: docker reports that."""
     try:
-        config = json.loads((config_folder(process) / "config.json").read_text(encoding="utf-8"))
+        config = read_json((config_folder(process) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}

@@ -13,7 +13,6 @@ It is the agent's word, from files that the agent can write: nothing in it count
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.nesting import DEEPEST, bracket_depth
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 
@@ -135,8 +134,8 @@ def _read(folder: UntrustedFolder, name: str) -> str:
 def _messages(line: str) -> Iterator[_Said]:
     """Yield the texts of a line of a transcript, if the model wrote it: the prompt has the form too."""
     try:
-        event: Any = json.loads(line) if bracket_depth(line) <= DEEPEST else None
-    except (ValueError, RecursionError):
+        event: Any = read_json(line)
+    except ValueError:
         return
     message = event.get("message") if isinstance(event, dict) else None
     if not isinstance(message, dict) or message.get("role") != "assistant":

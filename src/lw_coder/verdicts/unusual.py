@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from lw_coder.foundation.json_text import read_json
 from lw_coder.repository.changed_files import ChangedFile, LineCount, read_texts
 from lw_coder.repository.git import Repository
 from lw_coder.verdicts.file_kinds import runs_by_itself
@@ -78,8 +78,8 @@ def _package_scripts(change: _Change) -> Iterator[str]:
 def _scripts(text: str) -> dict[str, object] | None:
     """Return the scripts of a package.json, or None if it cannot be read."""
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
+        parsed = read_json(text)
+    except ValueError:
         return None
     scripts = parsed.get("scripts", {}) if isinstance(parsed, dict) else None
     return scripts if isinstance(scripts, dict) else None

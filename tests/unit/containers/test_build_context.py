@@ -69,3 +69,7 @@ def test_this_repositorys_own() -> None:
 @given(st.text(alphabet='COPYADRUN --mount=,[]{}"\\\n<EOF#$ ', max_size=80))
 def test_any_text_is_read(lines: str) -> None:
     context_sources(lines)
+
+
+def test_words_that_are_nested_deeply_name_no_source() -> None:
+    assert context_sources("FROM scratch\nCOPY " + "[" * 5000 + "\n") == []

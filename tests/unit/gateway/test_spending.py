@@ -118,3 +118,16 @@ def test_a_pause_as_it_is_recorded(tmp_path: Path) -> None:
 def test_a_limit_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     told = "limits.cost_usd cannot be kept: the provider reports no cost, and [code] prices has none"
     assert written(tmp_path, [], {"limit": told}).state.cannot_be_kept == told
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"input_tokens": "many"}, {"output_tokens": -1}, {"cost_usd": []}, {"waited_seconds": "long"}]
+)
+def test_a_damaged_entry_is_a_request_of_unknown_cost(tmp_path: Path, damaged: dict[str, Any]) -> None:
+    total = written(tmp_path, [ENTRY, {**ENTRY, **damaged}]).total
+    assert (total.requests, total.input_tokens, total.cost_usd) == (2, 100, None)
+
+
+@pytest.mark.parametrize("open_one", [3, "x", [None], [{"entry": 5}], [[1]], {"a": "b"}])
+def test_a_damaged_state_is_no_error(tmp_path: Path, open_one: object) -> None:
+    assert written(tmp_path, [ENTRY], {"open": open_one}).total.input_tokens == 100

@@ -67,3 +67,8 @@ def test_lines_are_whole_however_they_arrive() -> None:
     assert [line for chunk in chunks for line in lines.feed(chunk)] == [b"abc", b"de", b"fghij"]
     assert list(lines.end()) == [b"q"]
     assert list(lines.end()) == []
+
+
+def test_brackets_in_texts_make_no_other_event_of_it() -> None:
+    said = "[" * 300 + "{" * 300
+    assert parse(json.dumps({"type": "completion", "finalText": said}).encode()).message == said

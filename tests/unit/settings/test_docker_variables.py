@@ -10,6 +10,7 @@ from lw_coder.settings.docker_variables import (
     RULES,
     Use,
     client_call,
+    client_config,
     client_environment,
     dropped_variables,
     engines_own_builder,
@@ -113,3 +114,8 @@ def test_the_builder_is_the_engines_own(tmp_path: Path) -> None:
     assert engines_own_builder({**config, "DOCKER_CONTEXT": "near", "DOCKER_HOST": "x"}) == "default"
     (tmp_path / "config.json").write_text("[", encoding="ascii")
     assert engines_own_builder(config) == "default"
+
+
+def test_a_configuration_of_docker_that_is_nested_deeply_is_none(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"proxies":' * 5000)
+    assert client_config({"DOCKER_CONFIG": str(tmp_path)}) == {}

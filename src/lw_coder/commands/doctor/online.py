@@ -13,6 +13,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import PromptError
+from lw_coder.foundation.json_text import BoundsError, read_json
 from lw_coder.settings import model_faults as faults
 from lw_coder.settings.model_faults import Fault, server_name
 
@@ -41,7 +42,7 @@ _BY_CLASS: tuple[tuple[type[Exception], Fault], ...] = (
     (OSError, faults.UNREACHABLE),
     (json.JSONDecodeError, faults.NOT_A_MODEL),
     (UnicodeDecodeError, faults.NOT_A_MODEL),
-    (RecursionError, faults.NOT_A_MODEL),
+    (BoundsError, faults.NOT_A_MODEL),
     (HTTPException, faults.NOT_A_MODEL),
 )
 _WRONG_MODEL = Fault("does not know the model", "check OPENROUTER_MODEL")
@@ -73,7 +74,7 @@ def ask_model(access: ModelAccess) -> str:
         answer = _read(access, "/chat/completions", body)
     except HTTPError as error:
         raise _explained(access, _fault_of(error.code, access), f" (HTTP {error.code})") from None
-    except (OSError, HTTPException, ValueError, RecursionError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise _explained(access, _fault_of_connection(error)) from None
     if not _is_reply(answer):
         raise _explained(access, faults.NOT_A_MODEL)
@@ -88,14 +89,14 @@ def _read(access: ModelAccess, path: str, body: dict[str, Any] | None = None) ->
     """Return the JSON that the server answers.
 
     Raises:
-        OSError, HTTPException, ValueError, RecursionError: it does not answer, or not with JSON.
+        OSError, HTTPException, ValueError: it does not answer, or not with JSON.
     """
     headers = {"Authorization": f"Bearer {access.api_key}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = Request(f"{access.base_url}{path}", data, headers)  # noqa: S310 - http or https, as was checked
     response: HTTPResponse
     with build_opener(_NoRedirect).open(request, timeout=SECONDS) as response:
-        return json.loads(response.read(_LONGEST))
+        return read_json(response.read(_LONGEST))
 
 
 def _is_reply(answer: Any) -> bool:
@@ -118,7 +119,7 @@ def _narrowed(fault: Fault, access: ModelAccess) -> Fault:
         names = _names(_read(access, "/models"))
     except HTTPError:
         return _NO_SUCH_ADDRESS if fault is faults.UNKNOWN else fault
-    except (OSError, HTTPException, ValueError, RecursionError):
+    except (OSError, HTTPException, ValueError):
         return fault
     if not names or access.model in names:
         return fault
