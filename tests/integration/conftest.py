@@ -24,7 +24,7 @@ from tests.integration.own_repository import (
 from tests.support import installed
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.base_image import ensure_base_image
-from tests.support.engine import bridge_address, containers, docker, remove_images
+from tests.support.engine import SOURCES, bridge_address, containers, described, docker, remove_images
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import (
     PLAN,
@@ -290,15 +290,7 @@ def unit_suite(own_session: Execution) -> str:
 
 def sessions_in(root: Path) -> list[str]:
     """List the containers, ended ones included, that work on a repository; the engine may hold others'."""
-    return [one for one in containers("lw_coder.plan") if _belongs(one, root)]
-
-
-def _belongs(container: str, root: Path) -> bool:
-    try:
-        mounts = docker("inspect", "--format", "{{range .Mounts}}{{.Source}} {{end}}", container)
-    except AssertionError:
-        return False  # another test's, which has gone since it was listed
-    return str(root) in mounts
+    return [one for one in containers("lw_coder.plan") if str(root) in described(one, SOURCES)]
 
 
 def _name_image(root: Path) -> None:

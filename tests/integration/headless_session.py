@@ -13,13 +13,11 @@ from typing import Any
 from tests.integration.conftest import Person, sessions_in
 from tests.integration.execution import run_folders
 from tests.integration.known_prompts import offer
-from tests.support.engine import bridge_address, docker
+from tests.support.engine import SOURCES, bridge_address, described, docker
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
 from tests.support.shell_agent import shell_agent
-
-_SOURCES = "{{range .Mounts}}{{.Source}} {{end}}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def gateways_of(run: Path) -> list[str]:
     """Return the running container of a run's gateway, if there is one."""
     found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
     # A run of another repository can have begun in the same second.
-    return [one for one in found if str(run) in docker("inspect", "--format", _SOURCES, one)]
+    return [one for one in found if str(run) in described(one, SOURCES)]
 
 
 def with_gateway(sample: SampleRepository, more: str = "") -> None:

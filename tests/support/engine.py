@@ -19,6 +19,9 @@ def docker(*args: str, timeout: float = PATIENCE) -> str:
     return result.stdout.strip()
 
 
+SOURCES = "{{range .Mounts}}{{.Source}} {{end}}"  # what is mounted in a container
+
+
 @cache
 def bridge_address() -> str:
     """Return the address at which the host and every session's container reach the same server."""
@@ -29,6 +32,16 @@ def bridge_address() -> str:
 def containers(label: str) -> list[str]:
     """List the containers, ended ones included, that have this label."""
     return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}").split()
+
+
+def described(container: str, template: str = "{{json .}}") -> str:
+    """Return what the engine tells of a container; empty if it is gone, as another test's can be."""
+    try:
+        return docker("inspect", "--format", template, container)
+    except AssertionError as error:
+        if "No such object" not in str(error):
+            raise
+        return ""
 
 
 def remove_images(names: Iterable[str]) -> None:

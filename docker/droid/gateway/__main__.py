@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,10 +13,14 @@ from .server import make_app
 from .settings import read_settings
 
 PORT = 8080
+VARIABLES = Path("/run/lw_coder/variables")  # on a node of a cluster, instead of the container's environment
 
 
 def main() -> None:
     """Serve until SIGTERM."""
+    if VARIABLES.is_file():
+        lines = shlex.split(VARIABLES.read_text(encoding="utf-8", errors="surrogateescape"))
+        os.environ.update(dict(line.split("=", 1) for line in lines))
     settings, folder, *place = sys.argv[1:]
     app = make_app(read_settings(Path(settings)), Path(folder), os.environ)
     web.run_app(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 NODE_FOLDER = "/var/lib/lw_coder"  # on each node, and at the same path in a runner
 NODE_SOCKET = "/var/run/docker.sock"  # likewise
+NODE_MEMORY = "/dev/shm"  # noqa: S108 - on each node a file system in memory, which nothing else there is part of
+RUNNER_MEMORY = "/run/node-memory"  # the same in a runner
 KEYS_SECRET = "lw_coder"  # noqa: S105 - /run/secrets/lw_coder in a runner, whatever the secret's own name is
 SLOT = "lw-slot"  # the generic resource that nodes offer to sessions
 STOP_GRACE = 60  # seconds that a runner has to end its session and to send the result home
@@ -18,7 +20,7 @@ REPO_LABEL = "lw_coder.repo"  # the repository's, likewise
 class NodeJob:
     """A job with one task, which is not restarted by itself.
 
-    Its task is a runner: trusted, root on its node, with NODE_SOCKET and NODE_FOLDER mounted.
+    Its task is a runner: trusted, root on its node, with NODE_SOCKET, NODE_FOLDER and NODE_MEMORY mounted.
 
     Attributes:
         name: the service's and the secret's name.

@@ -16,7 +16,9 @@ from lw_coder.containers.job_spec import (
     JOB_LABEL,
     KEYS_SECRET,
     NODE_FOLDER,
+    NODE_MEMORY,
     NODE_SOCKET,
+    RUNNER_MEMORY,
     STOP_GRACE,
     NodeJob,
 )
@@ -141,7 +143,8 @@ def _described(job: NodeJob) -> list[str]:
     client = ("--detach", "--quiet", "--with-registry-auth")
     # The engine's own bridge: no network of the cluster's is made.
     network = ("--network", "bridge")
-    mounts = [word for path in (NODE_SOCKET, NODE_FOLDER) for word in ("--mount", _bind(path))]
+    places = {NODE_SOCKET: NODE_SOCKET, NODE_FOLDER: NODE_FOLDER, NODE_MEMORY: RUNNER_MEMORY}
+    mounts = [word for pair in places.items() for word in ("--mount", _bind(*pair))]
     reserved = ["--reserve-memory", str(job.memory)] if job.memory else []
     reserved += ["--generic-resource", f"{job.slot}=1"] if job.slot else []
     secret = ("--secret", f"source={job.name},target={KEYS_SECRET},mode=0400") if job.secret else ()
@@ -149,8 +152,8 @@ def _described(job: NodeJob) -> list[str]:
     return ["--name", job.name, *once, *grace, *client, *network, *mounts, *reserved, *secret, *own]
 
 
-def _bind(path: str) -> str:
-    return f"type=bind,source={path},target={path}"
+def _bind(source: str, target: str) -> str:
+    return f"type=bind,source={source},target={target}"
 
 
 def _pairs(flag: str, values: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lw_coder.engines.node_session import require_portable
+from lw_coder.engines.node_variables import require_exportable
 from lw_coder.foundation.errors import ConfigError, GitError
 from lw_coder.repository.importing.commits import ImportResult
 from lw_coder.repository.importing.uncommitted import find_uncommitted
@@ -36,6 +37,7 @@ def require_remote(context: SessionContext) -> None:
             f"use FACTORY_API_KEY or a model of your own, {_HERE}",
         )
     require_portable(context.config.run_options)
+    require_exportable((*context.environment.names, *context.config.run_options.variables))
 
 
 def require_cluster(config: CodeConfig) -> SwarmConfig:

@@ -14,6 +14,7 @@ from lw_coder.containers.images import Images
 from lw_coder.engines.job_document import JOB_FILE, RUN_KIND, RUNS, JobDocument, encode
 from lw_coder.engines.node_paths import CACHED_TARGET, CERTIFICATES, OBJECTS_FOLDER, OWN_TARGET
 from lw_coder.engines.node_session import node_files
+from lw_coder.engines.node_variables import variables_by_service
 from lw_coder.engines.objects import SentObjects, add_packs
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.plain_tar import Entry, TarWriter
@@ -109,6 +110,7 @@ def _document(
         has_gateway=session.gateway is not None,
         user=session.user,
         limits=limits,
+        variables=variables_by_service(session, setup.context.config.run_options.variables),
         eol={key: configured[key] for key in _CHECKED_OUT_BY if key in configured},
     )
 

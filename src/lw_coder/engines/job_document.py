@@ -40,6 +40,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
         has_gateway: whether it has a model gateway.
         user: `uid:gid` of the session.
         limits: what ends it.
+        variables: names of each service's variables, whose values a node has in memory.
         eol: git's settings that change what is checked out.
     """
 
@@ -61,6 +62,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     has_gateway: bool
     user: str
     limits: Limits
+    variables: dict[str, tuple[str, ...]]
     eol: dict[str, str] = {}
 
 

@@ -20,6 +20,7 @@ from lw_coder.engines.job_document import JOB_FILE, RESULT_KIND, RESULTS, JobDoc
 from lw_coder.engines.node_fetch import fetch_run, rebuild
 from lw_coder.engines.node_order import NodeOrder, read_order, result_tag
 from lw_coder.engines.node_paths import NodeRun
+from lw_coder.engines.node_variables import remove_variables, variables_in_memory
 from lw_coder.engines.node_work import BEGUN, left_work, own_work
 from lw_coder.engines.results import write_result
 from lw_coder.foundation.errors import EngineError, ExitCode, LwCoderError
@@ -65,7 +66,7 @@ def node_run() -> ExitCode:
 def _carried_out(order: NodeOrder, job: JobDocument, run: NodeRun) -> SessionResult:
     redaction = Redaction(order.values)
     progress = Progress(run.folder, str(job.branch), redaction)
-    with _in_environment(order.values):
+    with variables_in_memory(job, run, order.values):
         return run_headless(run.folder, _session(job), job.limits, redaction, progress)
 
 
@@ -85,7 +86,7 @@ def _session(job: JobDocument) -> SessionSpec:
 
 @contextmanager
 def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Let docker's client, which takes variables by name, have the session's; nothing else runs meanwhile."""
+    """Let docker's client have these variables; nothing else runs meanwhile."""
     before = dict(os.environ)
     os.environ.update(values)
     try:
@@ -147,6 +148,7 @@ def sweep(registry: Registry) -> None:
 
 
 def _swept(registry: Registry, folder: Path) -> None:
+    remove_variables(folder)
     if (folder / BEGUN).exists():
         with suppress(ValueError):  # of another lw_coder
             job = read_job((folder / JOB_FILE).read_bytes())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lw_coder.containers.compose_files import ComposeSpec, render, skeleton
 from lw_coder.containers.docker_command import SERVICES_FILE
-from lw_coder.containers.specs import Mount, SessionSpec
+from lw_coder.containers.specs import GatewaySpec, Mount, SessionSpec
 from lw_coder.engines.node_paths import (
     CACHED_TARGET,
     CERTIFICATES,
@@ -18,6 +18,7 @@ from lw_coder.engines.node_paths import (
     WORKTREES_FOLDER,
     cached_objects,
 )
+from lw_coder.engines.node_variables import DROID, GATEWAY, variables_mount
 from lw_coder.foundation.errors import ConfigError
 from lw_coder.foundation.report import printable
 from lw_coder.repository.private_git import CONTAINER_LFS, CONTAINER_OBJECTS, CONTAINER_WORKTREE
@@ -76,7 +77,7 @@ def node_files(
         folder=setup.run.folder,
         root=root,
         session=_moved(session, root, setup.run.folder, layer),
-        run_options=setup.context.config.run_options,
+        run_options=_without_variables(setup.context.config.run_options),
         builds={},
         env_file=None,
         ca_bundle=None,
@@ -86,16 +87,27 @@ def node_files(
     return render(spec)
 
 
+def _without_variables(options: RunOptions) -> RunOptions:
+    """Return the options without variables whose values the session takes from the environment."""
+    kept = {name: value for name, value in options.keys.get("environment", {}).items() if value is not None}
+    return replace(options, keys={**options.keys, "environment": kept})
+
+
 def _moved(session: SessionSpec, root: Path, folder: Path, layer: str) -> SessionSpec:
     kept = [_on_node(mount, root, folder) for mount in session.mounts if _travels(mount)]
     objects = (
         Mount(root / OBJECTS_FOLDER, OWN_TARGET),
         Mount(cached_objects(layer), CACHED_TARGET),
     )
-    gateway = session.gateway
-    if gateway:
-        gateway = replace(gateway, mounts=tuple(_on_node(mount, root, folder) for mount in gateway.mounts))
-    return replace(session, mounts=(*kept, *objects), gateway=gateway, has_dependencies=False)
+    variables = variables_mount(folder, DROID)
+    gateway = _moved_gateway(session.gateway, root, folder) if session.gateway else None
+    mounts = (*kept, *objects, variables)
+    return replace(session, mounts=mounts, forwarded=(), gateway=gateway, has_dependencies=False)
+
+
+def _moved_gateway(gateway: GatewaySpec, root: Path, folder: Path) -> GatewaySpec:
+    kept = [_on_node(mount, root, folder) for mount in gateway.mounts]
+    return replace(gateway, mounts=(*kept, variables_mount(folder, GATEWAY)), forwarded=())
 
 
 def _travels(mount: Mount) -> bool:

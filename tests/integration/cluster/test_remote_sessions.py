@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.job_spec import NODE_MEMORY
 from lw_coder.containers.registry import Registry
 from lw_coder.engines.job_document import RUNS
 from lw_coder.engines.sent_job import read_sent_job
@@ -51,8 +52,8 @@ def test_a_plan_is_carried_out_on_a_node(remote: Remote) -> None:
     remote.sample.git("fsck", "--strict")
 
     wait_until(lambda: not remote.on_nodes(), "the nodes' clean-up")
-    hits = [Path(hit).name for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)]
-    assert set(hits) <= {"meta.db"}  # containerd's own, which keeps remains of what a container was given
+    assert [hit for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)] == []
+    assert list(Path(NODE_MEMORY).glob("lw_coder-lw-*")) == []
     assert files_with(remote.cluster.folder / "registry", KEY) == []
     assert files_with(remote.run, KEY) == []
     sent = read_sent_job(remote.run)
@@ -66,6 +67,13 @@ def test_the_commits_of_a_session_that_is_ended_are_imported(remote: Remote) -> 
     """By Ctrl+C, and by its limit, with the exit codes of a session on this machine."""
     process = remote.types(WAITING)
     wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
+    manager = remote.cluster.manager
+    for kind in ("service", "secret"):
+        (one,) = manager.docker(kind, "ls", "--quiet").split()
+        assert KEY not in manager.docker(kind, "inspect", one)
+    assert manager.docker("config", "ls", "--quiet") == ""
+    assert [hit for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)] == []
+    assert [hit for hit in files_with(Path(NODE_MEMORY), KEY) if "lw_coder-lw-" in hit], "it is in memory"
     process.send_signal(signal.SIGINT)
     status, document, said = remote.ended(process)
     assert (status, document["outcome"], document["commits"]["count"]) == (130, "signal", 1), said
@@ -136,11 +144,16 @@ def test_the_real_agent_on_a_node(real_base: str, remote: Remote) -> None:
 def test_what_cannot_run_on_a_node_is_refused(remote: Remote) -> None:
     config = remote.sample.root / ".lw_coder/config.toml"
     whole = config.read_text(encoding="ascii")
+    remote.env = {**remote.env, "a.b": "1"}
     for text, why in (
         (whole.replace("allow_hosts = []\n", ""), "allow_hosts: is not set"),
         (whole.partition("[code.swarm]")[0], "needs a registry"),
         (whole.replace("allow", 'docker_run_args = ["--volume", "./a:/a"]\nallow'), "--volume names"),
         (whole.replace("http://", "ftp://"), "is not a registry"),
+        (
+            whole.replace("allow", 'forward_env = ["OPENROUTER_*", "*.b"]\nallow'),
+            "a variable with this name",
+        ),
     ):
         config.write_text(text, encoding="ascii")
         status, _, said = remote.runs("true")

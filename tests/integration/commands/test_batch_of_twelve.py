@@ -19,7 +19,7 @@ from lw_coder.plans.plan_file import TASKS_FOLDER, read_plan
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.known_prompts import know_plan_prompts
 from tests.support.agent_script import execute, prompt_answer
-from tests.support.engine import containers, docker
+from tests.support.engine import containers, described
 from tests.support.json_schemas import validated
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.plan_files import text
@@ -224,7 +224,7 @@ def require_nothing_left(sample: SampleRepository) -> None:
     root = str(sample.root)
     for label in (PLAN_LABEL, CHECK_LABEL, PROXY_LABEL):
         for one in containers(label):
-            assert root not in docker("inspect", "--format", "{{json .}}", one), one
+            assert root not in described(one), one
     assert not list((sample.root / ".lw_coder/temp-worktrees").glob("*/"))
     assert not list((sample.root / ".lw_coder/runs").glob("*/.partial-*"))
 
