@@ -8,7 +8,6 @@ import signal
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import remove_tree
 from tests.integration.conftest import LW_CODER, Person
 from tests.support.engine import containers
+from tests.support.living import processes_with
 from tests.support.sample_repository import PLAN_ID, SampleRepository, run_git
 from tests.support.snapshot import Snapshot, changes, snapshot
 from tests.support.terminal import ScreenTimeoutError, Terminal
@@ -143,7 +143,7 @@ class Scene:
         return any((self.sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*/run.json"))
 
     def _left(self, *, in_session: bool) -> Iterator[str]:
-        yield from (f"process {line}" for line in _processes(str(self.folder)))
+        yield from (f"process {line}" for _, line in processes_with(MARK, str(self.folder)))
         yield from (f"container {one}" for one in containers(f"{PLAN_LABEL}={self.label}"))
         yield from (
             f"lock {path.name}" for path in self.person.home.glob(".local/state/lw_coder/locks/*.json")
@@ -195,13 +195,6 @@ def _bugs(terminal: Terminal) -> list[str]:
     if terminal.is_dead_by_signal:
         return []  # Python's own words, before lw_coder could handle it
     return [line for line in terminal.text.splitlines() if "Traceback" in line or line.startswith("error:")]
-
-
-def _processes(mark: str) -> Iterator[str]:
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # it has ended meanwhile
-            if f"{MARK}={mark}\0".encode() in environ.read_bytes() + b"\0":
-                yield environ.with_name("cmdline").read_text(errors="replace").replace("\0", " ")
 
 
 def _start_plan_from(plan: Path, sha: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -12,3 +14,12 @@ def is_living(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in {"Z", "X"}
+
+
+def processes_with(name: str, value: str) -> Iterator[tuple[int, str]]:
+    """Find the processes that have a variable of this value in their environment: the ids, the commands."""
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended meanwhile
+            if f"{name}={value}\0".encode() in environ.read_bytes() + b"\0":
+                command = environ.with_name("cmdline").read_text(errors="replace").replace("\0", " ")
+                yield int(environ.parent.name), command

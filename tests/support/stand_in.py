@@ -41,6 +41,14 @@ def give_images(cluster: Cluster, folder: Path) -> None:
         cluster: its nodes have no way to a package mirror, so both are built by the machine's own engine.
         folder: an empty one.
     """
+    give_base_image(cluster, folder)
+    ca_bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    ensure_runner(ca_bundle if ca_bundle.is_file() else None)
+    copy(cluster, RUNNER_TAG, RUNNER_TAG)
+
+
+def give_base_image(cluster: Cluster, folder: Path) -> None:
+    """Let the manager's engine have the stand-in as its base image; see `give_images`."""
     (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="ascii")
     (folder / "droid").write_text(_DROID, encoding="ascii")
     for name in ("start-session", "tinyproxy.conf"):
@@ -49,9 +57,6 @@ def give_images(cluster: Cluster, folder: Path) -> None:
     build = ["docker", "build", "--quiet", "--label", label, "--tag", _TAG, str(folder)]
     subprocess.run(build, check=True, capture_output=True)
     copy(cluster, _TAG, BASE_TAG)
-    ca_bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    ensure_runner(ca_bundle if ca_bundle.is_file() else None)
-    copy(cluster, RUNNER_TAG, RUNNER_TAG)
 
 
 def copy(cluster: Cluster, image: str, tag: str) -> None:

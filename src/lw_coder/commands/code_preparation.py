@@ -54,7 +54,7 @@ _BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
 def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
-    run_folders.remove_partial_runs(repository.root, inputs.plan_id)
+    run_folders.remove_abandoned(repository.root, inputs.plan_id)
     _import_late_results(inputs)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"

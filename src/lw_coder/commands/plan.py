@@ -170,7 +170,7 @@ def tidy_up(context: SessionContext) -> None:
         if _worktree_of(run) not in in_use:
             import_unfinished_run(repository, run)
     if not temp_worktree_names(repository):  # each `plan` creates its worktree before its run
-        run_folders.remove_partial_runs(repository.root, PLAN_RUNS)
+        run_folders.remove_abandoned(repository.root, PLAN_RUNS)
 
 
 def keep_plans_of_killed(repository: git.Repository, name: str) -> None:

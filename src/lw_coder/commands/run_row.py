@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,6 +88,12 @@ class RunRow:
         except RunError:
             return None  # `runs show` says what is wrong with it
         return score.score if score else None
+
+
+def read_rows(runs: Iterable[Run]) -> list[RunRow]:
+    """Read the records of runs; one that another command has removed meanwhile is left out."""
+    rows = map(read_row, runs)
+    return [row for row in rows if row.record is not None or row.run.is_there()]
 
 
 def read_row(run: Run) -> RunRow:

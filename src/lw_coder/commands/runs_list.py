@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lw_coder.commands.run_row import RunRow, read_row
+from lw_coder.commands.run_row import RunRow, read_rows
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.report import Cell, show_json, show_table, shown_if_slow, tell
 from lw_coder.repository.git import find_repository
@@ -30,7 +30,7 @@ def list_command(start: Path, plan_id: str | None, limit: int | None, *, as_json
     require_known_plan(root, plan_id)
     with shown_if_slow("Reading the records of the runs ..."):
         runs = oldest_first(list_runs(root, plan_id))
-        rows = [read_row(run) for run in (runs[-limit:] if limit else runs)]
+        rows = read_rows(runs[-limit:] if limit else runs)
     if as_json:
         show_json([row.as_json() for row in rows])
     elif rows:

@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lw_coder.foundation.errors import FolderError
+
+_IGNORE_FILE = ".gitignore"
+
+
+def write_ignore_file(folder: Path) -> None:
+    """Let git see nothing that is in a folder, if the folder has no ignore file yet.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not (folder / _IGNORE_FILE).exists():
+        (folder / _IGNORE_FILE).write_text("*\n", encoding="ascii")
+
+
+def remove_if_unused(folder: Path) -> None:
+    """Remove a folder in which there is nothing except an ignore file; do nothing if that is impossible.
+
+    Another command can put something there at this moment: then the folder stays, with its ignore file.
+    """
+    with suppress(OSError):
+        names = [path.name for path in folder.iterdir()]
+        if names == [_IGNORE_FILE]:
+            (folder / _IGNORE_FILE).unlink()
+        try:
+            folder.rmdir()
+        except OSError:
+            if names == [_IGNORE_FILE]:
+                write_ignore_file(folder)
 
 
 def entries_of(folder: Path) -> list[os.DirEntry[str]]:

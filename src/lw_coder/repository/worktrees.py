@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.folders import entries_of, real_path
+from lw_coder.foundation.folders import entries_of, real_path, remove_if_unused, write_ignore_file
 from lw_coder.foundation.locks import exclusive, writers_lock
 from lw_coder.foundation.report import printable
 from lw_coder.repository.commit_ids import require_commit, require_no_sessions_commit
@@ -337,7 +337,7 @@ def ensured_worktree(
             raise
     except BaseException:
         if not had_parent:
-            _remove_ignored_folder(parent)
+            remove_if_unused(parent)
         raise
 
 
@@ -372,7 +372,7 @@ def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
                 remove_temp_worktree(repository, name)
     except BaseException:
         if not had_parent:
-            _remove_ignored_folder(parent)
+            remove_if_unused(parent)
         raise
 
 
@@ -390,6 +390,7 @@ def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktre
         raise GitError(f"{path}: already exists", f"check its contents, then type: rm -rf {quoted(path)}")
     _make_ignored_folder(path.parent)
     run_git("worktree", "add", "--quiet", "--force", "--detach", str(path), sha, place=repository.place)
+    _make_ignored_folder(path.parent)  # again: a command that failed meanwhile can have removed it
     return _worktree_at(repository, path, None)
 
 
@@ -613,6 +614,7 @@ def _add_plan_worktree(
     command = ("worktree", "add", "--quiet", "--force", *target)
     try:
         run_git(*command, place=repository.place, keeps_open=(lock,))
+        _make_ignored_folder(path.parent)  # again: a command that failed meanwhile can have removed it
     except BaseException:
         # git usually removes the folder, but never the branch. Only git has written there so far.
         with suppress(GitError):
@@ -638,26 +640,16 @@ def _remove_empty_remains(repository: Repository, branch: str) -> None:
 
 
 def _make_ignored_folder(folder: Path) -> None:
-    ignore = folder / ".gitignore"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Closed to other users: they must not be able to reach a setuid file that an agent left.
         folder.mkdir(mode=0o700, exist_ok=True)
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="ascii")
+        write_ignore_file(folder)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise GitError(
             f"{folder}: cannot be written: {reason}", "free some space or correct its permissions"
         ) from error
-
-
-def _remove_ignored_folder(folder: Path) -> None:
-    """Remove what `_make_ignored_folder` created, unless it contains something else."""
-    with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [".gitignore"]:
-            (folder / ".gitignore").unlink()
-        folder.rmdir()
 
 
 def _worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:

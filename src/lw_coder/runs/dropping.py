@@ -11,7 +11,7 @@ from lw_coder.repository.log import count_unmerged
 from lw_coder.repository.snapshot import Files, commit_files, list_files
 from lw_coder.repository.worktrees import BRANCH_PREFIX, Removable, removable_worktree, remove_plan_worktree
 from lw_coder.runs.pending import has_pending
-from lw_coder.runs.run_folders import Run, list_runs, remove_partial_runs, remove_run
+from lw_coder.runs.run_folders import Run, list_runs, remove_abandoned, remove_run
 from lw_coder.runs.scores import is_scored
 from lw_coder.runs.taken import is_taken
 
@@ -129,4 +129,4 @@ def _remove(repository: Repository, found: PlanRemains, ref: str | None) -> None
     )
     for run in found.runs:
         remove_run(run)
-    remove_partial_runs(repository.root, found.plan_id)
+    remove_abandoned(repository.root, found.plan_id)

@@ -30,7 +30,8 @@ def exported_runs(root: Path, plan_id: str | None = None) -> Iterator[dict[str, 
         try:
             record = read_record(run)
         except RunError as error:
-            warn(error.message)
+            if run.is_there():
+                warn(error.message)
             continue
         signature = record.get("signature")
         if signature is not None:

@@ -85,7 +85,9 @@ def _newest(runs: Iterable[Run], number: int) -> set[Run]:
 
 def _lines(repository: Repository, runs: list[Run], wanted: Pruning, own: str | None = None) -> list[str]:
     done = "To prune:" if wanted.is_rehearsal else "Pruned:  "
-    reasons = [(run, _why_not_removed(repository, run, wanted, own)) for run in runs]
+    judged = [(run, _why_not_removed(repository, run, wanted, own)) for run in runs if run.is_there()]
+    # One that another command has removed meanwhile is not kept.
+    reasons = [(run, reason) for run, reason in judged if reason is None or run.is_there()]
     lines = [
         f"{done} {run.identity}" if reason is None else f"Kept:     {run.identity}: {reason}"
         for run, reason in reasons

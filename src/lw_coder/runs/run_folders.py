@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
-from lw_coder.foundation.folders import entries_of
+from lw_coder.foundation.folders import entries_of, remove_if_unused, write_ignore_file
 from lw_coder.foundation.json_text import read_json
 from lw_coder.runs.record_shape import SCHEMA, fault_of_record
 
@@ -73,6 +72,10 @@ class Run:
         """Which of the plan's runs of that second it is: 1, 2, ..."""
         return int(self.name.partition("-")[2] or 1)
 
+    def is_there(self) -> bool:
+        """Return whether its folder exists; another command can have removed it since it was listed."""
+        return self.folder.is_dir()
+
 
 def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
     """Create the partial folder of a new run, next to its final folder.
@@ -82,14 +85,27 @@ def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
     """
     runs, parent = root / RUNS_FOLDER, root / RUNS_FOLDER / plan_id
     made = tuple(folder for folder in (parent, runs) if not folder.exists())
+    timestamp = (now or datetime.now(UTC)).strftime(_TIMESTAMP)
     try:
-        make_private(runs, gitignore=True)
-        make_private(parent)
-        name = _make_partial(parent, (now or datetime.now(UTC)).strftime(_TIMESTAMP))
+        name = _opened(parent, timestamp)
     except OSError as error:
         _remove_if_empty(*made)
         raise disk_error(runs, error) from error
     return Run(plan_id, name, parent / f"{_PARTIAL}{name}", made)
+
+
+def _opened(parent: Path, timestamp: str, attempts: int = 100) -> str:
+    """Create the folders; another command that fails at this moment can remove those that it made."""
+    try:
+        make_private(parent.parent, gitignore=True)
+        make_private(parent)
+        name = _make_partial(parent, timestamp)
+    except FileNotFoundError:
+        if attempts > 1:
+            return _opened(parent, timestamp, attempts - 1)
+        raise
+    make_private(parent.parent, gitignore=True)
+    return name
 
 
 def make_private(folder: Path, *, gitignore: bool = False) -> None:
@@ -103,16 +119,18 @@ def make_private(folder: Path, *, gitignore: bool = False) -> None:
         raise RunError(f"{folder}: is a symbolic link", "replace it with a folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)  # prompts and transcripts are private, whoever created the folder
-    if gitignore and not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text("*\n", encoding="ascii")
+    if gitignore:
+        write_ignore_file(folder)
 
 
-def remove_partial_runs(root: Path, plan_id: str) -> None:
-    """Remove the partial runs that killed commands left; the caller holds the plan's lock."""
+def remove_abandoned(root: Path, plan_id: str) -> None:
+    """Remove what killed commands left of a plan's runs, as `abandoned_folders` lists it.
+
+    The caller holds the plan's lock.
+    """
     plan = root / RUNS_FOLDER / plan_id
-    for folder in _folders(plan):
-        if folder.name.startswith(_PARTIAL):
-            remove_tree(folder)
+    for folder in _abandoned(plan):
+        remove_tree(folder)
     for link in _links_to_partial_folders(plan):
         link.unlink()
 
@@ -123,17 +141,14 @@ def abandoned_folders(root: Path) -> list[tuple[str, Path]]:
     The copies are of objects and indexes that were being imported. A command of the plan may still be using
     them: the caller makes sure that its lock is free.
     """
-    plans = _folders(root / RUNS_FOLDER)
-    inside = [(plan, folder) for plan in plans for folder in _folders(plan)]
-    partial = [(plan.name, folder) for plan, folder in inside if folder.name.startswith(_PARTIAL)]
-    copies = [
-        (plan.name, copy)
-        for plan, run in inside
-        if _is_run_name(run.name)
-        for copy in _folders(run)
-        if copy.name.startswith(_COPIES)
-    ]
-    return [*partial, *copies]
+    return [(plan.name, folder) for plan in _folders(root / RUNS_FOLDER) for folder in _abandoned(plan)]
+
+
+def _abandoned(plan: Path) -> list[Path]:
+    folders = _folders(plan)
+    partial = [folder for folder in folders if folder.name.startswith(_PARTIAL)]
+    runs = [folder for folder in folders if _is_run_name(folder.name)]
+    return [*partial, *(copy for run in runs for copy in _folders(run) if copy.name.startswith(_COPIES))]
 
 
 @contextmanager
@@ -259,10 +274,16 @@ def runs_to_prune(root: Path, now: datetime | None = None, keep: timedelta = KEE
 
 
 def remove_run(run: Run) -> bool:
-    """Remove a run's folder, and its plan's folder if that was the last; return whether nothing is left."""
+    """Remove a run's folder, and its plan's folder if that was the last; return whether nothing is left.
+
+    One that another command has removed is no error.
+    """
     # Renamed first: a partly removed run must not look like a complete one.
     doomed = run.folder.with_name(f"{_PARTIAL}{run.name}-removed")
-    run.folder.rename(doomed)
+    try:
+        run.folder.rename(doomed)
+    except FileNotFoundError:
+        return True
     is_gone = remove_tree(doomed)
     _remove_if_empty(run.folder.parent)
     return is_gone
@@ -343,8 +364,7 @@ def _folders(folder: Path) -> list[Path]:
 def _remove_if_empty(*folders: Path) -> None:
     """Remove folders, the innermost first, that contain nothing except lw_coder's .gitignore."""
     for folder in folders:
-        if folder.is_dir() and all(path.name == ".gitignore" for path in folder.iterdir()):
-            shutil.rmtree(folder)
+        remove_if_unused(folder)
 
 
 def disk_error(path: Path, error: OSError) -> RunError:

@@ -238,7 +238,8 @@ def _needed_images(repository: Repository, removed: set[str]) -> set[str] | None
             try:
                 needed |= _of(read_record(run))
             except RunError:
-                return None
+                if run.is_there():
+                    return None
     return needed
 
 

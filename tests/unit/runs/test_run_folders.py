@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from lw_coder.runs.run_folders import (
     list_runs,
     open_run,
     read_record,
-    remove_partial_runs,
+    remove_abandoned,
     remove_run,
     remove_tree,
     removed_on_failure,
@@ -113,7 +115,7 @@ def test_the_link_goes_with_the_partial_folder(tmp_path: Path) -> None:
         _ = 1 / 0
     assert not (tmp_path / ".lw_coder/runs").exists()
     link_final_folder(open_run(tmp_path, "plan"))  # and its lw_coder is killed
-    remove_partial_runs(tmp_path, "plan")
+    remove_abandoned(tmp_path, "plan")
     assert list((tmp_path / ".lw_coder/runs/plan").iterdir()) == []
 
 
@@ -124,6 +126,29 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), removed_on_failure(run):
         raise KeyboardInterrupt
     assert list((tmp_path / ".lw_coder").iterdir()) == []
+
+
+def test_a_run_is_opened_while_failed_ones_remove_their_folders(tmp_path: Path) -> None:
+    def fail() -> None:
+        for _ in range(50):
+            with suppress(KeyboardInterrupt), removed_on_failure(open_run(tmp_path, "a-plan", NOON)):
+                raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(2) as pool:
+        failing = [pool.submit(fail) for _ in range(2)]
+        while not all(one.done() for one in failing):
+            run = open_run(tmp_path, "another-plan", NOON)
+            assert (tmp_path / RUNS_FOLDER / ".gitignore").is_file()
+            remove_run(seal_run(run))
+    for one in failing:
+        one.result()
+
+
+def test_a_run_that_another_command_has_removed_is_no_error(tmp_path: Path) -> None:
+    run = sealed(tmp_path)
+    assert remove_run(run)
+    assert not run.is_there()
+    assert remove_run(run)
 
 
 def test_a_failure_after_the_seal_keeps_the_run(tmp_path: Path) -> None:
@@ -309,7 +334,11 @@ def test_what_a_killed_command_left_is_removed_and_no_sealed_run(tmp_path: Path)
     sealed = seal_run(open_run(tmp_path, "a-plan"))
     left = open_run(tmp_path, "a-plan")
     other = open_run(tmp_path, "another-plan")
-    remove_partial_runs(tmp_path, "a-plan")
+    copies = [run.folder / "quarantine-0a1b2c" for run in (sealed, seal_run(open_run(tmp_path, "a-plan")))]
+    for copy in copies:
+        copy.mkdir()
+    remove_abandoned(tmp_path, "a-plan")
     assert sealed.folder.is_dir()
+    assert not any(copy.exists() for copy in copies), "what was left by a kill during an import"
     assert not left.folder.exists()
     assert other.folder.is_dir()
