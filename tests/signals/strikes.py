@@ -145,9 +145,7 @@ class Scene:
     def _left(self, *, in_session: bool) -> Iterator[str]:
         yield from (f"process {line}" for _, line in processes_with(MARK, str(self.folder)))
         yield from (f"container {one}" for one in containers(f"{PLAN_LABEL}={self.label}"))
-        yield from (
-            f"lock {path.name}" for path in self.person.home.glob(".local/state/lw_coder/locks/*.json")
-        )
+        yield from (f"lock {path.name}" for path in self.sample.root.glob(".git/lw_coder-*"))
         yield from (f"temporary {path.name}" for path in (self.folder / "tmp").iterdir())
         if in_session:
             yield from self._unended()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,54 @@ _ACCOUNTS = {
 }
 
 
+@dataclass
+class SecondEngine:
+    """Such an engine, which can be stopped and frozen.
+
+    Attributes:
+        folder: all that is its own.
+        command: dockerd, with its flags.
+    """
+
+    folder: Path
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def host(self) -> str:
+        """Its DOCKER_HOST."""
+        return f"unix://{self.folder}/sock"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        script = f"{_mount_accounts(self.folder)}\nexec {shlex.join(self.command)}"
+        unshared = ["unshare", "--mount", "--net", "sh", "-e", "-c", script]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(unshared, stdout=log, stderr=log, start_new_session=True)
+        _wait_for(self.host, self.process, self.folder / "log")
+
+    def stop(self) -> None:
+        """End it as a system does that shuts down, with its containers; no effect if it has ended."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait(60)
+            self.process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have it answer nothing during the block; its containers go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+
 @contextmanager
-def second_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()) -> Iterator[str]:
-    """Start an engine without networks, in namespaces of its own; yield its DOCKER_HOST.
+def an_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()) -> Iterator[SecondEngine]:
+    """Start an engine without networks, in namespaces of its own.
 
     Without a network namespace of its own, `--bridge=none` would have it delete the machine's docker0.
 
@@ -33,27 +80,26 @@ def second_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] 
         flags: of dockerd.
     """
     (folder / "daemon.json").write_text(json.dumps(config), encoding="ascii")
-    host = f"unix://{folder}/sock"
     own = ("data-root", "data"), ("exec-root", "exec"), ("pidfile", "pid"), ("config-file", "daemon.json")
     command = [
-        *("dockerd", f"--host={host}", "--bridge=none", "--iptables=false", "--ip6tables=false"),
+        *("dockerd", f"--host=unix://{folder}/sock"),
+        *("--bridge=none", "--iptables=false", "--ip6tables=false"),
         *(f"--{flag}={folder / name}" for flag, name in own),
         *flags,
     ]
-    script = f"{_mount_accounts(folder)}\nexec {shlex.join(command)}"
-    with (folder / "log").open("wb") as log:
-        engine = subprocess.Popen(
-            ["unshare", "--mount", "--net", "sh", "-e", "-c", script],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            _wait_for(host, engine, folder / "log")
-            yield host
-        finally:
-            engine.terminate()
-            engine.wait(60)
+    engine = SecondEngine(folder, command)
+    try:
+        engine.start()
+        yield engine
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def second_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()) -> Iterator[str]:
+    """As `an_engine`; yield its DOCKER_HOST."""
+    with an_engine(folder, config, flags) as engine:
+        yield engine.host
 
 
 def _mount_accounts(folder: Path) -> str:

@@ -11,6 +11,7 @@ from lw_coder.containers.image_transport import RUNNER_TAG, ensure_runner
 from lw_coder.containers.images import base_fingerprint
 from lw_coder.foundation.shipped import shipped_folder
 from tests.support.cluster import Cluster
+from tests.support.engine import docker
 from tests.support.patience import PATIENCE
 
 SCRIPT = "OPENROUTER_SCRIPT"  # forwarded by the name's beginning
@@ -41,14 +42,19 @@ def give_images(cluster: Cluster, folder: Path) -> None:
         cluster: its nodes have no way to a package mirror, so both are built by the machine's own engine.
         folder: an empty one.
     """
-    give_base_image(cluster, folder)
+    give_base_image(cluster.manager.host, folder)
     ca_bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     ensure_runner(ca_bundle if ca_bundle.is_file() else None)
-    copy(cluster, RUNNER_TAG, RUNNER_TAG)
+    copy(RUNNER_TAG, cluster.manager.host, RUNNER_TAG)
 
 
-def give_base_image(cluster: Cluster, folder: Path) -> None:
-    """Let the manager's engine have the stand-in as its base image; see `give_images`."""
+def give_base_image(host: str, folder: Path) -> None:
+    """Let an engine have the stand-in as its base image; the machine's own engine builds it.
+
+    Args:
+        host: the engine's DOCKER_HOST.
+        folder: an empty one.
+    """
     (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="ascii")
     (folder / "droid").write_text(_DROID, encoding="ascii")
     for name in ("start-session", "tinyproxy.conf"):
@@ -56,13 +62,13 @@ def give_base_image(cluster: Cluster, folder: Path) -> None:
     label = f"{BASE_LABEL}={base_fingerprint()}"
     build = ["docker", "build", "--quiet", "--label", label, "--tag", _TAG, str(folder)]
     subprocess.run(build, check=True, capture_output=True)
-    copy(cluster, _TAG, BASE_TAG)
+    copy(_TAG, host, BASE_TAG)
 
 
-def copy(cluster: Cluster, image: str, tag: str) -> None:
-    """Copy an image from the machine's own engine to the manager's."""
+def copy(image: str, host: str, tag: str) -> None:
+    """Copy an image from the machine's own engine to another."""
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
-        load = ["docker", "--host", cluster.manager.host, "load", "--quiet"]
+        load = ["docker", "--host", host, "load", "--quiet"]
         subprocess.run(load, stdin=saved.stdout, check=True, capture_output=True)
         assert saved.wait(PATIENCE) == 0
-    cluster.manager.docker("tag", image, tag)
+    docker("--host", host, "tag", image, tag)

@@ -16,6 +16,7 @@ from lw_coder.repository.private_git import open_private_git
 from lw_coder.runs.run_folders import Run, abandoned_folders, list_runs, read_record
 from tests.torture.scenes import Persons, Scene
 
+_LOCKS = ".git/lw_coder-*"
 _CHECKS = (("fsck", "--strict", "--no-dangling"), ("worktree", "list"), ("status", "--porcelain"))
 
 
@@ -25,7 +26,7 @@ def sick(scene: Scene) -> Iterator[str]:
         asked = scene.git(*words)
         if asked.returncode or asked.stderr:
             yield f"git {words[0]}: {asked.returncode} {asked.stderr}"
-    yield from (f"lock {path.name} is held" for path in _held_locks(scene.home))
+    yield from (f"lock {path.name} is held" for path in _held_locks(scene.root))
     for run in list_runs(scene.root):
         yield from _half_written(run)
 
@@ -36,7 +37,7 @@ def left(scene: Scene) -> Iterator[str]:
     yield from (f"left: {folder}" for _, folder in abandoned_folders(scene.root))
     yield from (f"left: {path}" for path in (scene.root / ".lw_coder").glob("temp-worktrees/*/"))
     yield from (f"left: {path}" for path in scene.tmp.iterdir() if not _is_docker_s(path))
-    yield from (f"left: {path.name}" for path in scene.home.glob(".local/state/lw_coder/locks/*.json"))
+    yield from (f"left: {path.name}" for path in scene.root.glob(_LOCKS))
 
 
 def _is_docker_s(path: Path) -> bool:
@@ -99,8 +100,8 @@ def _half_written(run: Run) -> Iterator[str]:
             yield f"{run.identity}: {name} is half-written"
 
 
-def _held_locks(home: Path) -> Iterator[Path]:
-    for path in sorted(home.glob(".local/state/lw_coder/locks/*")):
+def _held_locks(root: Path) -> Iterator[Path]:
+    for path in sorted(root.glob(_LOCKS)):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

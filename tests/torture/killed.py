@@ -72,7 +72,7 @@ def opened(folder: Path, extent: Extent) -> Iterator[Sequence[Case]]:
     """Start an engine whose base image is a stand-in; strike in several scenes at once."""
     with running_cluster() as cluster:
         (folder / "image").mkdir()
-        give_base_image(cluster, folder / "image")
+        give_base_image(cluster.manager.host, folder / "image")
         scenes = SimpleQueue[Scene]()
         for number in range(WORKERS):
             scenes.put(made_scene(folder / f"scene-{number}", cluster.manager.host))

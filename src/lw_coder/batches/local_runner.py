@@ -24,6 +24,7 @@ from lw_coder.foundation.locks import child_lock, holder_of_child_lock, note_chi
 from lw_coder.foundation.processes import Program, start_program
 from lw_coder.gateway.spending import read_spending
 from lw_coder.plans.plan_file import PlanFile
+from lw_coder.repository.git import Repository
 from lw_coder.runs.run_folders import Run, disk_error, list_runs
 from lw_coder.settings.limits import Limits
 
@@ -37,24 +38,24 @@ class LocalRunner:
     """Starts runs on this machine.
 
     Attributes:
-        root: the repository's.
+        repository: the person's.
         folder: the batch's.
     """
 
-    root: Path
+    repository: Repository
     folder: BatchFolder
 
     def start(self, plan: PlanFile, limits: Limits) -> PlanRun:
         """Start a child process; see `Runner`."""
         plan_id = plan.metadata.plan_id
         log, result = self.folder.log(plan_id), self.folder.result(plan_id)
-        files = _Files(self.root, plan_id, log, result, datetime.now(UTC))
+        files = _Files(self.repository, plan_id, log, result, datetime.now(UTC))
         try:
             log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with child_lock(self.root, plan_id) as lock:
+            with child_lock(self.repository.common_dir, plan_id) as lock:
                 if lock is None:
                     raise RunError(f"{plan_id}: a run of it has just begun", "wait until it has ended")
-                program = start_program(_command(plan.path, limits), self.root, result, log, lock)
+                program = start_program(_command(plan.path, limits), self.repository.root, result, log, lock)
                 note_child(lock, program.pid)
         except OSError as error:
             raise disk_error(Path(error.filename or log), error) from error
@@ -62,16 +63,16 @@ class LocalRunner:
 
     def find(self, plan_id: str) -> PlanRun | None:
         """Find the process that an earlier batch has started; see `Runner`."""
-        pid = holder_of_child_lock(self.root, plan_id)
+        pid = holder_of_child_lock(self.repository.common_dir, plan_id)
         if pid is None:
             return None
         # The folder of the batch that started it is the newest one with a log of this plan.
-        batches = [batch for batch in list_batches(self.root) if batch.log(plan_id).exists()]
+        batches = [batch for batch in list_batches(self.repository.root) if batch.log(plan_id).exists()]
         batch = batches[-1] if batches else self.folder
         log = batch.log(plan_id)
         # Both files are created when the process is started; nothing else is ever in their folder.
         begun = datetime.fromtimestamp(log.parent.stat().st_mtime if log.exists() else time.time(), UTC)
-        return _FoundRun(_Files(self.root, plan_id, log, batch.result(plan_id), begun), pid)
+        return _FoundRun(_Files(self.repository, plan_id, log, batch.result(plan_id), begun), pid)
 
 
 def _command(plan: Path, limits: Limits) -> list[str]:
@@ -84,7 +85,7 @@ def _command(plan: Path, limits: Limits) -> list[str]:
 class _Files:
     """The files of a run, as they grow."""
 
-    root: Path
+    repository: Repository
     plan_id: str
     log: Path
     result: Path
@@ -107,7 +108,7 @@ class _Files:
 
     def _run(self) -> Run | None:
         """Return the newest run of the plan, if it is not older than the process."""
-        newest = next(reversed(list_runs(self.root, self.plan_id)), None)
+        newest = next(reversed(list_runs(self.repository.root, self.plan_id)), None)
         is_own = newest is not None and newest.started >= self.begun.replace(microsecond=0)
         return newest if is_own else None
 
@@ -148,7 +149,7 @@ class _FoundRun:
     pid: int
 
     def end(self) -> RunEnd | None:
-        if holder_of_child_lock(self.files.root, self.files.plan_id) is not None:
+        if self._holder() is not None:
             return None
         document = self.files.document()
         code = document.get("exit_code")
@@ -159,6 +160,9 @@ class _FoundRun:
 
     def stop(self) -> None:
         # While the lock is held, the id is this process's.
-        if self.pid and holder_of_child_lock(self.files.root, self.files.plan_id) == self.pid:
+        if self.pid and self._holder() == self.pid:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
+
+    def _holder(self) -> int | None:
+        return holder_of_child_lock(self.files.repository.common_dir, self.files.plan_id)

@@ -94,7 +94,7 @@ def batch_command(start: Path, names: Sequence[str], probe: EngineProbe, options
         return _show_dry_run(_foreseen(batch, work), options)
     if plans:
         _require_startable(repository, probe, plans[0])
-    with batch_lock(repository.root):
+    with batch_lock(repository.common_dir):
         return _carried_out(batch, work, options)
 
 
@@ -240,6 +240,6 @@ def _conducted(batch: Batch, work: Work, folder: BatchFolder, options: BatchOpti
     if without:
         warn(f"there are no checks, and so no verdict, for: {', '.join(without)}")
     tell_shared_files(batch.overlaps)
-    runner = LocalRunner(work.repository.root, folder)
+    runner = LocalRunner(work.repository, folder)
     with signals.collected() as received, batch_view() as view:
         return Conductor(batch, work, runner, folder, view).conduct(received)

@@ -115,7 +115,7 @@ def _begin_and_end(inputs: CodeInputs, document: ResultDocument | None) -> ExitC
     options = inputs.options
     if not is_wanted(inputs.plan, yes=options.yes, can_ask=not options.headless):
         return ExitCode.ERROR
-    with plan_lock(inputs.context.repository.root, inputs.plan_id):
+    with plan_lock(inputs.context.repository.common_dir, inputs.plan_id):
         inputs, setup, end = carry_out_with_pauses(inputs, document)
         end = with_verdict(inputs, setup, end)
     if document:

@@ -65,7 +65,7 @@ def drop_command(start: Path, name: str, options: DropOptions) -> ExitCode:
     with ended_on_failure(document):
         repository = find_repository(start)
         plan_id = named_plan_id(repository, name)
-        with plan_lock(repository.root, plan_id):
+        with plan_lock(repository.common_dir, plan_id):
             with suppress(EngineError):  # a replay needs an engine
                 require_idle(repo_hash(root_commit(repository), repository.common_dir), plan_id)
             outcome = _drop(repository, plan_id, options, document)

@@ -10,7 +10,7 @@ from typing import Any
 from lw_coder.batches.starting_points import starting_point
 from lw_coder.commands.run_row import RunRow, read_row
 from lw_coder.foundation.errors import ExitCode, LwCoderError
-from lw_coder.foundation.locks import is_in_use
+from lw_coder.foundation.locks import is_locked
 from lw_coder.foundation.report import Cell, show_json, show_table, shown_if_slow, tell
 from lw_coder.plans.find_plan import plan_names
 from lw_coder.plans.plan_checks import check_plans
@@ -118,7 +118,7 @@ def _obstacle(repository: Repository, plan: ReadPlan, *, has_branch: bool) -> st
     if plan.plan is None:
         return "it cannot be read"
     metadata, root = plan.plan.metadata, repository.root
-    if is_in_use(root, metadata.plan_id):
+    if is_locked(repository.common_dir, metadata.plan_id):
         return "a session is running on it"
     if metadata.status in FINISHED:
         return f"its status is {metadata.status}; --yes starts it all the same"

@@ -38,7 +38,7 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
     """
     repository = find_repository(start)
     run = find_run(repository.root, name)
-    with plan_lock(repository.root, run.plan_id):
+    with plan_lock(repository.common_dir, run.plan_id):
         session = open_private_git(run.folder)
         with suppress(EngineError):  # commits can be imported without an engine
             require_idle(repo_hash(root_commit(repository), repository.common_dir), _owner(run, session))

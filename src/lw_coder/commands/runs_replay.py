@@ -58,7 +58,7 @@ def replay_run_command(start: Path, name: str, probe: EngineProbe, *, fresh: boo
         require_terminal()
     context = load_context(repository, load_config(repository.root))
     engine.connect(probe, build_gives_version=True)  # Compose built the run's image
-    with plan_lock(repository.root, run.plan_id):
+    with plan_lock(repository.common_dir, run.plan_id):
         require_idle(context.identity, run.plan_id)
         engine.load_client()
         if fresh:

@@ -72,7 +72,7 @@ def take_command(start: Path, name: str, options: TakeOptions) -> ExitCode:
     with ended_on_failure(document):
         repository = find_repository(start)
         plan_id = named_plan_id(repository, name)
-        with plan_lock(repository.root, plan_id):
+        with plan_lock(repository.common_dir, plan_id):
             code = _take(repository, plan_id, options, document)
     if document:
         document.end(code)

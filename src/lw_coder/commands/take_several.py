@@ -31,7 +31,7 @@ from lw_coder.commands.verdict_report import report_verdict
 from lw_coder.containers import engine
 from lw_coder.containers.labels import TAKE_RUNS
 from lw_coder.foundation.errors import ExitCode, GitError, RunError, VerdictError
-from lw_coder.foundation.locks import is_in_use, plan_lock
+from lw_coder.foundation.locks import is_locked, plan_lock
 from lw_coder.foundation.report import printable, say, tell
 from lw_coder.plans.take_order import take_order
 from lw_coder.repository.git import Repository, find_repository
@@ -112,11 +112,11 @@ def take_several_command(
 
 @contextmanager
 def _locked(repository: Repository, plan_ids: Sequence[str]) -> Iterator[None]:
-    if is_in_use(repository.root, TAKE_RUNS):
+    if is_locked(repository.common_dir, TAKE_RUNS):
         raise RunError("another `lw_coder take` of several plans is running", "wait until it has ended")
     with ExitStack() as stack:
         for plan_id in (*plan_ids, TAKE_RUNS):
-            stack.enter_context(plan_lock(repository.root, plan_id))
+            stack.enter_context(plan_lock(repository.common_dir, plan_id))
         yield
 
 

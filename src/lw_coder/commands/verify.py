@@ -45,7 +45,7 @@ def verify_command(start: Path, name: str, probe: EngineProbe, *, as_json: bool)
     if subject.config.checks_network and subject.config.allow_hosts is not None:
         engine.require_isolation(found.version)
     run, root = subject.run, subject.repository.root
-    with plan_lock(root, run.plan_id):
+    with plan_lock(subject.repository.common_dir, run.plan_id):
         if has_pending(subject.repository, run):
             warn(f"some commits are not in the repository: lw_coder runs import {run.identity}")
         say(f"Checks:   running {len(subject.checks)}, each at the tip and at the base")

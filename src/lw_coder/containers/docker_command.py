@@ -16,12 +16,13 @@ from typing import NamedTuple, Self
 
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.image_names import BASE_TAG
-from lw_coder.foundation.errors import BuildError, EngineError
+from lw_coder.foundation.errors import BuildError, EngineError, SilentEngineError
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.processes import awaited, end_group, readable, starting_group
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import interruptible
+from lw_coder.foundation.system_errors import remedy_of
 from lw_coder.settings.docker_variables import client_environment
 
 COMPOSE_FILE = "compose.yml"
@@ -30,7 +31,12 @@ DEPENDENCIES_FILE = "dependencies.yml"  # while a run is prepared: some services
 BUILD_PROFILE = "build"
 HEADLESS_COMMAND = ("start-session", "--headless")  # instead of the droid service's own
 
+LONGEST_ANSWER = 30.0  # seconds that the engine may take to list, inspect or remove something
+LEFT_AFTER_SILENCE = 5.0  # seconds, once it has not answered in that time
+LONGEST_WAIT = 120.0  # seconds for its first answer, before anything is begun
+
 _CHUNK = 1 << 16
+_TOLD_AFTER = 5.0  # seconds without an answer
 _PATIENCE = 10.0  # seconds for a client that has closed its output
 # What the engine says where the same build succeeds a moment later, and what that means. `docker image prune`
 # or `docker image rm` can remove an image during a build. The Dockerfile is always there; BuildKit, which
@@ -91,18 +97,26 @@ class Question:
         except OSError:
             return None  # python-on-whales asks again and reports the problem
 
-    def answer(self) -> str:
-        """Wait for its output; empty if it fails."""
-        if self._answer is None:
-            self._answer = self._read()
-        return self._answer
+    def answer(self, seconds: float | None = None) -> str:
+        """Wait for its output; empty if it fails, or has not ended after so long."""
+        if not self.is_answered(seconds):
+            self.end()
+            self._answer = ""
+        return self._answer or ""
 
-    def _read(self) -> str:
-        if self._process is None:
-            return ""
-        with awaited(self._process) as process, interruptible():
-            answer, _ = process.communicate()
-        return answer.strip() if process.returncode == 0 else ""
+    def is_answered(self, seconds: float | None) -> bool:
+        """Wait for its end; return whether it came within this time."""
+        if self._answer is None and self._process is not None:
+            try:
+                with interruptible():
+                    answer, _ = self._process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                return False
+            except BaseException:
+                self.end()
+                raise
+            self._answer = answer.strip() if self._process.returncode == 0 else ""
+        return True
 
     def end(self) -> None:
         """End the command; no effect if it was answered."""
@@ -131,15 +145,18 @@ class Outcome(NamedTuple):
     reason: str
 
 
-def carry_out(*words: str, given: bytes = b"") -> Outcome:
+def carry_out(*words: str, given: bytes = b"", seconds: float | None = None, merged: bool = False) -> Outcome:
     """Run a docker command to its end.
 
     Args:
         words: its arguments, none of them secret.
         given: what it reads on its standard input, through a pipe.
+        seconds: how long it may take; None if it may take any time.
+        merged: whether its standard error counts as its output.
 
     Raises:
         EngineError: docker cannot be started.
+        SilentEngineError: it took longer.
     """
     try:
         with starting_group():
@@ -148,15 +165,55 @@ def carry_out(*words: str, given: bytes = b"") -> Outcome:
                 env=environment_for(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merged else subprocess.PIPE,
                 process_group=0,
             )
     except OSError:
         raise EngineError("docker: command not found", "install Docker Engine with Compose v2") from None
     with awaited(process), interruptible():
-        told, error = (text.decode(errors="replace").strip() for text in process.communicate(given))
+        try:
+            both = process.communicate(given, timeout=seconds)
+        except subprocess.TimeoutExpired as late:
+            raise _silence(late.timeout) from None
+    told, error = ((text or b"").decode(errors="replace").strip() for text in both)
     reason = printable(shortened(error.split("\n")[0])) if error else "it gave no reason"
     return Outcome(process.returncode, told, reason)
+
+
+def _silence(seconds: float) -> SilentEngineError:
+    return SilentEngineError(
+        f"the Docker engine does not answer: it said nothing for {seconds:g} seconds",
+        "restart Docker if it does not answer `docker version` either, and try again",
+    )
+
+
+class Patience:
+    """How long the engine's answers are waited for.
+
+    Args:
+        usual: seconds for an answer.
+        afterwards: seconds for the next ones, once one has not come in time, until one does.
+    """
+
+    def __init__(self, usual: float = LONGEST_ANSWER, afterwards: float = LEFT_AFTER_SILENCE) -> None:
+        self._usual, self._afterwards = usual, afterwards
+        self._has_been_silent = False
+
+    def ask(self, *words: str, merged: bool = False) -> Outcome:
+        """Run a docker command that only asks the engine something, or has it remove something.
+
+        Raises:
+            EngineError: docker cannot be started.
+            SilentEngineError: the engine did not answer in time.
+        """
+        seconds = self._afterwards if self._has_been_silent else self._usual
+        try:
+            outcome = carry_out(*words, seconds=seconds, merged=merged)
+        except SilentEngineError:
+            self._has_been_silent = True
+            raise
+        self._has_been_silent = False
+        return outcome
 
 
 class EngineProbe:
@@ -183,7 +240,15 @@ class EngineProbe:
                 question.end()
 
     def server_version(self) -> str:
-        """Wait for the engine's version; empty if it does not answer."""
+        """Wait for the engine's version; empty if none can be reached.
+
+        Raises:
+            SilentEngineError: there is one, but it says nothing.
+        """
+        if not self._server.is_answered(_TOLD_AFTER):
+            say("Docker:   the engine does not answer yet; waiting for it")
+            if not self._server.is_answered(LONGEST_WAIT):
+                raise _silence(LONGEST_WAIT)
         return self._server.answer()
 
     def compose_version(self) -> str:
@@ -192,7 +257,12 @@ class EngineProbe:
 
     @cached_property
     def base_image(self) -> LocalImage | None:
-        """The base image when the queries started; None if it did not exist, or docker did not answer."""
+        """The base image when the queries started; None if it did not exist, or no engine can be reached.
+
+        Raises:
+            SilentEngineError: as `server_version`.
+        """
+        self.server_version()
         return self._base.image()
 
 
@@ -358,4 +428,4 @@ def follow_headless(container: str) -> PipedClient:
 def disk_error(path: Path, error: OSError) -> EngineError:
     """Make the error for a file or folder that cannot be written."""
     reason = error.strerror or type(error).__name__
-    return EngineError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")
+    return EngineError(f"{path}: cannot be written: {reason}", remedy_of(error))

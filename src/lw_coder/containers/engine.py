@@ -19,14 +19,17 @@ from lw_coder.containers.client_config import DETACH_KEYS, keys_freed
 from lw_coder.containers.docker_command import (
     BUILD_PROFILE,
     COMPOSE_FILE,
+    LONGEST_ANSWER,
     EngineProbe,
     LocalImage,
+    Patience,
     Question,
     ask_image,
     disk_error,
     environment_for,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
+from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import interruptible
 from lw_coder.settings.docker_variables import client_call
@@ -38,6 +41,10 @@ MIN_COMPOSE = (2, 30)  # env_file with a format, gpus; include with an env_file 
 MIN_ISOLATING = 28  # gateway_mode_ipv4=isolated
 
 Labels = Mapping[str, str]
+
+_PATIENCE = Patience()
+_CONTAINER = '{"id":{{json .Id}},"labels":{{json .Config.Labels}},"is_running":{{json .State.Running}}}'
+_NETWORK = '{"id":{{json .Id}},"labels":{{json .Labels}}}'
 
 _PROJECT_LABEL = "com.docker.compose.project"
 _NO_STATUS = 255  # of a docker client that failed itself
@@ -178,15 +185,21 @@ def check_env_file(env_file: Path, values: Mapping[str, str]) -> None:
         values: the session's variables, as lw_coder read them.
 
     Raises:
-        EnvironmentFileError: Compose rejects the file, or reads a different value; it names the line or
-            the variable, never the value.
+        EnvironmentFileError: it cannot be read, or Compose rejects it or reads a different value; it names
+            the line or the variable, never the value.
         EngineError: the temporary folder cannot be written.
     """
     import tempfile
 
     try:
-        if is_plain(env_file.read_text(encoding="utf-8")):
-            return  # this saves two starts of a docker client
+        text = env_file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFileError(
+            f"{env_file}: cannot be read: {error.strerror}", "correct its owner and permissions"
+        ) from error
+    if is_plain(text):
+        return  # this saves two starts of a docker client
+    try:
         read = _read_by_compose(env_file, values)
     except OSError as error:
         raise disk_error(Path(tempfile.gettempdir()), error) from error
@@ -349,7 +362,11 @@ def _reported_status(labels: Labels, began: float) -> int:
     times = ("--since", f"{began:.3f}", "--until", f"{time.time():.3f}")
     filters = (f"label={name}={value}" for name, value in labels.items())
     chosen = [word for each in ("event=die", *filters) for word in ("--filter", each)]
-    told = Question("events", *times, *chosen, "--format", "{{.Actor.Attributes.exitCode}}").answer().split()
+    told = (
+        Question("events", *times, *chosen, "--format", "{{.Actor.Attributes.exitCode}}")
+        .answer(LONGEST_ANSWER)
+        .split()
+    )
     return int(told[-1]) if told and told[-1].isdigit() else _NO_STATUS
 
 
@@ -362,11 +379,13 @@ def followed_to_end(status: int, labels: Labels, attach: Callable[[str], int]) -
         attach: attaches to a running container, given by its id, and returns the exit status.
     """
     for _ in range(_MOST_RETURNS):
-        running, is_removed = _what_remains(labels)
-        if not running:
-            return SessionEnd(status, is_removed)
+        remains = _what_remains(labels)
+        if remains is None:  # if the engine is gone, so is the session, and not because it had finished
+            return SessionEnd(status or _NO_STATUS, is_removed=False)
+        if not remains.running:
+            return SessionEnd(status, remains.is_removed)
         warn("the docker client exited, but the session is still running; reconnecting to it")
-        status = attach(running)
+        status = attach(remains.running)
     return SessionEnd(status, is_removed=False)
 
 
@@ -390,7 +409,7 @@ def _attach(container: str, labels: Labels) -> int:
     ended = Question("wait", container)
     try:
         status = _status(lambda: _client().container.attach(container, detach_keys=DETACH_KEYS))
-        told = "" if _what_remains(labels)[0] else ended.answer()
+        told = "" if _is_running(labels) else ended.answer(LONGEST_ANSWER)
     finally:
         ended.end()
     return int(told) if told.isdigit() else status
@@ -407,13 +426,25 @@ def _status(call: Callable[[], object]) -> int:
     return 0
 
 
-def _what_remains(labels: Labels) -> tuple[str | None, bool]:
-    """Return a session's running container or None, and whether it is known to have not even an ended one."""
+class _Remains(NamedTuple):
+    """A session's running container or None, and whether it is known to have not even an ended one."""
+
+    running: str | None
+    is_removed: bool
+
+
+def _what_remains(labels: Labels) -> _Remains | None:
+    """Ask the engine what a session has there; None if it does not answer."""
     try:
         found = containers_with(labels)
-    except EngineError:  # if the engine is gone, so is the session
-        return None, False
-    return next((one.id for one in found if one.is_running), None), not found
+    except EngineError:
+        return None
+    return _Remains(next((one.id for one in found if one.is_running), None), is_removed=not found)
+
+
+def _is_running(labels: Labels) -> bool:
+    remains = _what_remains(labels)
+    return remains is not None and remains.running is not None
 
 
 @dataclass(frozen=True)
@@ -449,15 +480,11 @@ def containers_with(labels: Mapping[str, str | None], *, only_running: bool = Fa
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales.exceptions import NoSuchContainer
-
-    with _reported_errors():
-        listed = _client().container.list(all=not only_running, filters=_label_filters(labels))
-    found: list[LocalContainer] = []
-    for one in listed:
-        with _reported_errors(), suppress(NoSuchContainer):  # it can be removed meanwhile
-            found.append(LocalContainer(one.id, one.config.labels or {}, bool(one.state.running)))
-    return found
+    every = () if only_running else ("--all",)
+    return [
+        LocalContainer(one["id"], one["labels"] or {}, bool(one["is_running"]))
+        for one in _found("container", _CONTAINER, labels, *every)
+    ]
 
 
 def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
@@ -466,15 +493,25 @@ def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales.exceptions import NoSuchNetwork
+    return [LocalNetwork(one["id"], one["labels"] or {}) for one in _found("network", _NETWORK, labels)]
 
-    with _reported_errors():
-        listed = _client().network.list(filters=_label_filters(labels))
-    found: list[LocalNetwork] = []
-    for one in listed:
-        with _reported_errors(), suppress(NoSuchNetwork):  # it can be removed meanwhile
-            found.append(LocalNetwork(one.id, one.labels))
-    return found
+
+def _found(kind: str, template: str, labels: Mapping[str, str | None], *flags: str) -> list[dict[str, Any]]:
+    filters = [word for text in _label_filters(labels) for word in ("--filter", f"label={text[1]}")]
+    ids = _told(kind, "ls", "--quiet", "--no-trunc", *flags, *filters).split()
+    if not ids:
+        return []
+    inspected = _PATIENCE.ask(kind, "inspect", "--format", template, *ids)
+    if inspected.status and "no such" not in inspected.reason.lower():  # it can be removed meanwhile
+        raise _no_answer(inspected.reason)
+    return [read_json(line) for line in inspected.told.split("\n") if line]
+
+
+def _told(*words: str) -> str:
+    outcome = _PATIENCE.ask(*words)
+    if outcome.status:
+        raise _no_answer(outcome.reason)
+    return outcome.told
 
 
 def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["label"], str]]:
@@ -482,14 +519,13 @@ def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["labe
 
 
 def remove_containers(containers: Sequence[LocalContainer]) -> None:
-    """Stop and remove containers; ignore those that no longer exist."""
-    from python_on_whales.exceptions import DockerException
+    """Stop and remove containers; ignore those that no longer exist.
 
-    for one in containers:
-        try:
-            _client().container.remove(one.id, force=True, volumes=True)
-        except DockerException:
-            continue
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    if containers:
+        _PATIENCE.ask("container", "rm", "--force", "--volumes", *(one.id for one in containers))
 
 
 def remove_containers_with(labels: Mapping[str, str | None]) -> None:
@@ -510,36 +546,33 @@ def remove_containers_with(labels: Mapping[str, str | None]) -> None:
 
 
 def signal_containers(containers: Sequence[LocalContainer], signal: str) -> None:
-    """Send a signal, such as `SIGTERM`, to containers; ignore those that no longer run."""
-    from python_on_whales.exceptions import DockerException
+    """Send a signal, such as `SIGTERM`, to containers; ignore those that no longer run.
 
-    for one in containers:
-        try:
-            _client().container.kill(one.id, signal=signal)
-        except DockerException:
-            continue
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    if containers:
+        _PATIENCE.ask("container", "kill", "--signal", signal, *(one.id for one in containers))
 
 
 def container_log(container: str) -> str:
-    """Return a container's log; empty if it no longer exists."""
-    from python_on_whales.exceptions import DockerException
+    """Return a container's log; empty if it no longer exists.
 
-    try:
-        log = _client().container.logs(container, stream=True)  # as bytes: an agent can print anything
-        return log if isinstance(log, str) else "".join(line.decode(errors="replace") for _, line in log)
-    except DockerException:
-        return ""
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    log = _PATIENCE.ask("container", "logs", container, merged=True)
+    return "" if log.status else log.told
 
 
 def remove_networks(networks: Sequence[LocalNetwork]) -> None:
-    """Remove networks; ignore those that no longer exist or are in use."""
-    from python_on_whales.exceptions import DockerException
+    """Remove networks; ignore those that no longer exist or are in use.
 
-    for one in networks:
-        try:
-            _client().network.remove(one.id)
-        except DockerException:
-            continue
+    Raises:
+        EngineError: the engine does not answer.
+    """
+    if networks:
+        _PATIENCE.ask("network", "rm", *(one.id for one in networks))
 
 
 def ensure_volume(name: str) -> None:

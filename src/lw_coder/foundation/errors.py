@@ -91,6 +91,10 @@ class EngineError(LwCoderError):
     """Docker is absent, unreachable or too old, or a build failed."""
 
 
+class SilentEngineError(EngineError):
+    """Docker has not answered within the time that an answer may take."""
+
+
 class BuildError(EngineError):
     """A build failed; its details are what the failing step printed at its end."""
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import atexit
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -93,13 +94,17 @@ def raise_again() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Signalled` if a signal arrives in the block, or has arrived before it. For the main thread."""
+    """Raise `Signalled` if a signal arrives in the block, or has before it; only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    was_waiting = _state.is_waiting  # what handles a signal can wait as well
     try:
         _state.is_waiting = True
         _raise_if_due()
         yield
     finally:
-        _state.is_waiting = False
+        _state.is_waiting = was_waiting
 
 
 @contextmanager
@@ -108,7 +113,7 @@ def handled_by(handler: Callable[[], object]) -> Iterator[None]:
 
     Args:
         handler: makes the block end. It is called every TICK until the block has ended. After MAX_CALLS
-            calls, the signal is raised.
+            calls, or once it has returned False, the signal is raised.
     """
     _state.handler = handler
     try:
@@ -208,7 +213,8 @@ def _raise_if_due() -> None:
     if _state.handler is not None and _state.calls < MAX_CALLS:
         _state.calls += 1
         with held():
-            _state.handler()
+            if _state.handler() is False:
+                _state.calls = MAX_CALLS
     elif _state.is_waiting or _state.ticks > PATIENCE:
         raise Signalled(_state.received)
 

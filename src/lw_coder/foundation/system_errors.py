@@ -15,14 +15,24 @@ _OF_PATHS = {
 }
 
 
+def is_full(error: OSError) -> bool:
+    """Return whether there was no space for what was written."""
+    return error.errno in _FULL
+
+
+def remedy_of(error: OSError) -> str:
+    """Return what helps where a file or folder cannot be used."""
+    return "free some space" if is_full(error) else "correct that path, its owner or its permissions"
+
+
 def expected_error(error: OSError) -> LwCoderError | None:
     """Return what is shown of an error of the system; None if it is a bug that it was not foreseen."""
-    if error.errno in _FULL:
+    if is_full(error):
         return RunError("there is no space for what is written", "free some, or write to another place")
     if is_missing_output(error):
         discard_output()
         return RunError("standard output is closed", "leave out >&-, or write to a file")
     if error.errno in _OF_PATHS and error.filename is not None:
         what = f"{os.fsdecode(error.filename)}: {error.strerror}"
-        return FolderError(what, "correct that path, its owner or its permissions")
+        return FolderError(what, remedy_of(error))
     return None

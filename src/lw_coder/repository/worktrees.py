@@ -17,6 +17,7 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.folders import entries_of, real_path, remove_if_unused, write_ignore_file
 from lw_coder.foundation.locks import exclusive, writers_lock
 from lw_coder.foundation.report import printable
+from lw_coder.foundation.system_errors import remedy_of
 from lw_coder.repository.commit_ids import require_commit, require_no_sessions_commit
 from lw_coder.repository.git import (
     Place,
@@ -189,7 +190,7 @@ def _ensured(
         _require_nothing_left_unfinished(path, git_dir, yes=yes)
         return _worktree_at(repository, path, branch, tip)
     head = tip or plan.git_sha
-    with writers_lock(repository.root, plan.plan_id) as lock:
+    with writers_lock(repository.common_dir, plan.plan_id) as lock:
         if lock is None:
             raise _still_being_created(path)
         if incomplete:
@@ -290,7 +291,7 @@ def remove_plan_worktree(repository: Repository, found: Removable, plan_id: str,
     Raises:
         GitError: it could not be removed, or git is still creating it.
     """
-    with writers_lock(repository.root, plan_id) as lock:
+    with writers_lock(repository.common_dir, plan_id) as lock:
         if lock is None:
             raise _still_being_created(found.path)
         if found.worktree is None and head is not None and is_incomplete(repository, found.path):
@@ -647,9 +648,7 @@ def _make_ignored_folder(folder: Path) -> None:
         write_ignore_file(folder)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise GitError(
-            f"{folder}: cannot be written: {reason}", "free some space or correct its permissions"
-        ) from error
+        raise GitError(f"{folder}: cannot be written: {reason}", remedy_of(error)) from error
 
 
 def _worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:

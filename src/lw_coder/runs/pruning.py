@@ -111,7 +111,7 @@ def _why_not_removed(repository: Repository, run: Run, wanted: Pruning, own: str
 def _why_kept(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:
     if is_scored(run) and not wanted.scored:
         return _SCORED
-    if run.plan_id != own and is_locked(repository.root, run.plan_id):
+    if run.plan_id != own and is_locked(repository.common_dir, run.plan_id):
         return "its plan is in use"
     return wanted.busy(run) or _why_git_is_needed(repository, run)
 

@@ -17,6 +17,7 @@ from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
 from lw_coder.foundation.folders import entries_of, remove_if_unused, write_ignore_file
 from lw_coder.foundation.json_text import read_json
+from lw_coder.foundation.system_errors import is_full, remedy_of
 from lw_coder.runs.record_shape import SCHEMA, fault_of_record
 
 RUNS_FOLDER = Path(".lw_coder/runs")
@@ -161,7 +162,7 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
         _unlink_final_folder(run)
         _remove_if_empty(*run.made)
         if isinstance(error, OSError):
-            raise disk_error(Path(error.filename2 or error.filename or run.folder), error) from error
+            raise _unusable(error, run) from error
         raise
 
 
@@ -367,7 +368,15 @@ def _remove_if_empty(*folders: Path) -> None:
         remove_if_unused(folder)
 
 
+def _unusable(error: OSError, run: Run) -> RunError:
+    """Make the error for what could not be read or written while a run was prepared."""
+    path = Path(os.fsdecode(error.filename2 or error.filename or run.folder))
+    if is_full(error):
+        return disk_error(path, error)
+    return RunError(f"{path}: {error.strerror or type(error).__name__}", remedy_of(error))
+
+
 def disk_error(path: Path, error: OSError) -> RunError:
     """Make the error for a file or folder of a run that cannot be written."""
     reason = error.strerror or type(error).__name__
-    return RunError(f"{path}: cannot be written: {reason}", "free some space or correct its permissions")
+    return RunError(f"{path}: cannot be written: {reason}", remedy_of(error))

@@ -125,7 +125,7 @@ def _explained(repository: Repository, plan_id: str, why_kept: str | None) -> Cl
 
 
 def _worktree(repository: Repository, plan_id: str) -> Clutter | Kept:
-    if is_locked(repository.root, plan_id):
+    if is_locked(repository.common_dir, plan_id):
         return Kept("worktree", plan_id, _IN_USE)
     remains = examine(repository, plan_id, with_runs=False)
     files = remains.files
@@ -142,7 +142,7 @@ def _worktree(repository: Repository, plan_id: str) -> Clutter | Kept:
 
 
 def _drop(repository: Repository, plan_id: str, tip: str | None) -> None:
-    with plan_lock(repository.root, plan_id):
+    with plan_lock(repository.common_dir, plan_id):
         with suppress(EngineError):
             require_idle(_identity(repository), plan_id)
         remains = examine(repository, plan_id, with_runs=False)
@@ -161,7 +161,7 @@ def _runs(repository: Repository, age: timedelta) -> Found:
 
 
 def _remove_run(repository: Repository, run: Run) -> None:
-    lock = nullcontext() if run.plan_id == PLAN_RUNS else plan_lock(repository.root, run.plan_id)
+    lock = nullcontext() if run.plan_id == PLAN_RUNS else plan_lock(repository.common_dir, run.plan_id)
     with lock:
         _require_gone(run.folder.parent, is_gone=remove_run(run))
 
@@ -173,7 +173,7 @@ def _require_gone(folder: Path, *, is_gone: bool) -> None:
 
 def _folders(repository: Repository) -> Found:
     for plan_id, folder in abandoned_folders(repository.root):
-        if not is_locked(repository.root, plan_id) and plan_id != PLAN_RUNS:
+        if not is_locked(repository.common_dir, plan_id) and plan_id != PLAN_RUNS:
             name, size = str(folder.relative_to(repository.root)), size_of(folder)
             yield Clutter(
                 "folder", name, size, "left by a killed command", partial(_sweep, repository, plan_id, folder)
@@ -181,7 +181,7 @@ def _folders(repository: Repository) -> Found:
 
 
 def _sweep(repository: Repository, plan_id: str, folder: Path) -> None:
-    with plan_lock(repository.root, plan_id):
+    with plan_lock(repository.common_dir, plan_id):
         _require_gone(folder, is_gone=remove_tree(folder))
 
 
@@ -198,7 +198,7 @@ def _containers(repository: Repository) -> Found:
     """Find stopped containers, which contain the values of the session's variables, and idle proxies."""
     identity = _identity(repository)
     for owner in find_leftovers(identity).owners:
-        if "/" in owner or is_locked(repository.root, owner):
+        if "/" in owner or is_locked(repository.common_dir, owner):
             yield Kept("containers", owner, "a session may be using them")
         else:
             note = "of replays, or of a killed command"
@@ -206,7 +206,7 @@ def _containers(repository: Repository) -> Found:
 
 
 def _remove_ended(repository: Repository, plan_id: str) -> None:
-    with plan_lock(repository.root, plan_id):
+    with plan_lock(repository.common_dir, plan_id):
         remove_ended(_identity(repository), plan_id)
 
 

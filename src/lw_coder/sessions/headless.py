@@ -190,7 +190,7 @@ def _follow_again(container: str, account: Account, watch: SessionWatch) -> int:
     try:
         client = docker_command.follow_headless(container)
         status = _follow(client, account, watch)
-        told = ended.answer() if status == 0 else ""
+        told = ended.answer(docker_command.LONGEST_ANSWER) if status == 0 else ""
     finally:
         ended.end()
     return int(told) if told.isdigit() else status

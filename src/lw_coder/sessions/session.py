@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +14,7 @@ from lw_coder.containers import engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.containers.proxy import refused_hosts
 from lw_coder.containers.specs import SessionSpec
-from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.errors import EngineError, SilentEngineError
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
 from lw_coder.gateway.state import GatewayState, read_state
@@ -108,13 +108,21 @@ def _watched(folder: Path, session: SessionSpec) -> tuple[int, int | None, bool]
     return signalled or status, signalled, is_removed
 
 
-def _remove_container(session: SessionSpec) -> None:
+def _remove_container(session: SessionSpec) -> bool:
     """Remove the session's container, if it already exists; Compose waits for it and then exits.
 
     Compose itself is not ended: it can have asked for the container, which would come after all.
+
+    Returns:
+        False if the engine is silent: Compose waits for it then, and would for ever.
     """
-    with suppress(EngineError):
+    try:
         remove_own_containers(session.labels[PLAN_LABEL])
+    except SilentEngineError:
+        return False
+    except EngineError:
+        return True
+    return True
 
 
 def remove_containers(session: SessionSpec, *, is_removed: bool = False) -> Counter[str]:

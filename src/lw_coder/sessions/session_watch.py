@@ -18,7 +18,7 @@ from typing import Self
 
 from lw_coder.containers import engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
-from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.errors import EngineError, SilentEngineError
 from lw_coder.gateway.state import GatewayState, Pause
 from lw_coder.runs.session_result import ReachedLimit
 from lw_coder.sessions.cleanup import remove_own_containers
@@ -201,6 +201,10 @@ class SessionWatch:
                 asked |= {one.id for one in running}
         deadline = time.monotonic() + GIVEN_UP
         while time.monotonic() < deadline and not self._over.wait(_PAUSE):
-            with suppress(EngineError):
+            try:
                 remove_own_containers(self._plan)
+            except SilentEngineError:
+                break  # it has had its time
+            except EngineError:
+                continue
         self.has_given_up.set()

@@ -16,6 +16,7 @@ from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PROXY_LABEL, chec
 from lw_coder.containers.service_call import start_service
 from lw_coder.foundation.errors import EngineError, GitError, RunError
 from lw_coder.foundation.report import warn
+from lw_coder.foundation.system_errors import remedy_of
 from lw_coder.repository.git import run_git
 from lw_coder.repository.importing.untrusted_files import memory_limited
 from lw_coder.runs import run_record
@@ -53,7 +54,7 @@ def verify(subject: Subject) -> Verdict:
         reason = error.strerror or type(error).__name__
         raise RunError(
             f"{error.filename or subject.run.folder}: cannot be written: {reason}",
-            "free some space or correct its permissions",
+            remedy_of(error),
         ) from error
 
 

@@ -29,7 +29,7 @@ WAITING = f"{committing('First')}; touch /workspace/.lw-is-up; while :; do sleep
 @pytest.fixture(scope="session")
 def real_base(with_images: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The real base image, in the manager's engine under a name of its own."""
-    copy(with_images, ensure_base_image(tmp_path_factory.mktemp("base")), "lw_coder_real:latest")
+    copy(ensure_base_image(tmp_path_factory.mktemp("base")), with_images.manager.host, "lw_coder_real:latest")
     return "lw_coder_real:latest"
 
 

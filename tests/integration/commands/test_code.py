@@ -91,7 +91,7 @@ def test_commits_come_home_with_a_second_run_that_asks_for_no_prompts_when_lw_co
 
 def _signal(person: Person, number: signal.Signals) -> None:
     """Signal lw_coder alone; its lock says which process it is."""
-    (holder,) = person.home.glob(".local/state/lw_coder/locks/*.json")
+    (holder,) = person.cwd.glob(".git/lw_coder-*.plan")
     os.kill(json.loads(holder.read_text())["pid"], number)
 
 

@@ -26,9 +26,9 @@ def press_ctrl_c(terminal: Terminal, _: Path) -> None:
     terminal.press_ctrl_c()
 
 
-def send_sigterm(_: Terminal, home: Path) -> None:
+def send_sigterm(_: Terminal, root: Path) -> None:
     """Signal lw_coder alone: what it started is its to end."""
-    (holder,) = home.glob(".local/state/lw_coder/locks/*.json")
+    (holder,) = root.glob(".git/lw_coder-*.plan")
     os.kill(json.loads(holder.read_text())["pid"], signal.SIGTERM)
 
 
@@ -92,7 +92,7 @@ def _interrupted(
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_until(is_time, "the moment to interrupt")
         assert changes(before, snapshot(sample.root)), "nothing had been made yet"
-        end(terminal, person.home)
+        end(terminal, person.cwd)
         assert terminal.wait() == status, terminal.text
     lines = shown_lines(terminal)
     assert not [line for line in lines if "Traceback" in line or line.startswith("error:")], terminal.text

@@ -125,7 +125,7 @@ def stuck(sample: SampleRepository, tmp_path: Path) -> Stuck:
 
 
 def _lw_coder(person: Person) -> int:
-    (holder,) = person.home.glob(".local/state/lw_coder/locks/*.json")
+    (holder,) = person.cwd.glob(".git/lw_coder-*.plan")
     return int(json.loads(holder.read_text())["pid"])
 
 

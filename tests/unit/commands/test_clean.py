@@ -102,7 +102,7 @@ def test_merged_worktrees_with_work_in_them_stay(plan: FinishedPlan) -> None:
     plan.person.run("worktree", "lock", str(plan.worktree.path))
     assert "is locked" in kept(cleaned(plan, "--yes", "--older-than", "50"))["worktree", PLAN_ID]
     plan.person.run("worktree", "unlock", str(plan.worktree.path))
-    with plan_lock(plan.root, PLAN_ID):
+    with plan_lock(plan.root / ".git", PLAN_ID):
         document = cleaned(plan, "--yes")
         assert kept(document) == {
             ("worktree", PLAN_ID): "its plan is in use",
@@ -177,7 +177,7 @@ def test_what_killed_commands_left(plan: FinishedPlan, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (left[1] / "link").symlink_to(tmp_path / "precious")
     (plan.run.folder / "sessions").mkdir()
-    with plan_lock(plan.root, PLAN_ID):
+    with plan_lock(plan.root / ".git", PLAN_ID):
         assert cleaned(plan, "--yes", "--older-than", "50")["items"] == []
     document = cleaned(plan, "--yes", "--older-than", "50")
     assert set(items(document, "folder")) == {str(folder.relative_to(plan.root)) for folder in left}

@@ -171,7 +171,7 @@ def test_without_a_terminal_nobody_is_asked(plan: FinishedPlan) -> None:
 
 
 def test_a_session_is_running(plan: FinishedPlan) -> None:
-    with plan_lock(plan.root, PLAN_ID):
+    with plan_lock(plan.root / ".git", PLAN_ID):
         assert "already running" in refused(plan).message
 
 

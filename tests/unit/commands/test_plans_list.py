@@ -95,7 +95,7 @@ def test_plans_that_cannot_start(made: GitRepository) -> None:
     plan(made, "elsewhere")
     made.run("worktree", "add", "--quiet", "-b", "lw/task/elsewhere", "../other")
     made.write(f"{TASKS_FOLDER}/no-plan.md", "# Only text\n")
-    with plan_lock(made.path, "running"):
+    with plan_lock(made.path / ".git", "running"):
         rows = listed(made)
     assert not any(row["can_start"] for row in rows.values())
     obstacles = {name: row["obstacle"] for name, row in rows.items()}

@@ -116,7 +116,10 @@ def test_an_age_that_is_none(made: Made) -> None:
 
 def test_runs_in_use_stay(made: Made) -> None:
     repository = find_repository(made.sample.root)
-    with plan_lock(made.sample.root, PLAN_ID), temporary_worktree(repository, made.sample.sha) as worktree:
+    with (
+        plan_lock(made.sample.root / ".git", PLAN_ID),
+        temporary_worktree(repository, made.sample.sha) as worktree,
+    ):
         run = open_run(made.sample.root, PLAN_RUNS)
         create_private_git(repository, worktree, run.folder, identity(worktree.place))
         write_record(run, RECORD)

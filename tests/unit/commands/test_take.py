@@ -270,7 +270,7 @@ def test_a_renamed_branch_is_named(plan: FinishedPlan) -> None:
 
 
 def test_a_session_is_running(plan: FinishedPlan) -> None:
-    with plan_lock(plan.root, PLAN_ID):
+    with plan_lock(plan.root / ".git", PLAN_ID):
         assert "already running" in refused(plan).message
 
 

@@ -226,9 +226,9 @@ def test_a_branch_that_moves_meanwhile_stays(plans: FinishedPlans) -> None:
 
 
 def test_a_plan_in_use_is_named(plans: FinishedPlans) -> None:
-    with plan_lock(plans.root, "left"):
+    with plan_lock(plans.root / ".git", "left"):
         assert refused(plans, "top", "left").message.startswith("left: a session is already running")
-    with plan_lock(plans.root, "@take"):
+    with plan_lock(plans.root / ".git", "@take"):
         assert "another `lw_coder take`" in refused(plans, "top", "left").message
 
 

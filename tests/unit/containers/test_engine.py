@@ -87,9 +87,15 @@ def told(call: str) -> str:
 
 
 def test_a_temporary_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    folder = tmp_path / "none"
-    line = told(f"tempfile.tempdir = {str(folder)!r}; engine.check_env_file(Path('.env'), {{}})")
+    folder, env_file = tmp_path / "none", tmp_path / "env"
+    env_file.write_text("A='b'\n", encoding="ascii")
+    line = told(f"tempfile.tempdir = {str(folder)!r}; engine.check_env_file(Path({str(env_file)!r}), {{}})")
     assert line.startswith(f"{folder}: cannot be written: No such file or directory; ")
+
+
+def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
+    line = told(f"engine.check_env_file(Path({str(tmp_path)!r}), {{}})")
+    assert line == f"{tmp_path}: cannot be read: Is a directory; correct its owner and permissions\n"
 
 
 _LOAD = """

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lw_coder.foundation.errors import RunError, StateError
+from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.locks import (
     batch_lock,
     child_lock,
@@ -20,10 +22,10 @@ from lw_coder.foundation.locks import (
     is_locked,
     note_child,
     plan_lock,
+    writers_lock,
 )
 from lw_coder.foundation.processes import start_program
-from lw_coder.foundation.state import lock_folder
-from tests.support.patience import wait_until
+from tests.support.patience import wait_until, within_cpu_time
 
 _HOLD = """
 import sys
@@ -60,8 +62,10 @@ def test_the_second_is_refused_and_told_who_is_first(tmp_path: Path, holder: sub
 def test_other_plans_are_free(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert holder.poll() is None
     assert not is_locked(tmp_path, "b-plan")
-    with plan_lock(tmp_path / "elsewhere", "a-plan"):
-        assert is_locked(tmp_path / "elsewhere", "a-plan")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with plan_lock(elsewhere, "a-plan"):
+        assert is_locked(elsewhere, "a-plan")
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
@@ -76,54 +80,109 @@ def test_released_at_the_end_and_by_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="inside"), plan_lock(tmp_path, "a-plan"):
         raise RunError("inside", "none")
     assert not is_locked(tmp_path, "a-plan")
-    assert not list(lock_folder().glob("*.json"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
 def test_a_damaged_note_of_the_holder(tmp_path: Path, holder: subprocess.Popen[str], text: str) -> None:
     assert holder.poll() is None
-    (note,) = lock_folder().glob("*.json")
+    (note,) = tmp_path.iterdir()
     note.write_text(text, encoding="ascii")
     with pytest.raises(RunError, match=r"already running on this plan$"), plan_lock(tmp_path, "a-plan"):
         pass
 
 
-def test_nothing_is_left_in_the_repository(tmp_path: Path) -> None:
-    with plan_lock(tmp_path, "a-plan"):
-        assert list(tmp_path.iterdir()) == []
-    assert lock_folder().stat().st_mode & 0o777 == 0o700
-
-
-def test_a_lock_that_cannot_be_taken(tmp_path: Path) -> None:
-    with plan_lock(tmp_path, "a-plan"):
-        (lock,) = lock_folder().glob("*.lock")
-    lock.unlink(missing_ok=True)
-    lock.mkdir()
-    with pytest.raises(RunError, match=r"\.lock: cannot be locked: "), plan_lock(tmp_path, "a-plan"):
-        pass
-    with pytest.raises(RunError, match=r"\.lock: cannot be locked: "):
-        is_locked(tmp_path, "a-plan")
-
-
-def test_a_note_that_cannot_be_written(tmp_path: Path) -> None:
-    with plan_lock(tmp_path, "a-plan"):
-        (note,) = lock_folder().glob("*.json")
-    note.mkdir()
-    with pytest.raises(RunError, match=r"\.json: cannot be locked: "), plan_lock(tmp_path, "a-plan"):
-        pass
+def test_nothing_is_left_of_any_lock(tmp_path: Path) -> None:
+    with (
+        plan_lock(tmp_path, "a-plan"),
+        batch_lock(tmp_path),
+        writers_lock(tmp_path, "a-plan"),
+        child_lock(tmp_path, "a-plan"),
+    ):
+        assert len(list(tmp_path.iterdir())) == 4
+    assert list(tmp_path.iterdir()) == []
     assert not is_locked(tmp_path, "a-plan")
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_anothers(tmp_path: Path) -> None:
-    lock_folder().chmod(0o500)
-    with pytest.raises(StateError, match="is not yours to write"), plan_lock(tmp_path, "a-plan"):
+def test_what_a_killed_holder_left_is_removed_by_the_next(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    holder.kill()
+    holder.wait()
+    assert len(list(tmp_path.iterdir())) == 1
+    with plan_lock(tmp_path, "b-plan"):
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_is_removed_while_it_is_waited_for(tmp_path: Path) -> None:
+    """Who has opened a file that its holder then removed must not think that it has the lock."""
+    with plan_lock(tmp_path, "a-plan"):
+        (lock,) = tmp_path.iterdir()
+        late = os.open(lock, os.O_RDWR)
+    with plan_lock(tmp_path, "a-plan"):
+        fcntl.flock(late, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it is free, and means nothing any more
+        with pytest.raises(RunError, match="already running"), plan_lock(tmp_path, "a-plan"):
+            pass
+    os.close(late)
+
+
+def test_who_only_looks_refuses_nobody(tmp_path: Path) -> None:
+    with plan_lock(tmp_path, "a-plan"):
+        (lock,) = tmp_path.iterdir()
+        kept = lock.read_bytes()
+    lock.write_bytes(kept)  # as a killed command leaves it
+    looking = os.open(lock, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_EX)
+    timer = threading.Timer(0.05, os.close, [looking])
+    timer.start()
+    with plan_lock(tmp_path, "a-plan"):
+        pass
+    timer.join()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be two users")
+def test_two_users_meet_at_one_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    """Whoever comes second cannot write the first one's lock, and is told who has it all the same."""
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents[:-1]:  # pytest's are closed to others
+        folder.chmod(folder.stat().st_mode | 0o011)
+    assert holder.poll() is None
+    assert f"(process {holder.pid}, since " in _refusal_of_another_user(tmp_path)
+    holder.kill()
+    holder.wait()
+    assert _refusal_of_another_user(tmp_path) == "", "what the first one left does not count"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _refusal_of_another_user(folder: Path) -> str:
+    def attempt() -> str:
+        os.setuid(65534)
+        try:
+            with plan_lock(folder, "a-plan"):
+                return ""
+        except RunError as refused:
+            return refused.message
+
+    return within_cpu_time(60, attempt)
+
+
+@pytest.mark.parametrize("kind", ["plan", "batch"])
+def test_a_lock_that_cannot_be_taken(tmp_path: Path, kind: str) -> None:
+    lock = plan_lock(tmp_path, "a-plan") if kind == "plan" else batch_lock(tmp_path)
+    with lock:
+        (path,) = tmp_path.iterdir()
+    path.mkdir()
+    again = plan_lock(tmp_path, "a-plan") if kind == "plan" else batch_lock(tmp_path)
+    with pytest.raises(RunError, match=rf"\.{kind}: cannot be locked: "), again:
         pass
 
 
-def test_a_repository_whose_path_is_no_text(tmp_path: Path) -> None:
-    with plan_lock(tmp_path / os.fsdecode(b"caf\xe9"), "a-plan"):
-        assert is_locked(tmp_path / os.fsdecode(b"caf\xe9"), "a-plan")
+def test_a_folder_that_cannot_be_written() -> None:
+    with pytest.raises(RunError, match=r"\.plan: cannot be locked: "), plan_lock(Path("/proc"), "a-plan"):
+        pass
+    assert not is_locked(Path("/proc"), "a-plan")
 
 
 def test_a_child_holds_its_lock_as_long_as_it_runs(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def killed_together(made: GitRepository, tmp_path: Path) -> None:
     repository = find_repository(made.path)
 
     def is_free() -> bool:
-        with writers_lock(repository.root, PLAN) as lock:
+        with writers_lock(repository.common_dir, PLAN) as lock:
             return lock is not None
 
     wait_for(is_free)
@@ -173,7 +173,7 @@ def test_while_git_goes_on_nothing_is_touched(made: GitRepository, tmp_path: Pat
     (tmp_path / "go").touch()
 
     def is_done() -> bool:
-        with writers_lock(find_repository(made.path).root, PLAN) as lock:
+        with writers_lock(find_repository(made.path).common_dir, PLAN) as lock:
             return lock is not None
 
     wait_for(is_done)

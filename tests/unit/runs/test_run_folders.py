@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -161,9 +162,24 @@ def test_a_failure_after_the_seal_keeps_the_run(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error_of_ours(tmp_path: Path) -> None:
     run = open_run(tmp_path, "a-plan")
-    with pytest.raises(RunError, match="cannot be written: "), removed_on_failure(run):
+    with pytest.raises(RunError, match=r"x\.tmp: File name too long") as caught, removed_on_failure(run):
         write_file(run.folder, "x" * 300, "the name is too long for any disk")
     assert not run.folder.exists()
+    assert "space" not in caught.value.remedy
+
+
+def test_only_a_full_disk_is_called_one(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan")
+    with pytest.raises(RunError, match="none: No such file") as caught, removed_on_failure(run):
+        (tmp_path / "none").read_text(encoding="ascii")
+    assert "space" not in caught.value.remedy
+    run = open_run(tmp_path, "a-plan")
+    with (
+        pytest.raises(RunError, match="full: cannot be written: No space") as caught,
+        removed_on_failure(run),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "full"))
+    assert "free some space" in caught.value.remedy
 
 
 def test_lists_sealed_runs_by_name(tmp_path: Path) -> None:
