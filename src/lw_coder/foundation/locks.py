@@ -77,7 +77,7 @@ def batch_lock(git_folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, what: str, remedy: str) -> Iterator[None]:
-    with _removed_afterwards(path, _TRIES) as descriptor:
+    with _removed_afterwards(path) as descriptor:
         if descriptor is None:
             raise RunError(f"{what}{_holder_note(path)}", remedy)
         for other in path.parent.glob(f"{_PREFIX}*"):  # what killed commands left
@@ -127,7 +127,7 @@ def holder_of_child_lock(git_folder: Path, plan_id: str) -> int | None:
     path = _lock_path(git_folder, plan_id, "child")
     if not path.exists():
         return None
-    with _removed_afterwards(path) as descriptor:
+    with _removed_afterwards(path, tries=1) as descriptor:
         if descriptor is not None:
             return None
         written = path.read_bytes() if path.exists() else b""
@@ -158,7 +158,7 @@ def _lock_path(git_folder: Path, plan_id: str, kind: str = "plan") -> Path:
 
 
 @contextmanager
-def _removed_afterwards(path: Path, tries: int = 1) -> Iterator[int | None]:
+def _removed_afterwards(path: Path, tries: int = _TRIES) -> Iterator[int | None]:
     """Lock a file; yield its descriptor, or None if it is locked. Whoever holds it last removes it.
 
     Raises:
