@@ -15,7 +15,7 @@ from tests.support.engine import docker
 from tests.support.patience import PATIENCE
 
 SCRIPT = "OPENROUTER_SCRIPT"  # forwarded by the name's beginning
-_TAG = "lw_coder_stand_in:latest"
+STAND_IN_TAG = "lw_coder_stand_in:latest"
 _DROID = """#!/bin/bash
 printf '{"type":"system","subtype":"init","session_id":"conversation-1"}\\n'
 mkdir -p "$HOME/.factory/sessions/-workspace"
@@ -60,9 +60,9 @@ def give_base_image(host: str, folder: Path) -> None:
     for name in ("start-session", "tinyproxy.conf"):
         shutil.copyfile(shipped_folder("docker") / "droid" / name, folder / name)
     label = f"{BASE_LABEL}={base_fingerprint()}"
-    build = ["docker", "build", "--quiet", "--label", label, "--tag", _TAG, str(folder)]
+    build = ["docker", "build", "--quiet", "--label", label, "--tag", STAND_IN_TAG, str(folder)]
     subprocess.run(build, check=True, capture_output=True)
-    copy(_TAG, host, BASE_TAG)
+    copy(STAND_IN_TAG, host, BASE_TAG)
 
 
 def copy(image: str, host: str, tag: str) -> None:

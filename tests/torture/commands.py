@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lw_coder.runs.run_folders import list_runs
 from tests.support.sample_repository import PLAN_ID
 from tests.torture.health import changed
 from tests.torture.scenes import Persons, Scene
 
+FILES, MANY_FILES = 200, 8000
 BRANCH = f"refs/heads/lw/task/{PLAN_ID}"
 
 
@@ -26,6 +27,7 @@ class Command:
         is_done: names what the command, once it was run to its end, should have done and has not.
         changes: whether it may change what the person has, and what is wrong with the change.
         weight: its share of the random moments.
+        files: how many files the repository has.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Command:
     has_session: bool = False
     changes: Callable[[Scene, Persons], list[str]] = changed
     weight: int = 1
+    files: int = FILES
 
 
 def _has_commits(scene: Scene) -> list[str]:
@@ -89,9 +92,12 @@ CODE = Command(
 HEADLESS = Command(
     "code --headless", ("code", PLAN_ID, "--headless"), "fresh", _has_commits, has_session=True, weight=4
 )
+CONFINED = replace(HEADLESS, name="code with a proxy", begins="confined", weight=2)
+IN_LARGE = replace(HEADLESS, name="code in a large repository", files=MANY_FILES)
 COMMANDS = (
     CODE,
     HEADLESS,
+    CONFINED,
     Command(
         *("plan", ("plan", "--text", "An idea"), "fresh", _is_planned),
         at_terminal=True,

@@ -36,13 +36,12 @@ def left(scene: Scene) -> Iterator[str]:
     yield from in_the_engine(scene)
     yield from (f"left: {folder}" for _, folder in abandoned_folders(scene.root))
     yield from (f"left: {path}" for path in (scene.root / ".lw_coder").glob("temp-worktrees/*/"))
-    yield from (f"left: {path}" for path in scene.tmp.iterdir() if not _is_docker_s(path))
     yield from (f"left: {path.name}" for path in scene.root.glob(_LOCKS))
 
 
-def _is_docker_s(path: Path) -> bool:
-    """Whether it is a temporary file of docker's own, which a killed client leaves."""
-    return path.name.startswith(("docker-", "compose-", "buildx-"))
+def temporary(scene: Scene) -> Iterator[str]:
+    """Name the temporary files that are left; only SIGKILL, which cleans up nothing, may leave some."""
+    yield from (f"left: {path}" for path in scene.tmp.iterdir())
 
 
 def not_imported(scene: Scene) -> Iterator[str]:

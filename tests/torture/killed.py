@@ -12,43 +12,81 @@ from queue import SimpleQueue
 
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.runs.run_folders import list_runs
-from tests.support.cluster import running_cluster
 from tests.support.sample_repository import PLAN_ID
-from tests.support.stand_in import give_base_image
 from tests.torture.cases import Case, Extent
-from tests.torture.commands import BRANCH, COMMANDS, Command, has_branch
-from tests.torture.health import left, not_imported, sick
+from tests.torture.commands import (
+    BRANCH,
+    COMMANDS,
+    FILES,
+    HEADLESS,
+    IN_LARGE,
+    MANY_FILES,
+    Command,
+    has_branch,
+)
+from tests.torture.engines import own_engines
+from tests.torture.health import in_the_engine, left, not_imported, sick, temporary
 from tests.torture.scenes import Persons, Scene
-from tests.torture.strikes import SIGNALS, WHEN, Ended, Strike
+from tests.torture.strikes import SIGNALS, WHEN, Ended, Sight, Strike
 
 POINTS = 15  # of each command, for each signal
 RANDOM = 300
-SIGHTS = 4  # for each signal, at each thing that is seen from outside
 WORKERS = 3  # most of a command's time is waiting
-FILES, MANY_FILES = 200, 8000
+
+CONFINING = '[code]\nallow_hosts = []\nchecks = ["true"]\n'
+_RUNS = f".lw_coder/runs/{PLAN_ID}"
+_WORKTREE = f".lw_coder/worktrees/{PLAN_ID}"
+
+
+def _sight(what: str, *patterns: str) -> Sight:
+    return Sight(what, lambda root: any(any(root.glob(pattern)) for pattern in patterns))
+
+
+SIGHTS = (
+    _sight("the folder of the run is there", f"{_RUNS}/.partial-*"),
+    _sight("its compose.yml is there", f"{_RUNS}/.partial-*/compose.yml"),
+    _sight("the run is sealed", f"{_RUNS}/2*/run.json"),
+    _sight("the agent has begun", f"{_WORKTREE}/work-*"),
+    _sight("the agent has committed", f"{_RUNS}/2*/git/{BRANCH}"),
+    _sight("the import has begun", f"{_RUNS}/2*/quarantine-*"),
+    _sight("the commits are imported", f".git/refs/lw_coder/{PLAN_ID}/*/heads"),
+)
+# While git checks files out, it keeps the worktree locked.
+CHECKOUTS = (
+    _sight("git has begun a worktree", f".git/worktrees/{PLAN_ID}/locked"),
+    *(_sight(f"git has written data/{number}", f"{_WORKTREE}/data/{number}") for number in (10, 15, 22, 29)),
+    _sight("git has written the last file", f"{_WORKTREE}/test_greeting.py"),
+    _sight("git has written the index", f".git/worktrees/{PLAN_ID}/index"),
+)
 
 
 @dataclass
 class Stage:
-    """Scenes for the workers, and what is known of the commands."""
+    """Scenes for the workers, and what is known of the commands.
 
-    scenes: SimpleQueue[Scene]
+    Attributes:
+        scenes: those that no worker has, by the number of their files.
+        programs: how many each command starts.
+        seconds: how long each takes.
+    """
+
+    scenes: dict[int, SimpleQueue[Scene]]
     programs: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def scene(self) -> Iterator[Scene]:
-        """Yield a scene that no other worker has."""
-        one = self.scenes.get()
+    def scene(self, files: int) -> Iterator[Scene]:
+        """Yield a scene with so many files that no other worker has."""
+        one = self.scenes[files].get()
         try:
             yield one
         finally:
-            self.scenes.put(one)
+            self.scenes[files].put(one)
 
 
-def made_scene(folder: Path, host: str, files: int = 200) -> Scene:
+def made_scene(folder: Path, host: str) -> Scene:
     """Make a scene with all the states that the commands begin in."""
-    scene = Scene(folder, host, files)
+    scene = Scene(folder, host, FILES)
     _to_the_end(scene, ("code", PLAN_ID, "--headless"))
     scene.keep("finished")
     _to_the_end(scene, ("take", PLAN_ID, "--yes"))
@@ -59,6 +97,9 @@ def made_scene(folder: Path, host: str, files: int = 200) -> Scene:
     scene.restore("fresh")
     scene.add_plan("another-plan")
     scene.keep("several")
+    scene.restore("fresh")
+    (scene.root / ".lw_coder/config.toml").write_text(CONFINING, encoding="ascii")
+    scene.keep("confined")
     return scene
 
 
@@ -70,14 +111,13 @@ def _to_the_end(scene: Scene, words: tuple[str, ...]) -> None:
 @contextmanager
 def opened(folder: Path, extent: Extent) -> Iterator[Sequence[Case]]:
     """Start an engine whose base image is a stand-in; strike in several scenes at once."""
-    with running_cluster() as cluster:
-        (folder / "image").mkdir()
-        give_base_image(cluster.manager.host, folder / "image")
-        scenes = SimpleQueue[Scene]()
+    with own_engines(folder) as cluster:
+        scenes: dict[int, SimpleQueue[Scene]] = {FILES: SimpleQueue(), MANY_FILES: SimpleQueue()}
         for number in range(WORKERS):
-            scenes.put(made_scene(folder / f"scene-{number}", cluster.manager.host))
+            scenes[FILES].put(made_scene(folder / f"scene-{number}", cluster.manager.host))
+        scenes[MANY_FILES].put(Scene(folder / "large", cluster.manager.host, MANY_FILES))
         stage = Stage(scenes)
-        for command in COMMANDS:
+        for command in (*COMMANDS, IN_LARGE):
             _measure(stage, command)
         with _at_once() as pool:
             yield [
@@ -101,7 +141,7 @@ def _at_once() -> Iterator[ThreadPoolExecutor]:
 
 def _measure(stage: Stage, command: Command) -> None:
     """Find how many programs a command starts, and how long it takes."""
-    with stage.scene() as scene:
+    with stage.scene(command.files) as scene:
         scene.restore(command.begins)
         ended = scene.types(*command.words, at_terminal=command.at_terminal)
         assert ended.status == 0, f"{command.words}: {ended.status}\n{ended.shown}"
@@ -116,7 +156,7 @@ Planned = tuple[str, Command, Strike]
 
 def _planned(stage: Stage, extent: Extent) -> list[Planned]:
     """Choose as many of all strikes as are wanted."""
-    every = [*_at_each_step(stage), *_at_random_times(stage, extent)]
+    every = [*_at_each_step(stage), *_at_sights(), *_at_random_times(stage, extent)]
     chosen = sorted(extent.random().sample(range(len(every)), extent.of(len(every))))
     return [every[number] for number in chosen]
 
@@ -127,6 +167,13 @@ def _at_each_step(stage: Stage) -> Iterator[Planned]:
             for point in range(POINTS):
                 when = WHEN[(point + kind) % len(WHEN)]
                 yield command.name, command, _at_program(stage.programs[command.name], kind, point, when)
+
+
+def _at_sights() -> Iterator[Planned]:
+    for command, sights in ((HEADLESS, SIGHTS), (IN_LARGE, CHECKOUTS)):
+        for sight in sights:
+            yield from ((command.name, command, Strike(number, sight=sight)) for number in SIGNALS)
+            yield command.name, command, Strike(signal.SIGKILL, sight=sight, all_of_them=True)
 
 
 def _at_random_times(stage: Stage, extent: Extent) -> Iterator[Planned]:
@@ -145,13 +192,17 @@ def _at_program(programs: int, kind: int, point: int, when: str) -> Strike:
 
 def struck(stage: Stage, command: Command, strike: Strike, number: int) -> list[str]:
     """Strike a command; return what is wrong afterwards, and after the next one, as far as that is run."""
-    with stage.scene() as scene:
+    with stage.scene(command.files) as scene:
+        late = list(in_the_engine(scene))
         scene.restore(command.begins)
         before, runs, was_left = scene.persons(), len(list_runs(scene.root)), set(left(scene))
-        ended = scene.types(*command.words, strike=strike, at_terminal=command.at_terminal)
+        # Git goes on with a large checkout: the next start comes at once.
+        waits = command is not IN_LARGE or strike.number != signal.SIGKILL
+        ended = scene.types(*command.words, strike=strike, at_terminal=command.at_terminal, waits=waits)
         in_session = len(list_runs(scene.root)) > runs
-        found = _after(scene, command, strike, ended, in_session=in_session)
+        found = _after(scene, command, strike, ended, in_session=in_session) if waits else ()
         wrong = [*(one for one in found if one not in was_left), *command.changes(scene, before)]
+        wrong += [f"left by what was struck before, after its end: {one}" for one in late]
         if strike.number == signal.SIGKILL or in_session or not number % 4:
             wrong += _after_the_next(scene, command, before)
         return [f"{command.name}: {one}" for one in wrong] + ([ended.shown] if wrong else [])
@@ -169,7 +220,7 @@ def _after(
     yield from (f"it left the process {one}" for one in ended.outlived)
     yield from sick(scene)
     if strike.number != signal.SIGKILL:
-        yield from left(scene)
+        yield from (*left(scene), *temporary(scene))
         if command.has_session:
             yield from not_imported(scene) if in_session else _made(scene)
 

@@ -62,15 +62,16 @@ class Scene:
         folder: an empty one.
         host: DOCKER_HOST of an engine whose base image is the stand-in.
         files: how many files the repository has.
+        commits: what the agent runs.
     """
 
-    def __init__(self, folder: Path, host: str, files: int = 200) -> None:
+    def __init__(self, folder: Path, host: str, files: int, commits: str = COMMITS) -> None:
         self.folder, self.host = folder, host
         self.home, self.tmp = folder / "home", folder / "tmp"
         self.home.mkdir(parents=True)
         self.tmp.mkdir()
         self.sample = make_sample_repository(folder / "repository")
-        self._fill(files)
+        self._fill(files, commits)
         self.env = {
             **{name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ},
             "HOME": str(self.home),
@@ -95,7 +96,7 @@ class Scene:
         """The repository's, as the labels of its containers have it."""
         return repo_hash(root_commit(self.repository), self.repository.common_dir)
 
-    def _fill(self, files: int) -> None:
+    def _fill(self, files: int, commits: str) -> None:
         for number in range(files):
             path = self.root / "data" / str(number % 30) / f"{number}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ class Scene:
         self.sample.git("add", "--all")
         self.sample.git("commit", "--quiet", "--message", "Data")
         self.sample.git("branch", "of-the-person")
-        self.sample.write_env(MODEL, **{SCRIPT: f"'{COMMITS}'"})
+        self.sample.write_env(MODEL, **{SCRIPT: f"'{commits}'"})
         self.add_plan(PLAN_ID)
         self.sample.git("add", "--all")
         self.sample.git("commit", "--quiet", "--message", "Plan")
@@ -129,9 +130,11 @@ class Scene:
         for path in self.tmp.iterdir():
             remove_tree(path) if path.is_dir() else path.unlink()
 
-    def types(self, *words: str, strike: Strike | None = None, at_terminal: bool = False) -> Ended:
-        """Type an lw_coder command, and wait for its end."""
-        return self.watched.run([LW_CODER, *words], strike, at_terminal=at_terminal)
+    def types(
+        self, *words: str, strike: Strike | None = None, at_terminal: bool = False, waits: bool = True
+    ) -> Ended:
+        """Type an lw_coder command, and wait for its end; with `waits`, also for what it leaves running."""
+        return self.watched.run([LW_CODER, *words], strike, at_terminal=at_terminal, waits=waits)
 
     def git(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run git in the person's worktree; it may fail."""

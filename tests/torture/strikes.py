@@ -57,6 +57,19 @@ _SHELL = 'echo $$ > "$0"; exec "$@"'
 
 
 @dataclass(frozen=True)
+class Sight:
+    """Something that a command does, as it is seen from outside.
+
+    Attributes:
+        what: in words.
+        is_there: tells whether it can be seen in a repository.
+    """
+
+    what: str
+    is_there: Callable[[Path], object]
+
+
+@dataclass(frozen=True)
 class Strike:
     """A signal, and its moment.
 
@@ -64,9 +77,8 @@ class Strike:
         number: the signal; SIGKILL can be for all processes that lw_coder has started too.
         program: which program that lw_coder starts, counted from 1; 0 if the moment is another one.
         when: before, during or after that program.
-        seconds: since the start, if there is no program.
-        is_time: tells that it is the moment, if there is no program.
-        sight: what `is_time` looks for.
+        seconds: since the start, if there is neither a program nor a sight.
+        sight: what the strike waits for, if there is no program.
         all_of_them: whether all processes that the command has started get the signal at once.
     """
 
@@ -74,15 +86,14 @@ class Strike:
     program: int = 0
     when: str = WHEN[0]
     seconds: float = 0.0
-    is_time: Callable[[], object] = lambda: True
-    sight: str = ""
+    sight: Sight | None = None
     all_of_them: bool = False
 
     def __str__(self) -> str:
         whom = f"{self.number.name}{' for all processes' if self.all_of_them else ''}"
         if self.program:
             return f"{whom} {self.when} program {self.program}"
-        return f"{whom} {self.sight or f'after {self.seconds:.3f} s'}"
+        return f"{whom} {f'when {self.sight.what}' if self.sight else f'after {self.seconds:.3f} s'}"
 
 
 @dataclass(frozen=True)
@@ -126,8 +137,17 @@ class Watched:
             script.chmod(0o755)
         self._env = {**env, "PATH": f"{folder / 'path'}:{env['PATH']}", MARK: str(folder)}
 
-    def run(self, command: Sequence[str], strike: Strike | None = None, *, at_terminal: bool) -> Ended:
-        """Run a command to its end, with a strike if there is one, and wait for what it leaves running."""
+    def run(
+        self, command: Sequence[str], strike: Strike | None = None, *, at_terminal: bool, waits: bool = True
+    ) -> Ended:
+        """Run a command to its end, with a strike if there is one.
+
+        Args:
+            command: the program and its arguments.
+            strike: the signal that it gets.
+            at_terminal: whether it has a terminal.
+            waits: wait for the end of what it leaves running too.
+        """
         self._begin(strike)
         began = time.monotonic()
         with _Child(self._folder / "pid", command, self._cwd, self._env, at_terminal=at_terminal) as child:
@@ -135,7 +155,7 @@ class Watched:
                 self._strike_in_time(child, strike, began)
             status = child.wait()
             took = time.monotonic() - began
-            outlived = self._wait_for_the_others()
+            outlived = self._wait_for_the_others() if waits else ()
         return Ended(
             None if status is None else 128 - status if status < 0 else status,
             (self._folder / "struck").exists(),
@@ -155,7 +175,7 @@ class Watched:
             (self._folder / "order").write_text(words, encoding="ascii")
 
     def _strike_in_time(self, child: _Child, strike: Strike, began: float) -> None:
-        while child.is_running and not (time.monotonic() - began >= strike.seconds and strike.is_time()):
+        while child.is_running and not self._is_time(strike, began):
             time.sleep(0.002)
         if child.is_running:
             (self._folder / "struck").mkdir()
@@ -163,6 +183,11 @@ class Watched:
             for pid in (child.pid, *(pid for pid, _ in others)):
                 with suppress(ProcessLookupError):
                     os.kill(pid, strike.number)
+
+    def _is_time(self, strike: Strike, began: float) -> object:
+        if strike.sight:
+            return strike.sight.is_there(self._cwd)
+        return time.monotonic() - began >= strike.seconds
 
     def _others(self) -> list[tuple[int, str]]:
         return list(processes_with(MARK, str(self._folder)))

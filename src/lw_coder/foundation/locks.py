@@ -101,6 +101,15 @@ def writers_lock(git_folder: Path, plan_id: str) -> Iterator[int | None]:
         yield descriptor
 
 
+def is_being_written(git_folder: Path, plan_id: str) -> bool:
+    """Return whether a process holds a plan's `writers_lock`.
+
+    Raises:
+        RunError: the lock file cannot be opened.
+    """
+    return _is_held(_lock_path(git_folder, plan_id, "writer"))
+
+
 @contextmanager
 def child_lock(git_folder: Path, plan_id: str) -> Iterator[int | None]:
     """Lock a plan for a process that carries it out; yield the descriptor, or None if it is locked already.
@@ -140,7 +149,10 @@ def is_locked(git_folder: Path, plan_id: str) -> bool:
     Raises:
         RunError: the lock file cannot be opened.
     """
-    path = _lock_path(git_folder, plan_id)
+    return _is_held(_lock_path(git_folder, plan_id))
+
+
+def _is_held(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:

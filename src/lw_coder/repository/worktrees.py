@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.folders import entries_of, real_path, remove_if_unused, write_ignore_file
-from lw_coder.foundation.locks import exclusive, writers_lock
-from lw_coder.foundation.report import printable
+from lw_coder.foundation.locks import exclusive, is_being_written, writers_lock
+from lw_coder.foundation.report import printable, waiting
+from lw_coder.foundation.signals import interruptible
 from lw_coder.foundation.system_errors import remedy_of
 from lw_coder.repository.commit_ids import require_commit, require_no_sessions_commit
 from lw_coder.repository.git import (
@@ -48,6 +50,8 @@ WORKTREES_FOLDER = Path(".lw_coder/worktrees")
 TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
 BRANCH_PREFIX = "lw/task/"
 
+_LONGEST_CHECKOUT = 900.0  # seconds
+_LOOK = 0.1  # seconds; how often a git that is waited for is looked at
 _LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: the operation and the run
 UNFINISHED = {  # files of unfinished operations in a git folder: the operation, and how to finish or abort it
     "rebase-apply/applying": ("git am", "am --continue", "am --abort"),
@@ -129,6 +133,7 @@ def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
             has been changed.
     """
     require_commit(repository, plan.git_sha)
+    _wait_for_writer(repository, plan.plan_id)
     return _ensured(repository, plan, _find(repository, plan.plan_id), "git_sha")
 
 
@@ -199,6 +204,22 @@ def _ensured(
             remove_incomplete(repository, path, head)
         _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
     return _worktree_at(repository, path, branch, head)
+
+
+def _wait_for_writer(repository: Repository, plan_id: str) -> None:
+    """Wait until a git that outlives its lw_coder, which was killed, has created the plan's worktree.
+
+    What it creates can then be used. It may also fail, or take too long: the caller looks again.
+    """
+    if not is_being_written(repository.common_dir, plan_id):
+        return
+    path, deadline = _path(repository, plan_id), time.monotonic() + _LONGEST_CHECKOUT
+    with waiting(
+        f"{path}: waiting for a git that is still creating this worktree, for a killed lw_coder ..."
+    ):
+        while is_being_written(repository.common_dir, plan_id) and time.monotonic() < deadline:
+            with interruptible():
+                time.sleep(_LOOK)
 
 
 def _still_being_created(path: Path) -> GitError:
@@ -323,6 +344,7 @@ def ensured_worktree(
     Raises:
         GitError: as `ensure_worktree`.
     """
+    _wait_for_writer(repository, plan.plan_id)
     parent = repository.root / WORKTREES_FOLDER
     path = real_path(parent) / plan.plan_id
     had_parent = os.path.lexists(parent)

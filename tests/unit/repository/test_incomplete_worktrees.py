@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.locks import writers_lock
+from lw_coder.foundation.locks import is_being_written, writers_lock
 from lw_coder.plans.plan_file import PlanMetadata
 from lw_coder.repository.git import find_repository
 from lw_coder.repository.incomplete_worktrees import is_incomplete
@@ -163,20 +164,20 @@ def test_an_empty_folder_is_taken(made: GitRepository, tmp_path: Path) -> None:
     assert_whole(made)
 
 
-def test_while_git_goes_on_nothing_is_touched(made: GitRepository, tmp_path: Path) -> None:
-    """Only lw_coder is killed: git goes on, and finishes the worktree."""
+def test_while_git_goes_on_it_is_waited_for(
+    made: GitRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only lw_coder is killed: git goes on, and finishes the worktree, which the next start then uses."""
     process = started(made, tmp_path)
     process.kill()
     process.wait()
-    with pytest.raises(GitError, match="git is still creating this worktree"):
-        ensured(made)
-    (tmp_path / "go").touch()
-
-    def is_done() -> bool:
-        with writers_lock(find_repository(made.path).common_dir, PLAN) as lock:
-            return lock is not None
-
-    wait_for(is_done)
+    assert is_being_written(find_repository(made.path).common_dir, PLAN)
+    with ThreadPoolExecutor(1) as pool:
+        next_start = pool.submit(ensured, made)
+        wait_for(lambda: "waiting for a git" in capsys.readouterr().err)
+        assert is_incomplete(find_repository(made.path), folder(made))
+        (tmp_path / "go").touch()
+        next_start.result()
     assert not is_incomplete(find_repository(made.path), folder(made))
     assert_whole(made)
 
