@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,13 +14,14 @@ import click
 from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.result_document import Document, ended_on_failure
 from lw_coder.foundation.disk import readable_size
-from lw_coder.foundation.errors import EngineError, ExitCode, LwCoderError
+from lw_coder.foundation.errors import EngineError, ExitCode, LockedError, LwCoderError
 from lw_coder.foundation.report import Cell, printable, say, show_table, shown_if_slow, tell, warn
-from lw_coder.foundation.signals import held
+from lw_coder.foundation.signals import held, interruptible
 from lw_coder.repository.git import Repository, find_repository
 from lw_coder.sessions.clutter import Clutter, Kept, find_clutter, find_without_engine
 
 _MOST_KEPT = 10  # lines
+_PATIENCE, _PAUSE = 10.0, 0.2  # seconds
 _UNKNOWN: Mapping[str, Any] = {"items": [], "kept": [], "bytes": 0, "engine": None}
 
 
@@ -78,7 +80,7 @@ def _clean(repository: Repository, options: CleanOptions, document: Document | N
     if not is_agreed(f"Remove these {len(clutter)}?", yes=options.yes):
         tell("Nothing was removed.")
         return "declined", ExitCode.ERROR
-    problems = [_remove(each) for each in clutter]
+    problems = _removed(clutter)
     if document:
         document.values["items"] = [
             {**_item(each), "removed": problem is None, "problem": problem}
@@ -97,17 +99,39 @@ def _found(repository: Repository, age: timedelta) -> tuple[list[Clutter | Kept]
         return find_without_engine(repository, age), False
 
 
-def _remove(each: Clutter) -> str | None:
-    """Remove something, or warn and return why that was impossible."""
+def _removed(clutter: Sequence[Clutter]) -> list[str | None]:
+    """Remove all, and return why something could not be removed; warn of that.
+
+    What another command has locked is tried again for a while: a second `clean` needs each lock for a moment.
+    """
+    problems, deadline = [_remove(each) for each in clutter], time.monotonic() + _PATIENCE
+    while any(isinstance(one, LockedError) for one in problems) and time.monotonic() < deadline:
+        with interruptible():
+            time.sleep(_PAUSE)
+        problems = [
+            _remove(each) if isinstance(problem, LockedError) else problem
+            for each, problem in zip(clutter, problems, strict=True)
+        ]
+    return [_told(each, problem) for each, problem in zip(clutter, problems, strict=True)]
+
+
+def _remove(each: Clutter) -> LwCoderError | OSError | None:
+    """Remove something, or return why that was impossible."""
     try:
         with held():
             each.remove()
-    except LwCoderError as error:
-        problem = f"{error.message}; {error.remedy}"
-    except OSError as error:
-        problem = f"{error.filename}: cannot be removed: {error.strerror}"
-    else:
+    except (LwCoderError, OSError) as error:
+        return error
+    return None
+
+
+def _told(each: Clutter, error: LwCoderError | OSError | None) -> str | None:
+    if error is None:
         return None
+    if isinstance(error, LwCoderError):
+        problem = f"{error.message}; {error.remedy}"
+    else:
+        problem = f"{error.filename}: cannot be removed: {error.strerror}"
     warn(f"{each.kind} {each.name}: {problem}")
     return printable(problem)
 

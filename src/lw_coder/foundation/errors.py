@@ -124,6 +124,10 @@ class RunError(LwCoderError):
     """A run folder that is in use, missing or damaged."""
 
 
+class LockedError(RunError):
+    """Another command holds the lock that is needed."""
+
+
 class VerdictError(LwCoderError):
     """What would be used has no verdict that it passed."""
 

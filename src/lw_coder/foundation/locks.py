@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lw_coder.foundation.errors import RunError
+from lw_coder.foundation.errors import LockedError, RunError
 from lw_coder.foundation.json_text import read_json
 
 _PREFIX = "lw_coder-"
@@ -56,7 +56,8 @@ def plan_lock(git_folder: Path, plan_id: str) -> Iterator[None]:
         plan_id: the plan.
 
     Raises:
-        RunError: another process holds it (the message says which, and since when), or it cannot be created.
+        LockedError: another process holds it; the message says which, and since when.
+        RunError: it cannot be created.
     """
     what = f"{plan_id}: a session is already running on this plan"
     with _held(_lock_path(git_folder, plan_id), what, "leave that session first, or wait until it ends"):
@@ -79,7 +80,7 @@ def batch_lock(git_folder: Path) -> Iterator[None]:
 def _held(path: Path, what: str, remedy: str) -> Iterator[None]:
     with _removed_afterwards(path) as descriptor:
         if descriptor is None:
-            raise RunError(f"{what}{_holder_note(path)}", remedy)
+            raise LockedError(f"{what}{_holder_note(path)}", remedy)
         for other in path.parent.glob(f"{_PREFIX}*"):  # what killed commands left
             if other != path:
                 _remove_if_free(other)

@@ -146,6 +146,8 @@ def _drop(repository: Repository, plan_id: str, tip: str | None) -> None:
         with suppress(EngineError):
             require_idle(_identity(repository), plan_id)
         remains = examine(repository, plan_id, with_runs=False)
+        if remains.is_nothing:  # another command has removed it
+            return
         if remains.tip != tip or remains.files.are_uncommitted:
             raise RunError(f"{plan_id}: changed meanwhile", "look at it, and try again")
         remove(repository, remains)

@@ -243,3 +243,19 @@ def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:
     (tmp_path / "a/around").symlink_to(tmp_path / "a")
     assert 50_000 <= size_of(tmp_path / "a") < 200_000
     assert size_of(tmp_path / "missing") == 0
+
+
+def test_several_remove_the_same_at_once(plan: FinishedPlan) -> None:
+    take_command(plan.root, PLAN_ID, TakeOptions(yes=True, unverified=True))
+    for days in range(100, 120):
+        made_run(plan.root, days=days)
+    command = [COMMAND, "clean", "--yes"]
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
+    started = [
+        subprocess.Popen(command, cwd=plan.root, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = [process.communicate()[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], "\n".join(said)
+    assert not [line for line in "".join(said).splitlines() if "session is already running" in line]
+    assert not plan.worktree.path.exists()
