@@ -31,8 +31,8 @@ DEPENDENCIES_FILE = "dependencies.yml"  # while a run is prepared: some services
 BUILD_PROFILE = "build"
 HEADLESS_COMMAND = ("start-session", "--headless")  # instead of the droid service's own
 
-LONGEST_ANSWER = 30.0  # seconds that the engine may take to list, inspect or remove something
-LEFT_AFTER_SILENCE = 5.0  # seconds, once it has not answered in that time
+LONGEST_ANSWER = 90.0  # seconds that the engine, on a busy machine, may take to list or remove something
+LEFT_AFTER_SILENCE = 20.0  # seconds, once it has not answered in that time
 LONGEST_WAIT = 120.0  # seconds for its first answer, before anything is begun
 
 _CHUNK = 1 << 16

@@ -12,7 +12,7 @@ import pytest
 from lw_coder.containers.docker_command import Patience, Question
 from lw_coder.foundation.errors import SilentEngineError
 from tests.integration.conftest import Person
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, read_until
 from tests.support.sample_repository import PLAN_ID
 
 
@@ -41,9 +41,6 @@ def test_an_answer_is_not_waited_for_for_ever(silent: str, monkeypatch: pytest.M
 def test_it_is_said_what_a_start_waits_for(person: Person, silent: str) -> None:
     person.extra = {"DOCKER_HOST": silent}
     with person.starts("code", PLAN_ID, "--headless") as process:
-        assert process.stderr
-        for line in process.stderr:
-            if "Docker:   the engine does not answer yet; waiting for it" in line:
-                process.send_signal(signal.SIGTERM)
-                break
+        read_until(process, "Docker:   the engine does not answer yet; waiting for it")
+        process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 128 + signal.SIGTERM
