@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+_LONGEST = 600.0  # seconds; this is a program too, which has no other module of the tests
 _SLOW = ("lw_coder.__main__", "lw_coder.dspy")  # the first runs, the other takes seconds
 
 
@@ -40,6 +42,10 @@ def _ask(server: subprocess.Popen[str], order: Mapping[str, Any]) -> int:
     assert server.stdout
     server.stdin.write(json.dumps(order) + "\n")
     server.stdin.flush()
+    if not select.select([server.stdout], [], [], _LONGEST)[0]:
+        server.kill()
+        _server.cache_clear()
+        raise AssertionError(f"it has not ended: {order['words']}")
     return int(server.stdout.readline())
 
 

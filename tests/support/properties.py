@@ -201,6 +201,21 @@ def quiet(examples: int, *, repeats: bool) -> settings:
     )
 
 
+def repeated(
+    inputs: Mapping[str, st.SearchStrategy[Any]], once: Callable[..., None], count: int, number: int
+) -> None:
+    """Call a function with exactly so many inputs, which the seed repeats."""
+    done = 0
+
+    def counted(**values: Any) -> None:
+        nonlocal done
+        done += 1
+        once(**values)
+
+    while done < count:  # hypothesis stops early where it has tried all that there are
+        seed(number + done)(quiet(count - done, repeats=False)(given(**inputs)(counted)))()
+
+
 # Plan files.
 
 FRONT = {
