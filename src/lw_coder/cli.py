@@ -95,6 +95,9 @@ def cli(context: click.Context, *, debug: bool, quiet: bool) -> None:
         from lw_coder.foundation.traces import trace_shown
 
         context.with_resource(trace_shown())
+    from lw_coder.foundation.state import require_absolute_homes
+
+    require_absolute_homes()
 
 
 _MINUTES = click.FloatRange(min=0, max=525_600, min_open=True)

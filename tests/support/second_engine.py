@@ -57,6 +57,13 @@ class SecondEngine:
             self.process.wait(60)
             self.process = None
 
+    def kill(self) -> None:
+        """End it as a crash does; its containers go on."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(60)
+        self.process = None
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Have it answer nothing during the block; its containers go on."""
@@ -69,8 +76,10 @@ class SecondEngine:
 
 
 @contextmanager
-def an_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()) -> Iterator[SecondEngine]:
-    """Start an engine without networks, in namespaces of its own.
+def an_engine(
+    folder: Path, config: Mapping[str, Any], flags: Sequence[str] = (), *, bridge: bool = False
+) -> Iterator[SecondEngine]:
+    """Start an engine in namespaces of its own.
 
     Without a network namespace of its own, `--bridge=none` would have it delete the machine's docker0.
 
@@ -78,12 +87,13 @@ def an_engine(folder: Path, config: Mapping[str, Any], flags: Sequence[str] = ()
         folder: an empty one for all that is its own; sockets want a short path.
         config: its daemon.json.
         flags: of dockerd.
+        bridge: whether containers get a network, which leads nowhere.
     """
     (folder / "daemon.json").write_text(json.dumps(config), encoding="ascii")
     own = ("data-root", "data"), ("exec-root", "exec"), ("pidfile", "pid"), ("config-file", "daemon.json")
     command = [
         *("dockerd", f"--host=unix://{folder}/sock"),
-        *("--bridge=none", "--iptables=false", "--ip6tables=false"),
+        *("--iptables=false", "--ip6tables=false", *(() if bridge else ("--bridge=none",))),
         *(f"--{flag}={folder / name}" for flag, name in own),
         *flags,
     ]

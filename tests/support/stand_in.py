@@ -48,18 +48,20 @@ def give_images(cluster: Cluster, folder: Path) -> None:
     copy(RUNNER_TAG, cluster.manager.host, RUNNER_TAG)
 
 
-def give_base_image(host: str, folder: Path) -> None:
+def give_base_image(host: str, folder: Path, fingerprint: str | None = None) -> None:
     """Let an engine have the stand-in as its base image; the machine's own engine builds it.
 
     Args:
         host: the engine's DOCKER_HOST.
         folder: an empty one.
+        fingerprint: of the base image, which is another one for another user; None for this user's.
     """
+    folder.mkdir(exist_ok=True)
     (folder / "Dockerfile").write_text(_DOCKERFILE, encoding="ascii")
     (folder / "droid").write_text(_DROID, encoding="ascii")
     for name in ("start-session", "tinyproxy.conf"):
         shutil.copyfile(shipped_folder("docker") / "droid" / name, folder / name)
-    label = f"{BASE_LABEL}={base_fingerprint()}"
+    label = f"{BASE_LABEL}={fingerprint or base_fingerprint()}"
     build = ["docker", "build", "--quiet", "--label", label, "--tag", STAND_IN_TAG, str(folder)]
     subprocess.run(build, check=True, capture_output=True)
     copy(STAND_IN_TAG, host, BASE_TAG)

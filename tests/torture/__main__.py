@@ -27,7 +27,8 @@ from rich.table import Table
 from tests.torture.cases import Case, Extent
 
 # A module of this package each, with `opened`, a Group.
-GROUPS: tuple[str, ...] = ("killed", "crowds", "inputs", "repositories")  # in the order in which they run
+# In the order in which they run.
+GROUPS: tuple[str, ...] = ("killed", "crowds", "inputs", "repositories", "weather", "long_sessions")
 
 
 @dataclass(frozen=True)

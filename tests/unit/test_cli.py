@@ -309,3 +309,19 @@ def test_an_error_of_the_system_with_a_path_is_no_bug(made: str, named: str) -> 
     refused = failing(f"raise {made}")
     assert refused.returncode == ExitCode.ERROR
     assert refused.stderr == f"error: {named}; correct that path, its owner or its permissions\n"
+
+
+@pytest.mark.parametrize("name", ["HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"])
+def test_a_relative_home_is_refused(tmp_path: Path, name: str) -> None:
+    """What lw_coder keeps for its user would be written into the repository."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lw_coder", "plans"],
+        cwd=tmp_path,
+        env={**os.environ, name: "relative"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {name}: it is not an absolute path; correct {name} in your environment\n"
+    assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,6 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -33,6 +32,7 @@ IGNORE_FILE = Path(".lw_coder/.dockerignore")
 _PROJECT = "lw_coder"
 
 _LOGS_KEPT = 30 * 86_400.0  # seconds
+_MOST_LOGS = 40  # of a repository; more builds than that are not under way at once
 
 # Two users of one machine can replace each other's base image; repeated builds are quick.
 _ATTEMPTS = 4
@@ -178,14 +178,21 @@ def new_log(log: Path) -> Path:
     """
     own, oldest = log.with_stem(f"{log.stem}-{os.getpid()}"), time.time() - _LOGS_KEPT
     try:
-        for path in log.parent.glob(f"{log.stem}-*{log.suffix}"):
-            with suppress(FileNotFoundError):  # another process removes old ones too
-                if path == own or path.stat().st_mtime < oldest:
-                    path.unlink()
+        written = [(_written_at(path), path) for path in log.parent.glob(f"{log.stem}-*{log.suffix}")]
+        for number, (when, path) in enumerate(sorted(written, reverse=True), 1):
+            if path == own or when < oldest or number >= _MOST_LOGS:
+                path.unlink(missing_ok=True)  # another process removes old ones too
     except OSError as error:
         reason = f"{error.filename}: cannot be removed: {error.strerror}"
         raise EngineError(reason, "correct its owner and permissions") from error
     return own
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _ensure_base(folder: Path, log: Path) -> str:

@@ -16,6 +16,17 @@ APP = "lw_coder"
 _FOLDER_REMEDY = "correct its owner and permissions, or set XDG_STATE_HOME to another folder"
 
 
+def require_absolute_homes() -> None:
+    """Check the variables that say where these folders are: a relative one would lead into a repository.
+
+    Raises:
+        StateError: one of them is not absolute.
+    """
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        if os.environ.get(name) and not os.path.isabs(os.environ[name]):  # noqa: PTH117 - a text
+            raise StateError(f"{name}: it is not an absolute path", f"correct {name} in your environment")
+
+
 def prompt_cache_folder() -> Path:
     """Return the folder of DSPy's cache; it is created with the first answer."""
     return Path(platformdirs.user_cache_dir(APP)) / "dspy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,16 @@ def test_each_process_has_a_build_log_of_its_own(tmp_path: Path) -> None:
     own = new_log(log)
     assert own == tmp_path / f"build-base-{os.getpid()}.log"
     assert sorted(tmp_path.iterdir()) == [others, crash]
+
+
+def test_the_newest_logs_are_kept(tmp_path: Path) -> None:
+    for number in range(100):
+        path = tmp_path / f"build-{'0' * 12}-{number}.log"
+        path.touch()
+        os.utime(path, (time.time() - number, time.time() - number))
+    new_log(tmp_path / f"build-{'0' * 12}.log").touch()
+    kept = {path.name.rpartition("-")[2] for path in tmp_path.iterdir()}
+    assert kept == {f"{number}.log" for number in (*range(39), os.getpid())}
 
 
 def test_a_build_log_that_cannot_be_removed(tmp_path: Path) -> None:
