@@ -81,12 +81,20 @@ def _held(path: Path, what: str, remedy: str) -> Iterator[None]:
     with _removed_afterwards(path) as descriptor:
         if descriptor is None:
             raise LockedError(f"{what}{_holder_note(path)}", remedy)
-        for other in path.parent.glob(f"{_PREFIX}*"):  # what killed commands left
-            if other != path:
-                _remove_if_free(other)
+        _remove_what_is_left(path)
         with suppress(OSError):  # on a full disk: it is held all the same
             _write_holder(descriptor)
-        yield
+        try:
+            yield
+        finally:
+            _remove_what_is_left(path)
+
+
+def _remove_what_is_left(own: Path) -> None:
+    """Remove the locks of killed commands, and of children that have ended; nobody holds them."""
+    for other in own.parent.glob(f"{_PREFIX}*"):
+        if other != own:
+            _remove_if_free(other)
 
 
 @contextmanager

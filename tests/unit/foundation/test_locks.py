@@ -204,6 +204,16 @@ def test_a_child_holds_its_lock_as_long_as_it_runs(tmp_path: Path) -> None:
     assert holder_of_child_lock(tmp_path, "a-plan") is None
 
 
+def test_a_batch_removes_the_locks_of_its_children(tmp_path: Path) -> None:
+    (tmp_path / "git").mkdir()
+    with batch_lock(tmp_path / "git"):
+        with child_lock(tmp_path / "git", "a-plan") as lock:
+            assert lock is not None
+            child = start_program(["true"], tmp_path, tmp_path / "out", tmp_path / "err", lock)
+        wait_until(lambda: child.status() is not None, "its end")
+    assert list((tmp_path / "git").iterdir()) == []
+
+
 def test_one_batch_at_a_time(tmp_path: Path) -> None:
     with batch_lock(tmp_path), plan_lock(tmp_path, "a-plan"):
         refusal = pytest.raises(RunError, match="a batch is already running in this repository")
