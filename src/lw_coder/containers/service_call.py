@@ -72,9 +72,11 @@ class ComposeCall:
             self.end()
             raise
 
-    def end(self) -> None:
-        """End docker's client; no effect if it has ended."""
+    def end(self) -> bool:
+        """End docker's client, and return whether that was necessary; no effect if it has ended."""
+        was_running = self._process.poll() is None
         end_group(self._process)
+        return was_running
 
 
 class ServicesStart:
@@ -119,9 +121,9 @@ class ServicesStart:
         self._told += self._call.read_all()
         return _last_line(self._told) if self._call.wait() else ""
 
-    def end(self) -> None:
-        """End docker's client; no effect if it has ended."""
-        self._call.end()
+    def end(self) -> bool:
+        """End docker's client, and return whether that was necessary; no effect if it has ended."""
+        return self._call.end()
 
 
 def run_service(file: Path, service: str, words: Sequence[str], labels: Mapping[str, str]) -> ComposeCall:

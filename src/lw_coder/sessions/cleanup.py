@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+
 from lw_coder.containers import engine
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
 from lw_coder.foundation.errors import SessionError
+
+_LATE = (0.5, 1.5)  # seconds
 
 
 def stop_abandoned_sessions(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
@@ -40,11 +45,29 @@ def remove_own_containers(plan: str) -> None:
 
 def remove_idle_proxies(plan: str) -> None:
     """Remove proxies and their networks, including those of replays that are not running."""
-    for network in engine.networks_with({PROXY_LABEL: plan}):
-        run = {RUN_LABEL: network.labels[RUN_LABEL]}
-        if not engine.containers_with({PLAN_LABEL: plan, **run}, only_running=True):
-            engine.remove_containers(engine.containers_with({PROXY_LABEL: plan, **run}))
-            engine.remove_networks([network])
+    every = {PROXY_LABEL: plan}
+    for run in sorted({one.labels[RUN_LABEL] for one in _proxies_and_networks(every)}):
+        own = {RUN_LABEL: run}
+        if not engine.containers_with({PLAN_LABEL: plan, **own}, only_running=True):
+            engine.remove_containers(engine.containers_with({**every, **own}))
+            engine.remove_networks(engine.networks_with({**every, **own}))
+
+
+def _proxies_and_networks(labels: engine.Labels) -> Iterator[engine.LocalContainer | engine.LocalNetwork]:
+    """List both: a proxy of which a killed client had asked for can come when its network has gone."""
+    yield from engine.networks_with(labels)
+    yield from engine.containers_with(labels)
+
+
+def removed_late(remove: Callable[[], object]) -> None:
+    """Call what removes containers again a little later, twice.
+
+    For containers of a docker client that was killed: the engine may still create what the client asked for.
+    """
+    for pause in _LATE:
+        remove()
+        time.sleep(pause)
+    remove()
 
 
 def remove_ended(identity: str, plan_id: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -10,7 +11,7 @@ from lw_coder.containers.labels import PLAN_LABEL
 from lw_coder.foundation import signals
 from lw_coder.foundation.report import warn
 from lw_coder.runs.run_folders import link_final_folder
-from lw_coder.sessions.cleanup import remove_idle_proxies
+from lw_coder.sessions.cleanup import remove_idle_proxies, removed_late
 from lw_coder.sessions.setup import write_dependencies
 from lw_coder.sessions.spec import session_spec
 
@@ -81,6 +82,7 @@ class Dependencies:
         if self._start is None or self._session is None:
             return
         with signals.held():
-            self._start.end()
+            was_starting = self._start.end()
             if kind:
-                remove_idle_proxies(self._session.labels[PLAN_LABEL])
+                remove = partial(remove_idle_proxies, self._session.labels[PLAN_LABEL])
+                removed_late(remove) if was_starting else remove()

@@ -142,7 +142,7 @@ def run_headless(
         finally:
             stop_raising()  # what follows is short
             progress.end()
-            refused = remove_containers(session, is_removed=is_removed)
+            refused = remove_containers(session, is_removed=is_removed, may_come=not is_removed)
     watch.note_end()
     report = account.report()
     if report.final.strip():

@@ -19,7 +19,7 @@ from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
 from lw_coder.gateway.state import GatewayState, read_state
 from lw_coder.runs.session_result import SessionResult
-from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers
+from lw_coder.sessions.cleanup import remove_idle_proxies, remove_own_containers, removed_late
 from lw_coder.sessions.session_watch import Counts, SessionWatch, is_setting_up
 from lw_coder.sessions.terminal import discard_input, restored_terminal
 from lw_coder.sessions.transcript_watch import stopped_if_flooded
@@ -57,7 +57,7 @@ def run_session(
             status, signalled, is_removed = _watched(folder, session)
     finally:
         stop_raising()  # what follows is short; a closing terminal can end the session, and then this process
-        refused = remove_containers(session, is_removed=is_removed)
+        refused = remove_containers(session, is_removed=is_removed, may_come=not is_removed)
         discard_input()  # those that arrived late
     ended = datetime.now(UTC)
     watch.note_end()
@@ -125,7 +125,9 @@ def _remove_container(session: SessionSpec) -> bool:
     return True
 
 
-def remove_containers(session: SessionSpec, *, is_removed: bool = False) -> Counter[str]:
+def remove_containers(
+    session: SessionSpec, *, is_removed: bool = False, may_come: bool = False
+) -> Counter[str]:
     """Remove what a session has in the engine, and count what its proxy refused.
 
     If the engine does not answer or cannot remove it, this is a warning: the commits are not affected.
@@ -133,12 +135,16 @@ def remove_containers(session: SessionSpec, *, is_removed: bool = False) -> Coun
     Args:
         session: what is removed.
         is_removed: whether its own container is known to be removed already.
+        may_come: whether its own container can still be created, because docker's client was killed.
     """
     refused: Counter[str] = Counter()
     try:
         refused = refused_hosts(_proxy_log(session))
-        if not is_removed:
-            remove_own_containers(session.labels[PLAN_LABEL])
+        remove = partial(remove_own_containers, session.labels[PLAN_LABEL])
+        if may_come:
+            removed_late(remove)
+        elif not is_removed:
+            remove()
         if session.has_networks:
             remove_idle_proxies(session.labels[PLAN_LABEL])
     except EngineError as error:
