@@ -45,6 +45,7 @@ ALONE = ("test_base_image_built_on_demand", "test_images_are_built", "test_two_u
 # One process runs each of these files: its tests look at what one costly fixture did.
 WHOLE = (
     "test_docker_flags",
+    "test_engine_trouble",
     "test_escape",
     "test_gateway_escape",
     "test_hostile_checks",

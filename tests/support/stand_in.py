@@ -63,7 +63,8 @@ def give_base_image(host: str, folder: Path, fingerprint: str | None = None) -> 
         shutil.copyfile(shipped_folder("docker") / "droid" / name, folder / name)
     label = f"{BASE_LABEL}={fingerprint or base_fingerprint()}"
     build = ["docker", "build", "--quiet", "--label", label, "--tag", STAND_IN_TAG, str(folder)]
-    subprocess.run(build, check=True, capture_output=True)
+    built = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
     copy(STAND_IN_TAG, host, BASE_TAG)
 
 

@@ -35,7 +35,7 @@ CODE = ("code", PLAN_ID, "--headless")
 LONGEST_END = 180  # seconds that an end may take while the engine is silent
 PAGE = 4096
 # Of a whole start the repository's disk gets under 60 pages; the others are written at its end.
-PAGES = (0, 1, 2, 4, 6, 8, 11, 14, 18, 24, 30, 36, 44, 56, 80, 130)
+PAGES = (0, 1, 2, 4, 6, 8, 11, 14, 18, 24, 30, 40, 56, 100)
 _DONE = {ExitCode.OK}
 _REFUSED = {ExitCode.ERROR}
 
@@ -582,8 +582,8 @@ def ordinary_user(place: Place, mask: str) -> Iterator[str]:
 
 
 def _fingerprint() -> str:
-    os.setgid(_UID)
-    os.setuid(_UID)
+    os.setresgid(_UID, 0, 0)  # who it is changes, and not what it may read
+    os.setresuid(_UID, 0, 0)
     return base_fingerprint()
 
 
@@ -669,22 +669,34 @@ def _folder_kinds() -> Iterator[_Kind]:
 
 
 @contextmanager
-def opened(folder: Path, extent: Extent) -> Iterator[Sequence[Case]]:
-    """Start an engine of the group's own, and a small disk that the engine sees too."""
-    folder.chmod(0o755)
+def placed(folder: Path, minute: float) -> Iterator[Place]:
+    """Start an engine of the group's own, and a small disk that the engine sees too.
+
+    Args:
+        folder: an empty one.
+        minute: seconds that the engine is frozen.
+    """
+    for closed in (folder, *folder.parents):  # another user has to get through
+        closed.chmod(closed.stat().st_mode | 0o011)
     disk, work = folder / "disk", folder / "work"
-    for path in (disk, work, folder / "image", folder / "engine"):
+    for path in (disk, work, folder / "engine"):
         path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "lw_coder-disk", str(disk)], check=True)
     try:
         with an_engine(folder / "engine", {}, bridge=True) as engine, ExitStack() as stack:
             give_base_image(engine.host, folder / "image")
-            place = Place(work, disk, engine, 60 * max(extent.share, 0.15), stack)
-            every = list(_kinds())
-            chosen = sorted(extent.random().sample(range(len(every)), extent.of(len(every))))
-            yield [_case(place, *every[number]) for number in chosen]
+            yield Place(work, disk, engine, minute, stack)
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@contextmanager
+def opened(folder: Path, extent: Extent) -> Iterator[Sequence[Case]]:
+    """Choose among all that the weather can be."""
+    every = list(_kinds())
+    chosen = sorted(extent.random().sample(range(len(every)), extent.of(len(every))))
+    with placed(folder, 60 * max(extent.share, 0.15)) as place:
+        yield [_case(place, *every[number]) for number in chosen]
 
 
 def _case(place: Place, what: str, name: str, run: Callable[[Place], Iterator[str]]) -> Case:
