@@ -60,7 +60,6 @@ def replay_run_command(start: Path, name: str, probe: EngineProbe, *, fresh: boo
     engine.connect(probe, build_gives_version=True)  # Compose built the run's image
     with plan_lock(repository.common_dir, run.plan_id):
         require_idle(context.identity, run.plan_id)
-        engine.load_client()
         if fresh:
             return _replay_fresh(context, run, record)
         return _replay(context, run, record, yes=yes)

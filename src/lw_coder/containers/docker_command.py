@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
+from lw_coder.containers.compose_plugin import Command, compose_command
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import BuildError, EngineError, SilentEngineError
 from lw_coder.foundation.json_text import read_json
@@ -57,10 +58,12 @@ class LocalImage:
     Attributes:
         id: `sha256:...`, which does not change with later builds.
         labels: its own and those of its base image.
+        layers: digests of its layers, those of its base image first.
     """
 
     id: str
     labels: Mapping[str, str]
+    layers: tuple[str, ...] = ()
 
 
 def environment_for(folder: Path | None = None, file: str = SERVICES_FILE) -> dict[str, str]:
@@ -74,20 +77,28 @@ def environment_for(folder: Path | None = None, file: str = SERVICES_FILE) -> di
     return client_environment(os.environ, named_in)
 
 
+def _command(*words: str, folder: Path | None = None) -> Command:
+    """Return the command line of docker, from the PATH, with some arguments."""
+    environment = environment_for(folder)
+    if words[0] == "compose":
+        return compose_command(environment, *words[1:])
+    return Command(("docker", *words), environment)
+
+
 class Question:
     """A docker command that is running in a process group of its own; it must be answered or ended."""
 
     def __init__(self, *words: str) -> None:
-        self._process = self._start(words)
+        self._process = self._start(_command(*words))
         self._answer: str | None = None
 
     @staticmethod
-    def _start(words: Sequence[str]) -> subprocess.Popen[str] | None:
+    def _start(command: Command) -> subprocess.Popen[str] | None:
         try:
             with starting_group():
                 return subprocess.Popen(
-                    ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
-                    env=environment_for(),
+                    command.words,
+                    env=command.environment,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -96,6 +107,12 @@ class Question:
                 )
         except OSError:
             return None  # python-on-whales asks again and reports the problem
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def answer(self, seconds: float | None = None) -> str:
         """Wait for its output; empty if it fails, or has not ended after so long."""
@@ -118,6 +135,11 @@ class Question:
             self._answer = answer.strip() if self._process.returncode == 0 else ""
         return True
 
+    def found_nothing(self) -> bool:
+        """Wait for its end; return whether it came in time, and the command succeeded without any output."""
+        told = self.answer(LONGEST_ANSWER)
+        return not told and self._process is not None and self._process.returncode == 0
+
     def end(self) -> None:
         """End the command; no effect if it was answered."""
         if self._process is not None:
@@ -129,7 +151,8 @@ class Question:
         if not answer:
             return None
         found = read_json(answer)
-        return LocalImage(found["Id"], found["Config"].get("Labels") or {})
+        layers = tuple(found["RootFS"].get("Layers") or ())
+        return LocalImage(found["Id"], found["Config"].get("Labels") or {}, layers)
 
 
 def ask_image(tag: str) -> Question:
@@ -158,11 +181,12 @@ def carry_out(*words: str, given: bytes = b"", seconds: float | None = None, mer
         EngineError: docker cannot be started.
         SilentEngineError: it took longer.
     """
+    command = _command(*words)
     try:
         with starting_group():
             process = subprocess.Popen(
-                ["docker", *words],  # noqa: S607 - run the docker on the person's PATH
-                env=environment_for(),
+                command.words,
+                env=command.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merged else subprocess.PIPE,
@@ -230,12 +254,13 @@ class EngineProbe:
         self._server = Question("version", "--format", "{{.Server.Version}}")
         self._compose = _ask_compose() if asks_compose else None
         self._base = ask_image(BASE_TAG)
+        self._repo: Question | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for question in (self._server, self._compose, self._base):
+        for question in (self._server, self._compose, self._base, self._repo):
             if question is not None:
                 question.end()
 
@@ -265,6 +290,16 @@ class EngineProbe:
         self.server_version()
         return self._base.image()
 
+    def ask_repo_image(self, tag: str) -> None:
+        """Query the repository's image too, by its name."""
+        self._repo = ask_image(tag)
+
+    @cached_property
+    def repo_image(self) -> LocalImage | None:
+        """The repository's image, as the base image."""
+        self.server_version()
+        return self._repo.image() if self._repo else None
+
 
 def _ask_compose() -> Question:
     return Question("compose", "version")
@@ -272,11 +307,12 @@ def _ask_compose() -> Question:
 
 def compose_refusal(folder: Path) -> str | None:
     """Let Compose read a folder's files; return the reason if it refuses them, else None."""
-    compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--profile", BUILD_PROFILE)
+    file = ("--file", str(folder / COMPOSE_FILE))
+    command = _command("compose", *file, "--profile", BUILD_PROFILE, "config", "--quiet", folder=folder)
     with starting_group():
         reading = subprocess.Popen(
-            [*compose, "config", "--quiet"],
-            env=environment_for(folder),
+            command.words,
+            env=command.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -346,11 +382,12 @@ def _build_once(
 
 
 def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
-    compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
+    build = ("--profile", BUILD_PROFILE, "build", "--progress", "plain", service)
+    command = _command(*_project(folder, project), *build, folder=folder)
     with starting_group():
         return subprocess.Popen(
-            [*compose, "--profile", BUILD_PROFILE, "build", "--progress", "plain", service],
-            env={**variables, **environment_for(folder)},
+            command.words,
+            env={**variables, **command.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -360,17 +397,22 @@ def _build(folder: Path, project: str, service: str, variables: Mapping[str, str
         )
 
 
+def _project(folder: Path, project: str) -> tuple[str, ...]:
+    return ("compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
+
+
 class PipedClient:
     """A docker client whose output is read while it runs, in a process group of its own.
 
     So Ctrl+C is for lw_coder alone, which then ends the session.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path | None = None) -> None:
+    def __init__(self, *words: str, folder: Path | None = None) -> None:
+        command = _command(*words, folder=folder)
         with starting_group():
             self._process = subprocess.Popen(
-                command,
-                env=environment_for(folder),
+                command.words,
+                env=command.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -412,17 +454,46 @@ def start_headless(
         labels: additional labels of the container.
         dependencies: whether to start the services that it depends on.
     """
-    compose = ("docker", "compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
+    return PipedClient(
+        *_project(folder, project),
+        *_run(labels, "--no-TTY", dependencies=dependencies),
+        *HEADLESS_COMMAND,
+        folder=folder,
+    )
+
+
+def run_attached(
+    folder: Path,
+    project: str,
+    labels: Mapping[str, str],
+    variables: Mapping[str, str],
+    *,
+    dependencies: bool = True,
+) -> int:
+    """Run the droid service in the person's terminal to its end, and return the docker client's exit status.
+
+    Args:
+        folder: contains the compose.yml.
+        project: Compose's project name.
+        labels: additional labels of the container.
+        variables: more variables for docker's client.
+        dependencies: whether to start the services that it depends on.
+    """
+    command = _command(*_project(folder, project), *_run(labels, dependencies=dependencies), folder=folder)
+    with interruptible():
+        return subprocess.run(command.words, check=False, env={**command.environment, **variables}).returncode
+
+
+def _run(labels: Mapping[str, str], *options: str, dependencies: bool) -> tuple[str, ...]:
     added = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-    # service-ports: `run` leaves a service's ports unpublished otherwise.
     alone = () if dependencies else ("--no-deps",)
-    run = ("run", "--rm", "--no-TTY", "--service-ports", *alone, *added, "droid", *HEADLESS_COMMAND)
-    return PipedClient([*compose, *run], folder)
+    # service-ports: `run` leaves a service's ports unpublished otherwise.
+    return ("run", "--rm", *options, "--service-ports", *alone, *added, "droid")
 
 
 def follow_headless(container: str) -> PipedClient:
     """Follow the output of a session that is running already, from now on."""
-    return PipedClient(["docker", "attach", "--no-stdin", "--sig-proxy=false", container])
+    return PipedClient("attach", "--no-stdin", "--sig-proxy=false", container)
 
 
 def disk_error(path: Path, error: OSError) -> EngineError:

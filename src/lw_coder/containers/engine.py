@@ -27,6 +27,7 @@ from lw_coder.containers.docker_command import (
     ask_image,
     disk_error,
     environment_for,
+    run_attached,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError
 from lw_coder.foundation.json_text import read_json
@@ -389,19 +390,9 @@ def followed_to_end(status: int, labels: Labels, attach: Callable[[str], int]) -
     return SessionEnd(status, is_removed=False)
 
 
-def _run_service(folder: Path, project: str, labels: Mapping[str, str], *, dependencies: bool) -> int:
+def _run_service(folder: Path, project: str, labels: Labels, *, dependencies: bool) -> int:
     with keys_freed(os.environ) as variables:
-        compose = _compose(folder, project, variables).compose
-        return _status(
-            lambda: compose.run(
-                "droid",
-                labels=dict(labels),
-                tty=True,
-                remove=True,
-                service_ports=True,  # `run` leaves a service's ports unpublished otherwise
-                dependencies=dependencies,
-            )
-        )
+        return run_attached(folder, project, labels, variables, dependencies=dependencies)
 
 
 def _attach(container: str, labels: Labels) -> int:
@@ -514,6 +505,12 @@ def _told(*words: str) -> str:
     return outcome.told
 
 
+def ask_for_containers(labels: Mapping[str, str | None]) -> Question:
+    """Ask docker for the containers that have all these labels, also stopped ones, and do not wait."""
+    filters = (f"--filter={key}={value}" for key, value in _label_filters(labels))
+    return Question("container", "ls", "--quiet", "--all", *filters)
+
+
 def _label_filters(labels: Mapping[str, str | None]) -> list[tuple[Literal["label"], str]]:
     return [("label", name if value is None else f"{name}={value}") for name, value in labels.items()]
 
@@ -596,9 +593,9 @@ def _client() -> DockerClient:
     return _called(environment_for())
 
 
-def _compose(folder: Path, project: str, variables: Mapping[str, str] | None = None) -> DockerClient:
+def _compose(folder: Path, project: str) -> DockerClient:
     return _called(
-        {**environment_for(folder), **(variables or {})},
+        environment_for(folder),
         compose_files=[folder / COMPOSE_FILE],
         compose_project_name=project,
         compose_profiles=[BUILD_PROFILE],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lw_coder.containers.build_output import shortened
+from lw_coder.containers.compose_plugin import Command, compose_command
 from lw_coder.containers.docker_command import BUILD_PROFILE, SERVICES_FILE, environment_for
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.processes import awaited, end_group, starting_group
@@ -34,7 +35,7 @@ class ComposeCall:
         Raises:
             EngineError: docker cannot be started.
         """
-        self._process = _started(("docker", "compose", *words), environment_for(folder, file))
+        self._process = _started(compose_command(environment_for(folder, file), *words))
 
     def fileno(self) -> int:
         """Return the descriptor of its output, for a selector."""
@@ -177,12 +178,12 @@ def _quiet(file: Path) -> tuple[str, ...]:
     return ("--file", str(file), "--progress", "quiet")
 
 
-def _started(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(command: Command) -> subprocess.Popen[bytes]:
     try:
         with starting_group():
             return subprocess.Popen(
-                command,
-                env=environment,
+                command.words,
+                env=command.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from lw_coder.containers import engine
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
 from lw_coder.foundation.errors import SessionError
 
+if TYPE_CHECKING:
+    from lw_coder.containers.docker_command import Question
+
 _LATE = (0.5, 1.5)  # seconds
 
 
-def stop_abandoned_sessions(identity: str, plan_id: str, *, has_proxies: bool = True) -> None:
+def ask_for_sessions(identity: str, plan_id: str) -> Question:
+    """Ask docker for containers of a plan, whose lock the caller holds; it can answer beside other work."""
+    return engine.ask_for_containers({PLAN_LABEL: owner_label(identity, plan_id)})
+
+
+def stop_abandoned_sessions(
+    identity: str, plan_id: str, asked: Question | None = None, *, has_proxies: bool = True
+) -> None:
     """Remove what killed and ended sessions of a plan left in the engine.
 
     Args:
         identity: the repository's.
         plan_id: the plan; the caller holds its lock, so no other lw_coder uses it.
+        asked: the result of `ask_for_sessions`, if it was asked.
         has_proxies: whether its sessions can have proxies and networks.
 
     Raises:
@@ -25,7 +37,8 @@ def stop_abandoned_sessions(identity: str, plan_id: str, *, has_proxies: bool = 
         EngineError: the engine does not answer.
     """
     plan = owner_label(identity, plan_id)
-    if engine.containers_with({PLAN_LABEL: plan}):
+    is_known = asked is not None and asked.found_nothing()
+    if not is_known and engine.containers_with({PLAN_LABEL: plan}):
         require_no_replay(identity, plan_id)
         remove_own_containers(plan)
     if has_proxies:
