@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
+from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation.report import say
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
@@ -45,6 +46,7 @@ class CodeInputs:
         options: what was typed besides the plan.
         conversation: the earlier conversation to go on with, or None.
         starts_from: the commit of each plan that it depends on, by the plan's id.
+        repo: the repository's image as it was at the start.
     """
 
     plan: PlanFile
@@ -56,6 +58,7 @@ class CodeInputs:
     options: CodeOptions
     conversation: Conversation | None = None
     starts_from: Mapping[str, str] = field(default_factory=dict)
+    repo: LocalImage | None = None
 
     @property
     def plan_id(self) -> str:
@@ -89,6 +92,7 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions
 def _checked(name: str, repository: git.Repository, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
     plan, starts_from = _start(repository, load_plan(repository, name))
     context = load_context(repository, load_config(repository.root))
+    probe.ask_repo_image(repo_tag(context.identity))
     if options.runs_remotely(context.config.engine):
         from lw_coder.engines.choice import require_remote
 
@@ -100,11 +104,19 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, options:
     )
     variables = build_variables(context.environment, context.config.build_options.variables, os.environ)
     base = probe.base_image
-    # Compose built the current base image, and labels the next image that it builds with its version.
-    found = require_engine(probe, context, build_gives_version=images.is_current(base))
+    found = require_engine(probe, context)
     earlier = _conversation(repository.root, plan.metadata.plan_id, options.continues)
     return CodeInputs(
-        plan, build_files, context, found, base, variables, options, earlier, starts_from=starts_from
+        plan,
+        build_files,
+        context,
+        found,
+        base,
+        variables,
+        options,
+        earlier,
+        starts_from=starts_from,
+        repo=probe.repo_image,
     )
 
 

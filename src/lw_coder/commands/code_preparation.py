@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lw_coder.commands.code_inputs import CodeInputs
 from lw_coder.commands.image_notice import report_image_source
 from lw_coder.containers import engine, images
+from lw_coder.containers.build_inputs import build_digest
 from lw_coder.containers.image_names import repo_tag
+from lw_coder.containers.images import Images
 from lw_coder.foundation import signals
-from lw_coder.foundation.background import Background
-from lw_coder.foundation.report import tell, waiting, warn
+from lw_coder.foundation.report import say, tell, waiting, warn
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.continued import for_continuing
 from lw_coder.prompts.generation import generate_prompts
@@ -26,7 +27,7 @@ from lw_coder.repository.worktrees import ensured_worktree
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
 from lw_coder.runs.run_folders import NODE_RECORD
-from lw_coder.sessions.cleanup import stop_abandoned_sessions
+from lw_coder.sessions.cleanup import ask_for_sessions, stop_abandoned_sessions
 from lw_coder.sessions.context import SessionContext
 from lw_coder.sessions.dependencies import Dependencies
 from lw_coder.sessions.setup import (
@@ -42,9 +43,10 @@ from lw_coder.verdicts.stub import INCLUDED, write_stub
 
 if TYPE_CHECKING:
     from lw_coder.containers.compose_files import ImageBuild
-    from lw_coder.containers.images import Built
+    from lw_coder.containers.docker_command import Question
     from lw_coder.containers.specs import SessionSpec
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
+    from lw_coder.foundation.background import Background
     from lw_coder.repository.worktrees import Worktree
     from lw_coder.runs.run_folders import Run
 
@@ -59,6 +61,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"
     with (
+        ask_for_sessions(context.identity, inputs.plan_id) as asked,
         ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.options.yes) as worktree,
         run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
     ):
@@ -68,12 +71,9 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
             require_committed(worktree)
         configured = read_configuration(worktree.place)
         identity = git.require_identity(worktree.place, configured)
-        write_build_spec(inputs, run)
         # Everything else is done while the images are built: neither needs the other.
-        with Background(
-            lambda: images.build_images(run.folder, context.identity, inputs.base, inputs.build_variables),
-            cleans_up=True,
-        ) as building:
+        with _building(inputs, run) as building:
+            _remove_what_is_left(inputs, asked)
             setup = _set_up(inputs, run, worktree, identity, configured)
             if inputs.base and images.is_current(inputs.base) and not inputs.is_remote:
                 dependencies.start(setup, inputs.base.id)
@@ -81,9 +81,9 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
             report_notices(inputs, setup, configured)
             prompts = write_prompts(inputs, setup, building)
-            built = built_images(building, repo_tag(context.identity))
+            used = built_images(building, repo_tag(context.identity))
         dependencies.wait_for_networks(setup)
-        seal(inputs, setup, prompts, built)
+        seal(inputs, setup, prompts, used)
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):
             tell(line)
@@ -99,13 +99,19 @@ def _import_late_results(inputs: CodeInputs) -> None:
         import_late_results(repository, plan_id, gives_up=inputs.options.retry_lost, yes=inputs.options.yes)
 
 
+def _remove_what_is_left(inputs: CodeInputs, asked: Question) -> None:
+    """Remove what earlier sessions left; docker has been asked whether there is anything."""
+    identity, has_networks = inputs.context.identity, inputs.context.config.has_networks
+    if has_networks:
+        engine.load_client()
+    stop_abandoned_sessions(identity, inputs.plan_id, asked, has_proxies=has_networks)
+
+
 def _set_up(
     inputs: CodeInputs, run: Run, worktree: Worktree, identity: git.Identity, configured: Mapping[str, str]
 ) -> SessionSetup:
-    """Remove what earlier sessions left, create the private git folder, and write the settings."""
+    """Create the private git folder, and write the settings."""
     context = inputs.context
-    engine.load_client()
-    stop_abandoned_sessions(context.identity, inputs.plan_id, has_proxies=context.config.has_networks)
     private_git = create_private_git(context.repository, worktree, run.folder, identity, configured)
     for note in private_git.notes:
         warn(note)
@@ -125,24 +131,51 @@ def report_notices(inputs: CodeInputs, setup: SessionSetup, configured: Mapping[
         warn(line)
 
 
-def built_images(building: Background[Built], tag: str) -> Built:
+def _building(inputs: CodeInputs, run: Run) -> AbstractContextManager[Background[Images] | Images]:
+    """Build the images in the background, or return them if nothing that they are built from has changed.
+
+    At a terminal the repository's image is always built: so there is a command that leaves it to BuildKit.
+    """
+    base, repo, digest = inputs.base, inputs.repo, _digest(inputs)
+    write_build_spec(inputs, run, digest)
+    identity = inputs.context.identity
+    if inputs.options.headless and base and repo and images.are_current(base, repo, digest):
+        say(f"Image: {repo_tag(identity)} is current: nothing that it is built from has changed")
+        return nullcontext(Images(base.id, repo.id))
+    from lw_coder.foundation.background import Background
+
+    return Background(
+        lambda: images.build_images(run.folder, identity, base, inputs.build_variables), cleans_up=True
+    )
+
+
+def _digest(inputs: CodeInputs) -> str | None:
+    """Return what the repository's image is built from; None if only a build can tell."""
+    context, files = inputs.context, inputs.build_files
+    tag, options = repo_tag(context.identity), context.config.build_options
+    return build_digest(context.repository.root, tag, files.dockerfile, files.ignore, options)
+
+
+def built_images(building: Background[Images] | Images, tag: str) -> Images:
     """Wait for the images; show a wait that is long enough to be noticed."""
+    if isinstance(building, Images):
+        return building
     if building.ends_within(_BRIEF):
         return building.result()
     with waiting(f"Building the image {tag} ..."):
         return building.result()
 
 
-def write_build_spec(inputs: CodeInputs, run: Run) -> None:
+def write_build_spec(inputs: CodeInputs, run: Run, digest: str | None) -> None:
     """Write the files that the images are built from."""
     run_folders.write_file(run.folder, images.DOCKERFILE.name, inputs.build_files.dockerfile)
     run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", inputs.build_files.ignore)
-    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder))
+    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder, digest))
 
 
-def _builds(context: SessionContext, folder: Path) -> dict[str, ImageBuild]:
+def _builds(context: SessionContext, folder: Path, digest: str | None = None) -> dict[str, ImageBuild]:
     tag = repo_tag(context.identity)
-    repo = images.repo_build(context.repository.root, folder, tag, context.config.build_options)
+    repo = images.repo_build(context.repository.root, folder, tag, context.config.build_options, digest)
     return {"base": images.base_build(), "repo": repo}
 
 
@@ -165,12 +198,15 @@ def code_session(setup: SessionSetup) -> SessionSpec:
     return session_spec(setup, setup.run.plan_id, *setup_mounts(setup.run.folder))
 
 
-def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[Built]) -> GeneratedPrompts:
+def write_prompts(
+    inputs: CodeInputs, setup: SessionSetup, building: Background[Images] | Images
+) -> GeneratedPrompts:
     """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
     context, plan = inputs.context, inputs.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
-    prompts = generate_prompts(plan, context.environment.model, program, building)
+    beside = [] if isinstance(building, Images) else [building]
+    prompts = generate_prompts(plan, context.environment.model, program, *beside)
     texts = prompt_files.run_files(plan, prompts)
     if inputs.conversation:
         texts = for_continuing(texts, plan, inputs.options.message)
@@ -178,15 +214,14 @@ def write_prompts(inputs: CodeInputs, setup: SessionSetup, building: Background[
     return prompts
 
 
-def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
+def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, used: Images) -> None:
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
     session, builds = code_session(final), _builds(context, final.run.folder)
-    write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
-    write_stub(setup.run, built.images.repo)
+    write_compose_files(final, session, builds, used, setup.run.folder, (INCLUDED,))
+    write_stub(setup.run, used.repo)
     login, forwarded = context.login.name, context.environment.names
-    used = replace(inputs.engine, compose_version=built.compose_version)
-    record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
+    record = run_record.begin(inputs.plan, prompts, used, inputs.engine, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, {**record, **_typed(inputs)})
     signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 BASE_TAG = "lw_coder_droid:latest"
 BASE_LABEL = "lw_coder.base"
+INPUTS_LABEL = "lw_coder.inputs"  # on a repository's image: the result of `build_digest`
 COMPOSE_LABEL = "com.docker.compose.version"  # on all that Compose builds
 
 

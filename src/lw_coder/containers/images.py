@@ -15,7 +15,7 @@ from lw_coder.containers import docker_command, engine
 from lw_coder.containers.compose_files import ImageBuild
 from lw_coder.containers.docker_command import LocalImage
 from lw_coder.containers.engine_kind import warn_of_kind
-from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, repo_tag
+from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, INPUTS_LABEL, repo_tag
 from lw_coder.containers.labels import REPO_LABEL
 from lw_coder.foundation.errors import BuildError, ConfigError, EngineError
 from lw_coder.foundation.files import read_regular
@@ -64,14 +64,6 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Built:
-    """The result of a build: the images, and the version of the Compose that built the repository's."""
-
-    images: Images
-    compose_version: str
-
-
-@dataclass(frozen=True)
 class RepoBuildFiles:
     """What the repository's image is built from; the run folder has a copy.
 
@@ -103,15 +95,26 @@ def base_build() -> ImageBuild:
     )
 
 
-def repo_build(root: Path, folder: Path, tag: str, options: BuildOptions) -> ImageBuild:
-    """Describe the build of the repository's image, from the files in the run's folder."""
-    labels = {REPO_LABEL: tag.rpartition(":")[2]}
+def repo_build(
+    root: Path, folder: Path, tag: str, options: BuildOptions, digest: str | None = None
+) -> ImageBuild:
+    """Describe the build of the repository's image, from the files in the run's folder.
+
+    Args:
+        root: the repository's root.
+        folder: the run's.
+        tag: the image's name.
+        options: docker_build_args.
+        digest: what the image is built from now, if that is known. It is no part of a run's own files: they
+            can be built at any later time, from other files of the repository.
+    """
+    labels = {REPO_LABEL: tag.rpartition(":")[2], **({INPUTS_LABEL: digest} if digest else {})}
     return ImageBuild(tag, root, folder / DOCKERFILE.name, _proxies(), labels, options)
 
 
 def build_images(
     folder: Path, identity: str, base: LocalImage | None = None, variables: Mapping[str, str] | None = None
-) -> Built:
+) -> Images:
     """Build the base image if it is missing or out of date, and always the repository's image.
 
     Args:
@@ -130,8 +133,8 @@ def build_images(
         say(f"Image: building {tag} from {DOCKERFILE} (log: {log})")
         _build_repo(folder, log, variables)
         repo = engine.find_image(tag)
-        if repo and repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}:
-            return Built(Images(base_id, repo.id), _compose_version(repo))
+        if repo and _is_this_users(repo):
+            return Images(base_id, repo.id)
         known = None  # another user is building too: inspect again
     # An image with another base's label contains another user's uid and home.
     raise EngineError(
@@ -149,9 +152,22 @@ def _build_repo(folder: Path, log: Path, variables: Mapping[str, str] | None) ->
         raise
 
 
-def _compose_version(built: LocalImage) -> str:
-    version = built.labels.get(COMPOSE_LABEL)
-    return engine.require_compose(version) if version else engine.installed_compose()
+def are_current(base: LocalImage, repo: LocalImage, digest: str | None) -> bool:
+    """Return whether neither image need be built.
+
+    Args:
+        base: the base image.
+        repo: the repository's, which counts only if it was built from that base image.
+        digest: what it would be built from now; None if only a build can tell.
+    """
+    if digest is None or repo.labels.get(INPUTS_LABEL) != digest or not is_current(base):
+        return False
+    same_base = bool(base.layers) and repo.layers[: len(base.layers)] == base.layers
+    return same_base and _is_this_users(repo)
+
+
+def _is_this_users(repo: LocalImage) -> bool:
+    return repo.labels.get(BASE_LABEL) in {None, base_fingerprint()}
 
 
 def build_base(folder: Path, log: Path) -> str:

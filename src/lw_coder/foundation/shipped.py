@@ -6,9 +6,9 @@ from pathlib import Path
 
 import lw_coder
 
-_PACKAGE = Path(lw_coder.__file__).parent
+PACKAGE = Path(lw_coder.__file__).parent  # importlib.resources imports much more
 # A wheel has them inside the package; a checkout has them at its root.
-_ROOTS = (_PACKAGE / "shipped", _PACKAGE.parent.parent)
+_ROOTS = (PACKAGE / "shipped", PACKAGE.parent.parent)
 
 
 def shipped_folder(name: str) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
+from lw_coder.foundation.shipped import PACKAGE
 from lw_coder.prompts.prompt_files import MAIN_PROMPT_FILE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def for_continuing(texts: Mapping[str, str], plan: PlanMetadata, message: str | 
         plan: the plan.
         message: what the person has to say, or None.
     """
-    frame = Template(files("lw_coder").joinpath("prompts/continued.md").read_text(encoding="utf-8"))
+    frame = Template(PACKAGE.joinpath("prompts/continued.md").read_text(encoding="utf-8"))
     said = _MESSAGE.format(message.strip()) if message else _NO_MESSAGE
     text = frame.substitute(plan_id=plan.plan_id, git_sha=plan.git_sha, message=said)
     return {**texts, MAIN_PROMPT_FILE: text}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lw_coder.foundation.background import Background, wait_for
 from lw_coder.foundation.report import say, waiting
 from lw_coder.foundation.state import prompt_cache_folder
 from lw_coder.prompts import prompt_memo
 
 if TYPE_CHECKING:
     from lw_coder.dspy.generated_prompts import GeneratedPrompts
+    from lw_coder.foundation.background import Background
     from lw_coder.plans.plan_file import PlanMetadata
     from lw_coder.settings.model_access import ModelAccess
 
@@ -43,6 +43,7 @@ def _ask_model(
     plan: PlanMetadata, model: ModelAccess, program: Path | None, beside: tuple[Background[Any], ...]
 ) -> GeneratedPrompts:
     """Ask in a child process, so that DSPy's memory is freed when it ends."""
+    from lw_coder.foundation.background import Background, wait_for
 
     def generate() -> GeneratedPrompts:
         from lw_coder.dspy import prompt_orchestrator

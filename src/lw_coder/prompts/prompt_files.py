@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import PurePosixPath
 from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import PromptError
+from lw_coder.foundation.shipped import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ KNOWN_TOOLS = frozenset(
     {"Read", "LS", "Grep", "Glob", "Execute", "Create", "Edit", "ApplyPatch", "WebSearch", "FetchUrl"}
 )
 
-_PACKAGE = files("lw_coder")
 _NO_IDEA = "The person has not said yet. Begin by asking what is to be planned, and wait for the answer."
 
 
@@ -167,12 +166,12 @@ def plan_droid_text(name: str) -> str:
 
 
 def _droid_names(folder: str) -> tuple[str, ...]:
-    names = (PurePosixPath(entry.name) for entry in _PACKAGE.joinpath(folder).iterdir() if entry.is_file())
+    names = (PurePosixPath(entry.name) for entry in PACKAGE.joinpath(folder).iterdir() if entry.is_file())
     return tuple(sorted(name.stem for name in names if name.suffix == ".md"))
 
 
 def _shipped(path: str) -> str:
-    return _PACKAGE.joinpath(path).read_text(encoding="utf-8")
+    return PACKAGE.joinpath(path).read_text(encoding="utf-8")
 
 
 def _split(name: str, text: str) -> Droid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG
 from lw_coder.containers.images import base_fingerprint
+from lw_coder.foundation.errors import ExitCode
 from lw_coder.sessions.container_paths import CA_BUNDLE
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.played_session import Played, played
@@ -128,11 +130,46 @@ def test_a_build_that_meets_a_removal_is_made_once_more(
         assert_refused(lines, ["the repo image could not be built", "failed to get digest"], "build-")
 
 
-def _image_of_a_run(sample: SampleRepository, person: Person) -> str:
-    """Carry the plan out, see that the build is announced before the session, and return the image's id."""
-    status, text = person.runs_to_the_end("code", PLAN_ID)
-    assert status == 0, text
-    assert text.index("Image: building lw_coder_droid:") < text.index("The session is here.")
+@pytest.mark.usefixtures("known_prompts")
+def test_a_headless_session_builds_its_image_again_if_what_it_is_made_of_has_changed(
+    sample: SampleRepository, person: Person
+) -> None:
+    """Whoever types the build of a run in between builds from other files than that run did."""
+    copies = f"{AT_ONCE}COPY needed.txt /needed.txt\n"
+    (sample.root / ".lw_coder/code.Dockerfile").write_text(copies, encoding="ascii")
+    (sample.root / "needed.txt").write_text("first", encoding="ascii")
+    first = _image_of_a_run(sample, person)
+    (sample.root / "unneeded.txt").write_text("second", encoding="ascii")
+    assert _image_of_a_run(sample, person, "lw_coder_droid:[0-9a-f]{12} is current", "--headless") == first
+    (sample.root / "needed.txt").write_text("second", encoding="ascii")
+    assert _needed(_image_of_a_run(sample, person, "building lw_coder_droid:", "--headless")) == "second"
+
+    compose = str(max(sample.root.glob(f".lw_coder/runs/{PLAN_ID}/2*")) / "compose.yml")
+    (sample.root / "needed.txt").write_text("third", encoding="ascii")
+    docker("compose", "--file", compose, "--profile", "build", "build", "repo")
+    (sample.root / "needed.txt").write_text("second", encoding="ascii")
+    assert _needed(_image_of_a_run(sample, person, "building lw_coder_droid:", "--headless")) == "second"
+
+
+def _needed(image: str) -> str:
+    return docker("run", "--rm", image, "cat", "/needed.txt")
+
+
+@pytest.mark.usefixtures("known_prompts")
+def test_an_image_that_was_removed_is_built_again(sample: SampleRepository, person: Person) -> None:
+    (sample.root / ".lw_coder/code.Dockerfile").write_text(AT_ONCE, encoding="ascii")
+    docker("image", "rm", "--force", _image_of_a_run(sample, person))
+    _image_of_a_run(sample, person, "building lw_coder_droid:", "--headless")
+
+
+def _image_of_a_run(
+    sample: SampleRepository, person: Person, told: str = "building lw_coder_droid:", *options: str
+) -> str:
+    """Carry the plan out, see that its image is announced before the session, and return the image's id."""
+    status, text = person.runs_to_the_end("code", PLAN_ID, *options)
+    assert status == (ExitCode.SESSION if options else ExitCode.OK), text  # what is no droid reports no end
+    begins = text.index("Session:  ends at" if options else "The session is here.")
+    assert re.search(rf"Image: {told}", text[:begins])
     record = max(
         sample.root.glob(f".lw_coder/runs/{PLAN_ID}/*/run.json"), key=lambda path: path.stat().st_mtime
     )
