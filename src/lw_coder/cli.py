@@ -189,7 +189,7 @@ def code(plan: str | None, *, yes: bool, headless: bool, as_json: bool, **more: 
         raise click.UsageError("--message needs --continue and --headless")
     if message is not None and not (message.strip() and is_utf8(message)):
         raise click.UsageError("--message is empty, or is not UTF-8 text")
-    with _probe(asks_compose=True) as probe:
+    with _probe(asks_compose=headless) as probe:
         from lw_coder.commands.code import run_code_command
         from lw_coder.commands.code_options import CodeOptions
         from lw_coder.settings.limits import limits_of

@@ -46,7 +46,7 @@ class CodeInputs:
         options: what was typed besides the plan.
         conversation: the earlier conversation to go on with, or None.
         starts_from: the commit of each plan that it depends on, by the plan's id.
-        repo: the repository's image as it was at the start.
+        repo: the repository's image as it was at the start, if it may be used without a build.
     """
 
     plan: PlanFile
@@ -92,7 +92,8 @@ def load_inputs(name: str, start: Path, probe: EngineProbe, options: CodeOptions
 def _checked(name: str, repository: git.Repository, probe: EngineProbe, options: CodeOptions) -> CodeInputs:
     plan, starts_from = _start(repository, load_plan(repository, name))
     context = load_context(repository, load_config(repository.root))
-    probe.ask_repo_image(repo_tag(context.identity))
+    if options.headless:  # at a terminal it is always built
+        probe.ask_repo_image(repo_tag(context.identity))
     if options.runs_remotely(context.config.engine):
         from lw_coder.engines.choice import require_remote
 
@@ -104,7 +105,9 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, options:
     )
     variables = build_variables(context.environment, context.config.build_options.variables, os.environ)
     base = probe.base_image
-    found = require_engine(probe, context)
+    # Compose built the current base image, and labels the next image that it builds with its version.
+    is_told = images.is_current(base) and not options.headless
+    found = require_engine(probe, context, build_gives_version=is_told)
     earlier = _conversation(repository.root, plan.metadata.plan_id, options.continues)
     return CodeInputs(
         plan,

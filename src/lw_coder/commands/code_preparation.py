@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from lw_coder.commands.image_notice import report_image_source
 from lw_coder.containers import engine, images
 from lw_coder.containers.build_inputs import build_digest
 from lw_coder.containers.image_names import repo_tag
-from lw_coder.containers.images import Images
+from lw_coder.containers.images import Built, Images
 from lw_coder.foundation import signals
 from lw_coder.foundation.report import say, tell, waiting, warn
 from lw_coder.prompts import prompt_files
@@ -81,9 +82,9 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
             report_image_source(repository, worktree, sha, inputs.build_files.dockerfile)
             report_notices(inputs, setup, configured)
             prompts = write_prompts(inputs, setup, building)
-            used = built_images(building, repo_tag(context.identity))
+            built = built_images(building, repo_tag(context.identity))
         dependencies.wait_for_networks(setup)
-        seal(inputs, setup, prompts, used)
+        seal(inputs, setup, prompts, built)
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):
             tell(line)
@@ -131,7 +132,7 @@ def report_notices(inputs: CodeInputs, setup: SessionSetup, configured: Mapping[
         warn(line)
 
 
-def _building(inputs: CodeInputs, run: Run) -> AbstractContextManager[Background[Images] | Images]:
+def _building(inputs: CodeInputs, run: Run) -> AbstractContextManager[Background[Built] | Built]:
     """Build the images in the background, or return them if nothing that they are built from has changed.
 
     At a terminal the repository's image is always built: so there is a command that leaves it to BuildKit.
@@ -139,9 +140,10 @@ def _building(inputs: CodeInputs, run: Run) -> AbstractContextManager[Background
     base, repo, digest = inputs.base, inputs.repo, _digest(inputs)
     write_build_spec(inputs, run, digest)
     identity = inputs.context.identity
-    if inputs.options.headless and base and repo and images.are_current(base, repo, digest):
+    compose = inputs.engine.compose_version
+    if base and repo and compose and images.are_current(base, repo, digest):
         say(f"Image: {repo_tag(identity)} is current: nothing that it is built from has changed")
-        return nullcontext(Images(base.id, repo.id))
+        return nullcontext(Built(Images(base.id, repo.id), compose))
     from lw_coder.foundation.background import Background
 
     return Background(
@@ -156,9 +158,9 @@ def _digest(inputs: CodeInputs) -> str | None:
     return build_digest(context.repository.root, tag, files.dockerfile, files.ignore, options)
 
 
-def built_images(building: Background[Images] | Images, tag: str) -> Images:
+def built_images(building: Background[Built] | Built, tag: str) -> Built:
     """Wait for the images; show a wait that is long enough to be noticed."""
-    if isinstance(building, Images):
+    if isinstance(building, Built):
         return building
     if building.ends_within(_BRIEF):
         return building.result()
@@ -199,13 +201,13 @@ def code_session(setup: SessionSetup) -> SessionSpec:
 
 
 def write_prompts(
-    inputs: CodeInputs, setup: SessionSetup, building: Background[Images] | Images
+    inputs: CodeInputs, setup: SessionSetup, building: Background[Built] | Built
 ) -> GeneratedPrompts:
     """Write the prompt files of a run; a build that fails meanwhile ends the wait for the model."""
     context, plan = inputs.context, inputs.plan.metadata
     named = context.config.prompt_program
     program = context.repository.root / named if named else None
-    beside = [] if isinstance(building, Images) else [building]
+    beside = [] if isinstance(building, Built) else [building]
     prompts = generate_prompts(plan, context.environment.model, program, *beside)
     texts = prompt_files.run_files(plan, prompts)
     if inputs.conversation:
@@ -214,14 +216,15 @@ def write_prompts(
     return prompts
 
 
-def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, used: Images) -> None:
+def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
     """Complete the run's folder and give it its final name."""
     final, context = setup.as_sealed(), setup.context
     session, builds = code_session(final), _builds(context, final.run.folder)
-    write_compose_files(final, session, builds, used, setup.run.folder, (INCLUDED,))
-    write_stub(setup.run, used.repo)
+    write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
+    write_stub(setup.run, built.images.repo)
     login, forwarded = context.login.name, context.environment.names
-    record = run_record.begin(inputs.plan, prompts, used, inputs.engine, login=login, forwarded=forwarded)
+    used = replace(inputs.engine, compose_version=built.compose_version)
+    record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, {**record, **_typed(inputs)})
     signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)

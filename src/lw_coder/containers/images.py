@@ -15,7 +15,7 @@ from lw_coder.containers import docker_command, engine
 from lw_coder.containers.compose_files import ImageBuild
 from lw_coder.containers.docker_command import LocalImage
 from lw_coder.containers.engine_kind import warn_of_kind
-from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, INPUTS_LABEL, repo_tag
+from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, INPUTS_LABEL, repo_tag
 from lw_coder.containers.labels import REPO_LABEL
 from lw_coder.foundation.errors import BuildError, ConfigError, EngineError
 from lw_coder.foundation.files import read_regular
@@ -61,6 +61,14 @@ class Images:
 
     base: str
     repo: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """The images of a run, and the version of the Compose that built them, or would have."""
+
+    images: Images
+    compose_version: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def repo_build(
 
 def build_images(
     folder: Path, identity: str, base: LocalImage | None = None, variables: Mapping[str, str] | None = None
-) -> Images:
+) -> Built:
     """Build the base image if it is missing or out of date, and always the repository's image.
 
     Args:
@@ -134,7 +142,7 @@ def build_images(
         _build_repo(folder, log, variables)
         repo = engine.find_image(tag)
         if repo and _is_this_users(repo):
-            return Images(base_id, repo.id)
+            return Built(Images(base_id, repo.id), _compose_version(repo))
         known = None  # another user is building too: inspect again
     # An image with another base's label contains another user's uid and home.
     raise EngineError(
@@ -150,6 +158,11 @@ def _build_repo(folder: Path, log: Path, variables: Mapping[str, str] | None) ->
         engine.installed_compose()  # without Compose, docker only complains about a flag
         warn_of_kind(RunOptions(), of_build=True)
         raise
+
+
+def _compose_version(built: LocalImage) -> str:
+    version = built.labels.get(COMPOSE_LABEL)
+    return engine.require_compose(version) if version else engine.installed_compose()
 
 
 def are_current(base: LocalImage, repo: LocalImage, digest: str | None) -> bool:
