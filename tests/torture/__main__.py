@@ -28,7 +28,15 @@ from tests.torture.cases import Case, Extent
 
 # A module of this package each, with `opened`, a Group.
 # In the order in which they run.
-GROUPS: tuple[str, ...] = ("killed", "crowds", "inputs", "repositories", "weather", "long_sessions")
+GROUPS: tuple[str, ...] = (
+    "killed",
+    "killed_on_nodes",
+    "crowds",
+    "inputs",
+    "repositories",
+    "weather",
+    "long_sessions",
+)
 
 
 @dataclass(frozen=True)

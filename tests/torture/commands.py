@@ -10,7 +10,7 @@ from tests.support.sample_repository import PLAN_ID
 from tests.torture.health import changed
 from tests.torture.scenes import Persons, Scene
 
-FILES, MANY_FILES = 200, 8000
+FILES, MANY_FILES = 200, 5000
 BRANCH = f"refs/heads/lw/task/{PLAN_ID}"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.runs.run_folders import list_runs
@@ -32,6 +34,7 @@ from tests.torture.strikes import SIGNALS, WHEN, Ended, Sight, Strike
 POINTS = 15  # of each command, for each signal
 RANDOM = 300
 WORKERS = 3  # most of a command's time is waiting
+_FEW = 0.1  # of all strikes; more scenes would then take longer than they save
 
 CONFINING = '[code]\nallow_hosts = []\nchecks = ["true"]\n'
 _RUNS = f".lw_coder/runs/{PLAN_ID}"
@@ -60,28 +63,79 @@ CHECKOUTS = (
 )
 
 
-@dataclass
-class Stage:
-    """Scenes for the workers, and what is known of the commands.
+@dataclass(frozen=True)
+class Measured:
+    """How many programs a command starts, and how many seconds it takes."""
+
+    programs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A strike that is to be made.
 
     Attributes:
-        scenes: those that no worker has, by the number of their files.
-        programs: how many each command starts.
-        seconds: how long each takes.
+        what: its row in the table.
+        name: which one it is.
+        command: the command.
+        strike: makes it, once it is known what the command does.
     """
 
-    scenes: dict[int, SimpleQueue[Scene]]
-    programs: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    what: str
+    name: str
+    command: Command
+    strike: Callable[[Measured], Strike]
+
+
+class Stage:
+    """Scenes, and what is known of the commands; each is made when it is needed first.
+
+    Args:
+        folder: an empty one.
+        host: DOCKER_HOST of an engine whose base image is the stand-in.
+        workers: how many scenes of a size there may be.
+    """
+
+    def __init__(self, folder: Path, host: str, workers: int) -> None:
+        self._folder, self._host, self._workers = folder, host, workers
+        self._scenes: dict[int, SimpleQueue[Scene]] = {FILES: SimpleQueue(), MANY_FILES: SimpleQueue()}
+        self._made = {FILES: 0, MANY_FILES: 0}
+        self._measured: dict[str, Measured] = {}
+        self._lock, self._measuring = Lock(), Lock()
 
     @contextmanager
     def scene(self, files: int) -> Iterator[Scene]:
         """Yield a scene with so many files that no other worker has."""
-        one = self.scenes[files].get()
+        with self._lock:
+            is_new = self._made[files] < self._workers
+            self._made[files] += is_new
+            number = self._made[files]
+        one = self._new_scene(files, number) if is_new else self._scenes[files].get()
         try:
             yield one
         finally:
-            self.scenes[files].put(one)
+            self._scenes[files].put(one)
+
+    def _new_scene(self, files: int, number: int) -> Scene:
+        folder = self._folder / f"scene-{files}-{number}"
+        return made_scene(folder, self._host) if files == FILES else Scene(folder, self._host, files)
+
+    def measured(self, command: Command) -> Measured:
+        """Run a command to its end, if that has not been done."""
+        with self._measuring:
+            if command.name not in self._measured:
+                self._measured[command.name] = self._measure(command)
+            return self._measured[command.name]
+
+    def _measure(self, command: Command) -> Measured:
+        with self.scene(command.files) as scene:
+            scene.restore(command.begins)
+            ended = scene.types(*command.words, at_terminal=command.at_terminal)
+            assert ended.status == 0, f"{command.words}: {ended.status}\n{ended.shown}"
+            wrong = [*sick(scene), *left(scene), *command.is_done(scene)]
+            assert not wrong, wrong
+            return Measured(len(ended.programs), ended.seconds)
 
 
 def made_scene(folder: Path, host: str) -> Scene:
@@ -111,87 +165,79 @@ def _to_the_end(scene: Scene, words: tuple[str, ...]) -> None:
 @contextmanager
 def opened(folder: Path, extent: Extent) -> Iterator[Sequence[Case]]:
     """Start an engine whose base image is a stand-in; strike in several scenes at once."""
-    with own_engines(folder) as cluster:
-        scenes: dict[int, SimpleQueue[Scene]] = {FILES: SimpleQueue(), MANY_FILES: SimpleQueue()}
-        for number in range(WORKERS):
-            scenes[FILES].put(made_scene(folder / f"scene-{number}", cluster.manager.host))
-        scenes[MANY_FILES].put(Scene(folder / "large", cluster.manager.host, MANY_FILES))
-        stage = Stage(scenes)
-        for command in (*COMMANDS, IN_LARGE):
-            _measure(stage, command)
-        with _at_once() as pool:
-            yield [
-                Case(
-                    what,
-                    f"{command.name}, {strike}, seed {extent.seed}",
-                    pool.submit(struck, stage, command, strike, number).result,
-                )
-                for number, (what, command, strike) in enumerate(_planned(stage, extent))
-            ]
+    workers = WORKERS if extent.share > _FEW else 1
+    with own_engines(folder) as cluster, _at_once(workers) as pool:
+        stage = Stage(folder, cluster.manager.host, workers)
+        yield [
+            Case(
+                planned.what,
+                f"{planned.command.name}, {planned.name}, seed {extent.seed}",
+                pool.submit(struck, stage, planned, number).result,
+            )
+            for number, planned in enumerate(chosen(extent))
+        ]
 
 
 @contextmanager
-def _at_once() -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(WORKERS)
+def _at_once(workers: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(workers)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _measure(stage: Stage, command: Command) -> None:
-    """Find how many programs a command starts, and how long it takes."""
-    with stage.scene(command.files) as scene:
-        scene.restore(command.begins)
-        ended = scene.types(*command.words, at_terminal=command.at_terminal)
-        assert ended.status == 0, f"{command.words}: {ended.status}\n{ended.shown}"
-        wrong = [*sick(scene), *left(scene), *command.is_done(scene)]
-        assert not wrong, wrong
-        stage.programs[command.name] = len(ended.programs)
-        stage.seconds[command.name] = ended.seconds
-
-
-Planned = tuple[str, Command, Strike]
-
-
-def _planned(stage: Stage, extent: Extent) -> list[Planned]:
+def chosen(extent: Extent) -> list[Planned]:
     """Choose as many of all strikes as are wanted."""
-    every = [*_at_each_step(stage), *_at_sights(), *_at_random_times(stage, extent)]
-    chosen = sorted(extent.random().sample(range(len(every)), extent.of(len(every))))
-    return [every[number] for number in chosen]
+    every = [*_at_each_step(), *_at_sights(), *_at_random_times(extent)]
+    numbers = sorted(extent.random().sample(range(len(every)), extent.of(len(every))))
+    return [every[number] for number in numbers]
 
 
-def _at_each_step(stage: Stage) -> Iterator[Planned]:
+def _at_each_step() -> Iterator[Planned]:
     for command in COMMANDS:
-        for kind in range(len(SIGNALS)):
+        for kind, number in enumerate(SIGNALS):
             for point in range(POINTS):
                 when = WHEN[(point + kind) % len(WHEN)]
-                yield command.name, command, _at_program(stage.programs[command.name], kind, point, when)
+                name = f"{number.name} {when} step {point + 1} of {POINTS}"
+                strike = partial(_at_program, kind=kind, point=point, when=when)
+                yield Planned(command.name, name, command, strike)
+
+
+def _at_program(measured: Measured, *, kind: int, point: int, when: str) -> Strike:
+    """Spread the points over all programs, and let the signals differ in where each falls."""
+    program = 1 + int((point + kind / len(SIGNALS)) * measured.programs / POINTS)
+    return Strike(SIGNALS[kind], min(program, measured.programs), when)
 
 
 def _at_sights() -> Iterator[Planned]:
     for command, sights in ((HEADLESS, SIGHTS), (IN_LARGE, CHECKOUTS)):
         for sight in sights:
-            yield from ((command.name, command, Strike(number, sight=sight)) for number in SIGNALS)
-            yield command.name, command, Strike(signal.SIGKILL, sight=sight, all_of_them=True)
+            strikes = [Strike(number, sight=sight) for number in SIGNALS]
+            for strike in (*strikes, Strike(signal.SIGKILL, sight=sight, all_of_them=True)):
+                yield Planned(command.name, str(strike), command, partial(_as_it_is, strike=strike))
 
 
-def _at_random_times(stage: Stage, extent: Extent) -> Iterator[Planned]:
+def _as_it_is(_: Measured, *, strike: Strike) -> Strike:
+    return strike
+
+
+def _at_random_times(extent: Extent) -> Iterator[Planned]:
     chance = extent.random()
     for count in range(RANDOM):
         (command,) = chance.choices(COMMANDS, [one.weight for one in COMMANDS])
-        moment = chance.random() * stage.seconds[command.name]
-        yield "a random time", command, Strike(SIGNALS[count % len(SIGNALS)], seconds=moment)
+        number, part = SIGNALS[count % len(SIGNALS)], chance.random()
+        name = f"{number.name} after {part:.4f} of its time"
+        yield Planned("a random time", name, command, partial(_in_time, number=number, part=part))
 
 
-def _at_program(programs: int, kind: int, point: int, when: str) -> Strike:
-    """Spread the points over all programs, and let the signals differ in where each falls."""
-    program = 1 + int((point + kind / len(SIGNALS)) * programs / POINTS)
-    return Strike(SIGNALS[kind], min(program, programs), when)
+def _in_time(measured: Measured, *, number: signal.Signals, part: float) -> Strike:
+    return Strike(number, seconds=part * measured.seconds)
 
 
-def struck(stage: Stage, command: Command, strike: Strike, number: int) -> list[str]:
+def struck(stage: Stage, planned: Planned, number: int) -> list[str]:
     """Strike a command; return what is wrong afterwards, and after the next one, as far as that is run."""
+    command, strike = planned.command, planned.strike(stage.measured(planned.command))
     with stage.scene(command.files) as scene:
         late = list(in_the_engine(scene))
         scene.restore(command.begins)

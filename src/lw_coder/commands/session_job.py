@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +13,13 @@ import click
 from lw_coder.engines.choice import engine_for
 from lw_coder.engines.interface import Job
 from lw_coder.foundation.report import say
+from lw_coder.foundation.signals import Signalled, stop_raising
+from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.context import compose_values, session_redaction
 
 if TYPE_CHECKING:
     from lw_coder.commands.code_inputs import CodeInputs
     from lw_coder.containers.specs import SessionSpec
-    from lw_coder.runs.session_result import SessionResult
     from lw_coder.sessions.context import SessionContext
     from lw_coder.sessions.setup import SessionSetup
 
@@ -34,7 +36,13 @@ def carried_out(inputs: CodeInputs, setup: SessionSetup, session: SessionSpec) -
         session_redaction(setup.context),
         _values(setup.context),
     )
-    return engine.result(engine.submit(job))
+    begun = datetime.now(UTC)
+    try:
+        name = engine.submit(job)
+    except Signalled:
+        signalled = stop_raising()
+        return SessionResult(signalled or 1, begun, datetime.now(UTC), signalled=signalled)
+    return engine.result(name)
 
 
 def _values(context: SessionContext) -> dict[str, str]:

@@ -75,6 +75,7 @@ class SessionEngine(Protocol):
 
         Raises:
             LwCoderError: it was not accepted, and nothing of it is left there.
+            SystemExit: a signal came before it was accepted; nothing of it is left there either.
         """
 
     def state(self, name: str) -> JobState:

@@ -22,6 +22,7 @@ from lw_coder.engines.sent_job import SentJob, write_sent_job
 from lw_coder.engines.swarm_results import registry_at, state_of, take_from
 from lw_coder.engines.swarm_wait import SwarmWait
 from lw_coder.foundation.report import say
+from lw_coder.foundation.signals import Signalled, held
 from lw_coder.runs.session_result import SessionResult
 
 if TYPE_CHECKING:
@@ -57,7 +58,13 @@ class SwarmEngine:
         sent = push_run(registry, self._setup, job.session, name, job.limits, (images[0], images[1]))
         order = NodeOrder(registry.place, sent.manifest, name, _TASK, registry.login, dict(job.values))
         self._remember(SentJob(engine=NAME, job=name, registry=self._config.registry, run=sent.manifest))
-        submit_in_turn(self._job(job, name, runner, order), _tell_wait)
+        try:
+            submit_in_turn(self._job(job, name, runner, order), _tell_wait)
+        except Signalled:
+            with held():  # the cluster may have it already
+                swarm.remove(name)
+                self._close()
+            raise
         say(f"Cluster:  job {name}; to end it, press Ctrl+C")
         return name
 

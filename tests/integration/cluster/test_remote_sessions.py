@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_the_commits_of_a_session_that_is_ended_are_imported(remote: Remote) -> 
     assert (status, document["outcome"], document["commits"]["count"]) == (5, "limit", 1), said
     assert document["ended"]["limit"] == {"name": "minutes", "value": 0.2}
     assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["First.done", "Second.done"]
+
+
+def test_a_signal_while_a_session_is_handed_over_ends_its_run(remote: Remote) -> None:
+    """Its run has an end, and the cluster has nothing of it; the next one begins at once."""
+    process = remote.types(WAITING)
+    assert process.stderr
+    while not process.stderr.readline().startswith("Session:"):
+        pass
+    process.send_signal(signal.SIGTERM)
+    status, document, said = remote.ended(process)
+    assert (status, document["outcome"]) == (143, "signal"), said
+    assert json.loads((remote.run / "run.json").read_text())["ended"]["outcome"] == "signal"
+    assert remote.cluster.settled_leavings() == []
+    status, document, said = remote.runs(committing("Next"))
+    assert (status, document["commits"]["count"]) == (0, 1), said
 
 
 def test_a_killed_command_leaves_its_result_to_the_next(remote: Remote) -> None:
