@@ -382,7 +382,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("names that are not UTF-8", _names(b"a\xff", b"\xe9/b")),
     Shape("long names", _names(b"/".join([b"n" * 200] * 10), b"m" * 255)),
     Shape("a detached HEAD", _detached),
-    Shape("no commit", _unborn, "no commit"),
+    Shape("no commit", _unborn, "no commit", is_of_plan=True),
     Shape("a bare repository", _bare, "bare"),
     Shape(".lw_coder that is a link", _linked_own_folder),
     Shape("a branch called lw", _branch("lw"), "lw", is_of_plan=True),

@@ -30,7 +30,7 @@ _NO_MODEL = "http://127.0.0.1:9/v1"  # the prompts are known, and the agent is a
 _DROID = f"""#!/bin/sh
 printf '{{"type":"system","subtype":"init","session_id":"one"}}\\n'
 echo "made by $(git rev-parse HEAD)" > {MADE}
-{{ git add {MADE} && git commit --quiet --message "Make a file" && git fsck --no-dangling; }} >&2 || exit 1
+{{ git add {MADE} && git commit --quiet --message "Make a file"; }} >&2 || exit 1
 printf '{{"type":"completion","finalText":"It is made.","numTurns":1,"session_id":"one"}}\\n'
 """
 _DOCKERFILE = """FROM lw_coder_droid:latest
@@ -84,8 +84,7 @@ def _case(place: _Place, shape: Shape, number: int) -> Callable[[], Sequence[str
 
 def _tried(place: _Place, shape: Shape, root: Path) -> Iterator[str]:
     if shape.refused:
-        head = run_git(root, "rev-parse", "HEAD") if shape.is_of_plan else "0" * 40
-        _dress(place, root, head, known=shape.is_of_plan)
+        _dress(place, root, _head(root), known=False)
         yield from _refused(place, shape, root)
         return
     _dress(place, root, run_git(root, "rev-parse", "HEAD"))
@@ -101,6 +100,13 @@ def _tried(place: _Place, shape: Shape, root: Path) -> Iterator[str]:
         yield from (
             f"a container is left: {one}" for one in containers(f"lw_coder.plan={worked.identity}/{PLAN_ID}")
         )
+
+
+def _head(root: Path) -> str:
+    """Return the commit that is checked out; zeros if there is none."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else "0" * 40
 
 
 def _dress(place: _Place, root: Path, sha: str, *, known: bool = True) -> None:
@@ -124,7 +130,7 @@ def _refused(place: _Place, shape: Shape, root: Path) -> Iterator[str]:
     for command in commands[:1] if shape.is_of_plan else commands:
         done = forked(*command, cwd=root, env=place.env)
         errors = [line for line in done.stderr.split("\n") if line.startswith("error: ")]
-        if done.returncode != ExitCode.ERROR or len(errors) != 1 or shape.refused not in errors[0]:
+        if done.returncode != ExitCode.ERROR or not errors or shape.refused not in errors[0]:
             yield f"{command[0]}: status {done.returncode}: {done.stderr[-400:]!a}"
     yield from (f"changed: {line}" for line in changes(before, snapshot(root)))
 
@@ -194,7 +200,7 @@ def _code(worked: _Worked) -> Iterator[str]:
     if done.returncode != ExitCode.OK:
         yield f"status {done.returncode}: {done.stderr[-1500:]}"
         return
-    found = run_git(worked.root, "show", f"{BRANCH}:{MADE}")
+    found = run_git(worked.root, "show", f"refs/heads/{BRANCH}:{MADE}")
     if found != f"made by {worked.start}":
         yield f"the branch has {found!a}"
     yield from worked.changed()
@@ -224,6 +230,8 @@ def _verify(worked: _Worked) -> Iterator[str]:
 
 
 def _take(worked: _Worked) -> Iterator[str]:
+    if not worked.state[1].endswith("\n"):  # HEAD is detached
+        yield from _not_taken(worked)
     done = worked.types("take", PLAN_ID, "--yes")
     if done.returncode:
         yield f"status {done.returncode}: {(done.stdout + done.stderr)[-800:]}"
@@ -232,6 +240,15 @@ def _take(worked: _Worked) -> Iterator[str]:
         yield "the branch was not merged"
     yield from worked.health()
     worked.state = worked.persons_state()
+
+
+def _not_taken(worked: _Worked) -> Iterator[str]:
+    """Without a branch there is nothing to merge into; then the person switches to one."""
+    done = worked.types("take", PLAN_ID, "--yes")
+    if done.returncode != ExitCode.ERROR or "HEAD is detached" not in done.stderr:
+        yield f"with a detached HEAD: status {done.returncode}: {done.stderr[-300:]}"
+    yield from worked.changed()
+    run_git(worked.root, "switch", "--quiet", "main")
 
 
 def _drop(worked: _Worked) -> Iterator[str]:

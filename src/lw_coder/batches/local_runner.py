@@ -67,7 +67,7 @@ class LocalRunner:
         if pid is None:
             return None
         # The folder of the batch that started it is the newest one with a log of this plan.
-        batches = [batch for batch in list_batches(self.repository.root) if batch.log(plan_id).exists()]
+        batches = [batch for batch in list_batches(self.repository.home) if batch.log(plan_id).exists()]
         batch = batches[-1] if batches else self.folder
         log = batch.log(plan_id)
         # Both files are created when the process is started; nothing else is ever in their folder.
@@ -108,7 +108,7 @@ class _Files:
 
     def _run(self) -> Run | None:
         """Return the newest run of the plan, if it is not older than the process."""
-        newest = next(reversed(list_runs(self.repository.root, self.plan_id)), None)
+        newest = next(reversed(list_runs(self.repository.home, self.plan_id)), None)
         is_own = newest is not None and newest.started >= self.begun.replace(microsecond=0)
         return newest if is_own else None
 

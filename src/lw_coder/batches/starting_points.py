@@ -78,7 +78,7 @@ def _tip_without_branch(repository: Repository, plan: PlanFile, plan_id: str) ->
 
 def _fault(repository: Repository, plan_id: str, tip: str) -> str | None:
     """Return why there is no verdict that a plan's result passed, or None."""
-    runs = list_runs(repository.root, plan_id)
+    runs = list_runs(repository.home, plan_id)
     try:
         return verdict_fault(recorded_verdict(read_record(runs[-1])) if runs else None, tip)
     except RunError as error:
@@ -94,7 +94,7 @@ def merged_commits(repository: Repository, plan_id: str) -> Iterator[str]:
 
     That is where `take` has merged it, or the last commit of a run.
     """
-    for run in reversed(list_runs(repository.root, plan_id)):
+    for run in reversed(list_runs(repository.home, plan_id)):
         with suppress(RunError, GitError):
             record = read_record(run)
             taken, left = record.get("taken") or {}, (record.get("ended") or {}).get("tip")
@@ -122,7 +122,7 @@ def _known_base(repository: Repository, plan_id: str, heads: Sequence[str]) -> s
     branch = ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}")
     if branch is None or len(heads) == 1:
         return None
-    for run in reversed(list_runs(repository.root, plan_id)):
+    for run in reversed(list_runs(repository.home, plan_id)):
         with suppress(RunError):
             base = str((read_record(run).get("plan") or {}).get("git_sha"))
             if not missing_objects(repository, [base]) and is_ancestor(repository, base, branch):

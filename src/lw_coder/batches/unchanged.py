@@ -29,7 +29,7 @@ def passed_run(repository: Repository, start: StartingPoint, checks: Iterable[st
         checks: those of config.toml.
     """
     plan_id = start.plan.metadata.plan_id
-    run = next(reversed(list_runs(repository.root, plan_id)), None)
+    run = next(reversed(list_runs(repository.home, plan_id)), None)
     with suppress(RunError, GitError):
         record = read_record(run) if run else {}
         if _has_passed(record) and _is_same(record, start.plan, checks):

@@ -206,10 +206,10 @@ def _tell_jobs(batch: Batch, options: BatchOptions) -> None:
 
 def _carried_out(batch: Batch, work: Work, options: BatchOptions) -> int:
     signals.check()
-    root = work.repository.root
+    root, home = work.repository.root, work.repository.home
     if batch.plans:
-        prune_batches(root)
-        folder = open_batch(root)
+        prune_batches(home)
+        folder = open_batch(home)
         batch = _conducted(replace(batch, batch=folder.name), work, folder, options)
         batch = _completed(batch, work.repository, folder)
     if options.as_json:
@@ -217,7 +217,7 @@ def _carried_out(batch: Batch, work: Work, options: BatchOptions) -> int:
     elif not _is_empty(batch):
         show_summary(batch)
         show_pairs(batch.pairs)
-        tell(f"Batch:    {shell_path(root, root / folder.folder)}")
+        tell(f"Batch:    {shell_path(root, folder.folder)}")
     return ExitCode.OK if batch.exit_code is None else batch.exit_code
 
 

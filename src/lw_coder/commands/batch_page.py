@@ -59,7 +59,7 @@ def _run_page(repository: Repository, folder: Path, plan: PlanState, redaction: 
 
 
 def _run(repository: Repository, plan: PlanState) -> Run | None:
-    runs = list_runs(repository.root, plan.plan_id) if plan.run else []
+    runs = list_runs(repository.home, plan.plan_id) if plan.run else []
     return next((run for run in runs if run.identity == plan.run), None)
 
 

@@ -74,7 +74,7 @@ def _load(
     document: ResultDocument | None,
 ) -> CodeInputs:
     if name is None:
-        name, options = _plan_and_run(git.find_repository(start).root, options)
+        name, options = _plan_and_run(git.find_repository(start).home, options)
     try:
         return load_inputs(name, start, probe, options)
     except LwCoderError:
@@ -99,12 +99,12 @@ def _add_notification(document: ResultDocument, config: CodeConfig, root: Path) 
         document.receivers.append(partial(notify, config.notify, root))
 
 
-def _plan_and_run(root: Path, options: CodeOptions) -> tuple[str, CodeOptions]:
+def _plan_and_run(home: Path, options: CodeOptions) -> tuple[str, CodeOptions]:
     """Return the plan of the run to go on with; a plan's id alone stands for its newest conversation."""
     from lw_coder.runs.find_run import find_run
 
     named = options.continues or ""
-    run = find_run(root, named)
+    run = find_run(home, named)
     return run.plan_id, replace(options, continues="" if named == run.plan_id else run.identity)
 
 

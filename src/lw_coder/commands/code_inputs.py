@@ -108,7 +108,7 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, options:
     # Compose built the current base image, and labels the next image that it builds with its version.
     is_told = images.is_current(base) and not options.headless
     found = require_engine(probe, context, build_gives_version=is_told)
-    earlier = _conversation(repository.root, plan.metadata.plan_id, options.continues)
+    earlier = _conversation(repository.home, plan.metadata.plan_id, options.continues)
     return CodeInputs(
         plan,
         build_files,
@@ -133,12 +133,12 @@ def _start(repository: git.Repository, plan: PlanFile) -> tuple[PlanFile, Mappin
     return start.plan, start.tips
 
 
-def _conversation(root: Path, plan_id: str, named: str | None) -> Conversation | None:
+def _conversation(home: Path, plan_id: str, named: str | None) -> Conversation | None:
     """Find the conversation to go on with, if that is wanted."""
     if named is None:
         return None
     from lw_coder.runs.find_run import find_run
     from lw_coder.sessions.continuing import find_conversation
 
-    run = find_run(root, named, plan_id) if named else None
-    return find_conversation([run] if run else run_folders.list_runs(root, plan_id), named or plan_id)
+    run = find_run(home, named, plan_id) if named else None
+    return find_conversation([run] if run else run_folders.list_runs(home, plan_id), named or plan_id)

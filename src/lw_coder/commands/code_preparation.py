@@ -57,14 +57,14 @@ _BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
 def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
-    run_folders.remove_abandoned(repository.root, inputs.plan_id)
+    run_folders.remove_abandoned(repository.home, inputs.plan_id)
     _import_late_results(inputs)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"
     with (
         ask_for_sessions(context.identity, inputs.plan_id) as asked,
         ensured_worktree(repository, inputs.plan.metadata, where, yes=inputs.options.yes) as worktree,
-        run_folders.removed_on_failure(run_folders.open_run(repository.root, inputs.plan_id)) as run,
+        run_folders.removed_on_failure(run_folders.open_run(repository.home, inputs.plan_id)) as run,
     ):
         if inputs.is_remote:
             from lw_coder.engines.choice import require_committed
@@ -94,7 +94,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
 def _import_late_results(inputs: CodeInputs) -> None:
     """Import what nodes still have of the plan."""
     repository, plan_id = inputs.context.repository, inputs.plan_id
-    if any((run.folder / NODE_RECORD).exists() for run in run_folders.list_runs(repository.root, plan_id)):
+    if any((run.folder / NODE_RECORD).exists() for run in run_folders.list_runs(repository.home, plan_id)):
         from lw_coder.engines.late_results import import_late_results
 
         import_late_results(repository, plan_id, gives_up=inputs.options.retry_lost, yes=inputs.options.yes)

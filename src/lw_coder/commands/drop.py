@@ -81,7 +81,7 @@ def _drop(repository: Repository, plan_id: str, options: DropOptions, document: 
     if document:
         document.values |= _described(found)
     if found.is_nothing:
-        tell(_nothing(found, len(list_runs(repository.root, plan_id))))
+        tell(_nothing(found, len(list_runs(repository.home, plan_id))))
         return "nothing"
     for line in _lines(found):
         tell(line)

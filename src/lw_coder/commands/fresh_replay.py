@@ -80,7 +80,7 @@ def fresh_run(repository: Repository, earlier: Run, record: dict[str, Any]) -> I
         )
     head = open_private_git(earlier.folder).head
     with temporary_worktree(repository, head) as worktree:
-        with removed_on_failure(open_run(repository.root, REPLAY_RUNS)) as run:
+        with removed_on_failure(open_run(repository.home, REPLAY_RUNS)) as run:
             configured = read_configuration(worktree.place)
             git = create_private_git(
                 repository, worktree, run.folder, require_identity(worktree.place, configured), configured

@@ -83,5 +83,5 @@ def _remedy(repository: Repository, worktree: Worktree, git_sha: str, *, are_own
     if worktree.head == git_sha:
         return "to start from your files, commit them, and write that commit's id as the plan's git_sha"
     path = worktree.path
-    shown = path.relative_to(repository.root) if path.is_relative_to(repository.root) else path
+    shown = repository.shown(path)
     return f"to update the session's branch, commit your files and merge them in {shlex.quote(str(shown))}"

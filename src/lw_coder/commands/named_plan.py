@@ -29,6 +29,6 @@ def named_plan_id(repository: Repository, name: str) -> str:
 
 
 def _has_traces(repository: Repository, plan_id: str) -> bool:
-    if (repository.root / WORKTREES_FOLDER / plan_id).is_dir() or list_runs(repository.root, plan_id):
+    if (repository.home / WORKTREES_FOLDER / plan_id).is_dir() or list_runs(repository.home, plan_id):
         return True
     return ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{plan_id}") is not None

@@ -170,12 +170,12 @@ def tidy_up(context: SessionContext) -> None:
         if _worktree_of(run) not in in_use:
             import_unfinished_run(repository, run)
     if not temp_worktree_names(repository):  # each `plan` creates its worktree before its run
-        run_folders.remove_abandoned(repository.root, PLAN_RUNS)
+        run_folders.remove_abandoned(repository.home, PLAN_RUNS)
 
 
 def keep_plans_of_killed(repository: git.Repository, name: str) -> None:
     """Copy the plans that a killed session left in its worktree to its run's folder."""
-    worktree = repository.root / TEMP_WORKTREES_FOLDER / name
+    worktree = repository.home / TEMP_WORKTREES_FOLDER / name
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) == name:
             try:
@@ -198,7 +198,7 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
     repository = inputs.context.repository
     with (
         _tasks_folder(repository.root),
-        run_folders.removed_on_failure(run_folders.open_run(repository.root, PLAN_RUNS)) as run,
+        run_folders.removed_on_failure(run_folders.open_run(repository.home, PLAN_RUNS)) as run,
     ):
         configured = read_configuration(worktree.place)
         identity = git.identity(worktree.place, configured)

@@ -102,7 +102,7 @@ def _first(names: Sequence[str], what: str) -> Sequence[str]:
 def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) -> None:
     """Report the plans that the session wrote outside the tasks folder, and where they are kept."""
     for name in stray.kept[:MOST_SHOWN]:
-        kept = (run.folder / KEPT / name).relative_to(repository.root)
+        kept = repository.shown(run.folder / KEPT / name)
         warn(
             f"{_escaped(Path(name))}: was written outside {TASKS_FOLDER}; a copy is kept as {_escaped(kept)}"
         )
@@ -112,8 +112,9 @@ def report_stray_plans(repository: git.Repository, run: Run, stray: StrayPlans) 
 
 
 def _report_touched(setup: SessionSetup, name: str, what: str) -> None:
-    root, copy = setup.context.repository.root, setup.run.folder / ORIGINALS / name
-    kept = f"original: {_escaped(copy.relative_to(root))}" if copy.is_file() else "it was too large to copy"
+    copy = setup.run.folder / ORIGINALS / name
+    shown = setup.context.repository.shown(copy)
+    kept = f"original: {_escaped(shown)}" if copy.is_file() else "it was too large to copy"
     warn(f"{_escaped(TASKS_FOLDER / name)} was {what} during the session; {kept}")
 
 

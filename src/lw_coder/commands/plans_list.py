@@ -94,7 +94,7 @@ def list_command(start: Path, *, as_json: bool) -> ExitCode:
 def _rows(repository: Repository) -> list[PlanRow]:
     tasks = repository.root / TASKS_FOLDER
     plans = check_plans(repository, [tasks / name for name in plan_names(tasks)])
-    newest = {run.plan_id: run for run in oldest_first(list_runs(repository.root))}
+    newest = {run.plan_id: run for run in oldest_first(list_runs(repository.home))}
     branches = PlanBranches(repository)
     return [_row(repository, plan, newest.get(plan.value("plan_id") or ""), branches) for plan in plans]
 
@@ -117,14 +117,14 @@ def _obstacle(repository: Repository, plan: ReadPlan, *, has_branch: bool) -> st
     """Return why a valid plan cannot start."""
     if plan.plan is None:
         return "it cannot be read"
-    metadata, root = plan.plan.metadata, repository.root
+    metadata = plan.plan.metadata
     if is_locked(repository.common_dir, metadata.plan_id):
         return "a session is running on it"
     if metadata.status in FINISHED:
         return f"its status is {metadata.status}; --yes starts it all the same"
     try:
         metadata = starting_point(repository, plan.plan).plan.metadata
-        if has_branch or (root / WORKTREES_FOLDER / metadata.plan_id).exists():
+        if has_branch or (repository.home / WORKTREES_FOLDER / metadata.plan_id).exists():
             require_usable(repository, metadata)
     except LwCoderError as error:
         return f"{error.message}; {error.remedy}"

@@ -41,7 +41,7 @@ def page_command(start: Path, name: str, target: str, *, opens: bool) -> ExitCod
         GitError: git failed.
     """
     repository = find_repository(start)
-    run = find_run(repository.root, name)
+    run = find_run(repository.home, name)
     record, score = read_record(run), score_fields(read_score(run))
     path = None if target == _STANDARD_OUTPUT else _place(target, run)
     redaction = page_redaction(repository.root)

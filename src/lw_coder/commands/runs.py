@@ -31,12 +31,12 @@ def show_command(start: Path, name: str, *, as_json: bool) -> ExitCode:
         RunError: there is no such run, or its record or score is damaged.
     """
     repository = find_repository(start)
-    run = find_run(repository.root, name)
+    run = find_run(repository.home, name)
     record, score = read_record(run), score_fields(read_score(run))
     if as_json:
         show_json({"run": run.identity, **record, **score})
         return ExitCode.OK
-    folder = run.folder.relative_to(repository.root)
+    folder = repository.shown(run.folder)
     files = {"prompts": folder / "prompts", "droids": folder / "droids"}
     files |= {label: folder / name for label, name in _WORDS.items() if (run.folder / name).is_file()}
     row = RunRow(run, record)
@@ -69,7 +69,7 @@ def score_command(start: Path, name: str, typed: str, feedback: str) -> ExitCode
         RunError: there is no such run, its record is damaged, or it is no score.
     """
     score = parse_score(typed, feedback)
-    run = find_run(find_repository(start).root, name)
+    run = find_run(find_repository(start).home, name)
     read_record(run)  # a score of a run that cannot be read would be of no use
     write_score(run, score)
     tell(f"Scored:   {run.identity}: {score.score:g}")
@@ -82,8 +82,8 @@ def export_command(start: Path, plan_id: str | None) -> ExitCode:
     Raises:
         RunError: there is neither a plan nor a run with this id.
     """
-    root = find_repository(start).root
-    require_known_plan(root, plan_id)
-    for line in exported_runs(root, plan_id):
+    repository = find_repository(start)
+    require_known_plan(repository, plan_id)
+    for line in exported_runs(repository.home, plan_id):
         click.echo(json.dumps(line, sort_keys=True))
     return ExitCode.OK

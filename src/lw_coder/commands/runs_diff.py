@@ -67,8 +67,8 @@ def diff_command(start: Path, first: str, second: str, *, as_json: bool) -> Exit
     Raises:
         RunError: there is no such run, its record is damaged, or both names stand for the same one.
     """
-    root = find_repository(start).root
-    a, b = (_read(run) for run in _two_runs(root, first, second))
+    home = find_repository(start).home
+    a, b = (_read(run) for run in _two_runs(home, first, second))
     diffs = list(_diffs(a, b))
     facts = {"a": _facts(a), "b": _facts(b)}
     if as_json:
@@ -78,8 +78,8 @@ def diff_command(start: Path, first: str, second: str, *, as_json: bool) -> Exit
     return ExitCode.OK
 
 
-def _two_runs(root: Path, first: str, second: str) -> tuple[Run, Run]:
-    a, b = find_run(root, first), find_run(root, second)
+def _two_runs(home: Path, first: str, second: str) -> tuple[Run, Run]:
+    a, b = find_run(home, first), find_run(home, second)
     if a == b:
         raise RunError(
             f"{printable(first)} and {printable(second)} are the same run, {a.identity}",

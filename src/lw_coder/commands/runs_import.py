@@ -37,7 +37,7 @@ def import_command(start: Path, name: str, *, yes: bool) -> ExitCode:
         SessionError: a replay is running, or a session of `plan`, or one whose lw_coder was killed.
     """
     repository = find_repository(start)
-    run = find_run(repository.root, name)
+    run = find_run(repository.home, name)
     with plan_lock(repository.common_dir, run.plan_id):
         session = open_private_git(run.folder)
         with suppress(EngineError):  # commits can be imported without an engine

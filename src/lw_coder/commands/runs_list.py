@@ -26,10 +26,10 @@ def list_command(start: Path, plan_id: str | None, limit: int | None, *, as_json
     Raises:
         RunError: there is neither a plan nor a run with this id.
     """
-    root = find_repository(start).root
-    require_known_plan(root, plan_id)
+    repository = find_repository(start)
+    require_known_plan(repository, plan_id)
     with shown_if_slow("Reading the records of the runs ..."):
-        runs = oldest_first(list_runs(root, plan_id))
+        runs = oldest_first(list_runs(repository.home, plan_id))
         rows = read_rows(runs[-limit:] if limit else runs)
     if as_json:
         show_json([row.as_json() for row in rows])

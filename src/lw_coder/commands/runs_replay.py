@@ -50,7 +50,7 @@ def replay_run_command(start: Path, name: str, probe: EngineProbe, *, fresh: boo
         SystemExit: a signal ended the session; its commits were imported.
     """
     repository = find_repository(start)
-    run = find_run(repository.root, name)
+    run = find_run(repository.home, name)
     record = read_record(run)
     if record.get("kind", "code") != "code":
         raise RunError(f"{run.identity}: had a temporary worktree, which is gone", "name a run of a plan")

@@ -112,7 +112,7 @@ def verified(
 @contextmanager
 def _run(repository: Repository, source: Run, record: dict[str, Any]) -> Iterator[Run]:
     """Make a run; it is removed if the checks could not be run."""
-    with removed_on_failure(open_run(repository.root, TAKE_RUNS)) as made:
+    with removed_on_failure(open_run(repository.home, TAKE_RUNS)) as made:
         dockerfile = source.folder / DOCKERFILE.name
         if dockerfile.is_file() and not dockerfile.is_symlink():
             shutil.copyfile(dockerfile, made.folder / DOCKERFILE.name)

@@ -85,7 +85,7 @@ def find_offer(repository: Repository, target: Target, plan_id: str) -> Offer:
             f"{target.root}: {branch} itself is checked out", "type: git switch <the branch to merge into>"
         )
     merge = prepare_merge(repository, target, tip)
-    run = next(reversed(list_runs(repository.root, plan_id)), None)
+    run = next(reversed(list_runs(repository.home, plan_id)), None)
     counts = line_counts(repository, merge.base, tip)
     unusual = unusual_changes(repository, changed_files(repository, merge.base, tip), counts)
     return Offer(plan_id, run, read_record(run) if run else {}, merge, tuple(counts), unusual)
@@ -266,7 +266,7 @@ def _status(path: Path) -> str | None:
 
 
 def _from_root(repository: Repository, path: Path) -> Path:
-    return path.relative_to(repository.root) if path.is_relative_to(repository.root) else path
+    return repository.shown(path)
 
 
 def described(offer: Offer) -> dict[str, Any]:

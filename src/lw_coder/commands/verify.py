@@ -60,7 +60,7 @@ def verify_command(start: Path, name: str, probe: EngineProbe, *, as_json: bool)
 def _subject(start: Path, name: str) -> Subject:
     repository = find_repository(start)
     config = load_config(repository.root)
-    run = find_run(repository.root, _plan_or_run(name))
+    run = find_run(repository.home, _plan_or_run(name))
     plan = current_plan(repository, run.plan_id)
     subject = subject_of(repository, run, config, plan)
     if not subject.checks:

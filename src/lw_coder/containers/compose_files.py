@@ -337,8 +337,9 @@ def _merged(base: Yaml, extra: Mapping[str, Any]) -> Yaml:
 
 
 def _path(spec: FilePlace, path: Path) -> str:
-    """Format a path relative to the folder, so that the repository can be moved; outside it, absolute."""
-    if not path.is_relative_to(spec.root):
+    """Format a path relative to the folder, so that the repository can be moved; outside of it, absolute."""
+    are_in_one = path.is_relative_to(spec.root) and spec.folder.is_relative_to(spec.root)
+    if not are_in_one and not path.is_relative_to(spec.folder):
         return str(path)
     relative = os.path.relpath(path, spec.folder)
     return relative if relative.startswith("..") else f"./{relative}"

@@ -117,16 +117,16 @@ def _document(
 
 def _add_run(writer: TarWriter, setup: SessionSetup, made: Mapping[str, str]) -> None:
     """Add the run's folder, with some files as a node needs them, and the plans."""
-    root, run = setup.context.repository.root, setup.run.folder
+    repository, run = setup.context.repository, setup.run.folder
     own = dict(made) | {"alternates": f"{OWN_TARGET}\n{CACHED_TARGET}\n"}
-    prefix = f"root/{run.relative_to(root)}"
+    prefix = f"root/{run.relative_to(repository.home)}"
     for name, text in own.items():
         _add_text(writer, f"{prefix}/{name}", text.encode())
     if setup.context.ca_bundle:
         _add_file(writer, f"{prefix}/{CERTIFICATES}", setup.context.ca_bundle)
     index = f"git/worktrees/{setup.git.worktree_name}/{_INDEX}"
     _add_files(writer, prefix, run, without={*own, index})
-    _add_files(writer, f"root/{TASKS_FOLDER}", root / TASKS_FOLDER, without=set())
+    _add_files(writer, f"root/{TASKS_FOLDER}", repository.root / TASKS_FOLDER, without=set())
 
 
 def _add_files(writer: TarWriter, prefix: str, folder: Path, without: set[str]) -> None:

@@ -73,7 +73,7 @@ def import_late_results(repository: Repository, plan_id: str, *, gives_up: bool,
         SessionError: a session is still running, or on a node that is down.
         LwCoderError: a result is refused, or the cluster or the registry does not answer.
     """
-    for run in list_runs(repository.root, plan_id):
+    for run in list_runs(repository.home, plan_id):
         sent = read_sent_job(run.folder)
         if sent and not sent.is_closed and datetime.now(UTC) - run.started < _KEPT:
             try:

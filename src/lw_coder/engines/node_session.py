@@ -21,6 +21,7 @@ from lw_coder.engines.node_paths import (
 from lw_coder.engines.node_variables import DROID, GATEWAY, variables_mount
 from lw_coder.foundation.errors import ConfigError
 from lw_coder.foundation.report import printable
+from lw_coder.repository.git import Repository
 from lw_coder.repository.private_git import CONTAINER_LFS, CONTAINER_OBJECTS, CONTAINER_WORKTREE
 from lw_coder.sessions.container_paths import CA_BUNDLE
 from lw_coder.settings.config import CONFIG_FILE
@@ -72,11 +73,13 @@ def node_files(
     Raises:
         ConfigError: the session mounts what only this machine has.
     """
-    root = setup.context.repository.root
+    repository = setup.context.repository
+    root = repository.home
+    mounts = tuple(_of_main(mount, repository) for mount in session.mounts)
     spec = ComposeSpec(
         folder=setup.run.folder,
         root=root,
-        session=_moved(session, root, setup.run.folder, layer),
+        session=_moved(replace(session, mounts=mounts), root, setup.run.folder, layer),
         run_options=_without_variables(setup.context.config.run_options),
         builds={},
         env_file=None,
@@ -91,6 +94,13 @@ def _without_variables(options: RunOptions) -> RunOptions:
     """Return the options without variables whose values the session takes from the environment."""
     kept = {name: value for name, value in options.keys.get("environment", {}).items() if value is not None}
     return replace(options, keys={**options.keys, "environment": kept})
+
+
+def _of_main(mount: Mount, repository: Repository) -> Mount:
+    """Return a mount of a linked worktree's file as that of the main one's, whose place a node has."""
+    if repository.main is None or not mount.source.is_relative_to(repository.root):
+        return mount
+    return replace(mount, source=repository.home / mount.source.relative_to(repository.root))
 
 
 def _moved(session: SessionSpec, root: Path, folder: Path, layer: str) -> SessionSpec:

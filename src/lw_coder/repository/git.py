@@ -77,14 +77,29 @@ class Repository:
 
     Attributes:
         root: absolute top of the working tree: of the main one, or of one of the user's linked worktrees.
-            `.lw_coder` is in it. Nothing inside `.lw_coder` is ever a root: the tree around it is.
+            The plans and the settings in its `.lw_coder` are those that apply. Nothing inside `.lw_coder` is
+            ever a root: the tree around it is.
         common_dir: absolute path of the `.git` folder that all worktrees share.
         object_format: "sha1" or "sha256".
+        main: top of the main working tree, if root is a linked worktree of it and there is one; else None.
     """
 
     root: Path
     common_dir: Path
     object_format: str
+    main: Path | None = None
+
+    @property
+    def home(self) -> Path:
+        """The top of the working tree whose `.lw_coder` has the runs and the worktrees of plans.
+
+        It is the main one: a plan has one branch, wherever the user is.
+        """
+        return self.main or self.root
+
+    def shown(self, path: Path) -> Path:
+        """Return a path as the user reads it: relative to the root if it is below."""
+        return path.relative_to(self.root) if path.is_relative_to(self.root) else path
 
     @property
     def place(self) -> Place:
@@ -260,7 +275,7 @@ def find_repository(start: Path) -> Repository:
     require_recent(run_git("version", place=place).stdout)
     asked = run_git(
         *("rev-parse", "--path-format=absolute", "--show-object-format", "--is-bare-repository"),
-        *("--git-common-dir", "--show-toplevel"),
+        *("--git-common-dir", "--git-dir", "--show-toplevel"),
         place=place,
         check=False,
     )
@@ -269,13 +284,28 @@ def find_repository(start: Path) -> Repository:
         if len(output) == 1:
             raise _no_repository(start, outside, asked)
         raise _no_working_tree(outside, is_bare="true" in output)  # git printed what it found
-    if len(output) != len(("format", "is bare", "folder", "root")):
+    if len(output) != len(("format", "is bare", "folder", "own folder", "root")):
         raise _unfit_path(outside, "contains a line break")
-    object_format, _, common_dir, root = output
+    object_format, _, common_dir, git_dir, root = output
     if not is_utf8(common_dir + root):  # Compose files are UTF-8
         raise _unfit_path(outside, "is not UTF-8 text")
-    require_fit_path(Path(root))
-    return Repository(Path(root), Path(common_dir), object_format)
+    main = None if git_dir == common_dir else _main_worktree(Path(common_dir))
+    for folder in (Path(root), main):
+        if folder:
+            require_fit_path(folder)
+    return Repository(Path(root), Path(common_dir), object_format, main)
+
+
+def _main_worktree(common_dir: Path) -> Path | None:
+    """Return the top of the main working tree; None if it is bare, or the git folder is not in it."""
+    if common_dir.name != ".git":
+        return None
+    place = Place(common_dir.parent)
+    asked = ("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+    found = run_git(*asked, place=place, check=False)
+    lines = text_lines(found.stdout)
+    is_its_own = found.code == 0 and lines[:1] == [str(common_dir)] and len(lines) == len(("folder", "root"))
+    return Path(lines[1]) if is_its_own and is_utf8(lines[1]) else None
 
 
 def require_fit_path(folder: Path) -> None:

@@ -174,6 +174,9 @@ def _write_git_dir(repository: Repository, git_dir: Path, settings: dict[str, st
     (git_dir / "objects/info").mkdir(exist_ok=True)
     borrowed = os.fsencode(f"{repository.common_dir / 'objects'}\n")
     (git_dir / "objects/info/alternates").write_bytes(borrowed)
+    shallow = repository.common_dir / "shallow"
+    if shallow.is_file():  # else git would look for parents that the clone lacks
+        shutil.copyfile(shallow, git_dir / "shallow")
 
 
 def _staged_beside(place: Place, base: str, head: str) -> list[str]:

@@ -138,7 +138,7 @@ def ensure_worktree(repository: Repository, plan: PlanBase) -> Worktree:
 
 
 def _path(repository: Repository, plan_id: str) -> Path:
-    return real_path(repository.root / WORKTREES_FOLDER) / plan_id
+    return real_path(repository.home / WORKTREES_FOLDER) / plan_id
 
 
 def _find(repository: Repository, plan_id: str) -> _Found:
@@ -231,7 +231,7 @@ def _still_being_created(path: Path) -> GitError:
 
 def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
     """Return a plan's existing worktree, or None if there is none or it is incomplete. Create nothing."""
-    path = real_path(repository.root / WORKTREES_FOLDER) / plan_id
+    path = real_path(repository.home / WORKTREES_FOLDER) / plan_id
     if not path.is_dir() or admin_dir(repository, path) is None or is_incomplete(repository, path):
         return None
     return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
@@ -239,7 +239,7 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 
 def plans_with_worktree(repository: Repository) -> list[str]:
     """List the ids of the plans for which there is a folder among the worktrees, whatever is in it."""
-    folder = repository.root / WORKTREES_FOLDER
+    folder = repository.home / WORKTREES_FOLDER
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
 
 
@@ -345,7 +345,7 @@ def ensured_worktree(
         GitError: as `ensure_worktree`.
     """
     _wait_for_writer(repository, plan.plan_id)
-    parent = repository.root / WORKTREES_FOLDER
+    parent = repository.home / WORKTREES_FOLDER
     path = real_path(parent) / plan.plan_id
     had_parent = os.path.lexists(parent)
     had_folder = os.path.lexists(path) and not is_incomplete(repository, path)
@@ -384,7 +384,7 @@ def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
     Raises:
         GitError: the commit is unknown, or the worktree could not be made or removed.
     """
-    name, parent = f"plan-{secrets.token_hex(6)}", repository.root / TEMP_WORKTREES_FOLDER
+    name, parent = f"plan-{secrets.token_hex(6)}", repository.home / TEMP_WORKTREES_FOLDER
     had_parent = os.path.lexists(parent)
     try:
         _make_ignored_folder(parent)
@@ -447,7 +447,7 @@ def remove_stale_temp_worktrees(
 
 def temp_worktree_names(repository: Repository) -> tuple[str, ...]:
     """Return the names of all temporary worktrees, sorted."""
-    entries = entries_of(repository.root / TEMP_WORKTREES_FOLDER)
+    entries = entries_of(repository.home / TEMP_WORKTREES_FOLDER)
     return tuple(entry.name for entry in entries if entry.is_dir())
 
 
@@ -467,7 +467,7 @@ def _lock_path(path: Path) -> Path:
 def _temp_path(repository: Repository, name: str) -> Path:
     if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
         raise GitError(f"{printable(name)}: is not a valid worktree name", "use letters, digits and hyphens")
-    return real_path(repository.root / TEMP_WORKTREES_FOLDER) / name
+    return real_path(repository.home / TEMP_WORKTREES_FOLDER) / name
 
 
 def _require_branch_name(plan_id: str, branch: str) -> None:

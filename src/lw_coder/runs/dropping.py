@@ -79,7 +79,7 @@ def examine(repository: Repository, plan_id: str, *, with_runs: bool) -> PlanRem
     place = removable_worktree(repository, plan_id)
     branch = BRANCH_PREFIX + plan_id
     tip = ref_value(repository, f"refs/heads/{branch}")
-    runs = tuple(list_runs(repository.root, plan_id)) if with_runs else ()
+    runs = tuple(list_runs(repository.home, plan_id)) if with_runs else ()
     for run in runs:
         if has_pending(repository, run):
             raise RunError(
@@ -129,4 +129,4 @@ def _remove(repository: Repository, found: PlanRemains, ref: str | None) -> None
     )
     for run in found.runs:
         remove_run(run)
-    remove_abandoned(repository.root, found.plan_id)
+    remove_abandoned(repository.home, found.plan_id)

@@ -11,6 +11,7 @@ from lw_coder.foundation.known_names import did_you_mean, listed
 from lw_coder.foundation.report import printable
 from lw_coder.plans.find_plan import plan_ids, plans_with_id
 from lw_coder.plans.plan_file import TASKS_FOLDER
+from lw_coder.repository.git import Repository
 from lw_coder.runs.run_folders import Run, list_runs, oldest_first
 
 LATEST = "latest"
@@ -24,7 +25,7 @@ def find_run(root: Path, typed: str, plan_id: str | None = None) -> Run:
     time, `latest` (the newest run that carries out a plan).
 
     Args:
-        root: the repository's root.
+        root: the working tree that has the runs.
         typed: the name.
         plan_id: find only runs of this plan; None for the runs of all.
 
@@ -41,15 +42,16 @@ def find_run(root: Path, typed: str, plan_id: str | None = None) -> Run:
     return found[0]
 
 
-def require_known_plan(root: Path, plan_id: str | None) -> None:
+def require_known_plan(repository: Repository, plan_id: str | None) -> None:
     """Raise an error if there is neither a plan nor a run with this id; None is no id.
 
     Raises:
         RunError: the message lists the ids that there are.
     """
-    if plan_id is None or list_runs(root, plan_id) or plans_with_id(root, plan_id):
+    if plan_id is None or list_runs(repository.home, plan_id) or plans_with_id(repository.root, plan_id):
         return
-    known = sorted({run.plan_id for run in list_runs(root)} | plan_ids(root / TASKS_FOLDER))
+    runs = {run.plan_id for run in list_runs(repository.home)}
+    known = sorted(runs | plan_ids(repository.root / TASKS_FOLDER))
     there_are = f"there are: {listed(known)}" if known else "there are none yet"
     raise RunError(
         f"{_shown(plan_id)}: there is no plan and no run with this id",

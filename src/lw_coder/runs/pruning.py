@@ -53,7 +53,7 @@ def prune(repository: Repository, keep: Run) -> list[str]:
     A run stays if it has commits that the repository lacks, if its plan is in use, or if it cannot be
     removed. The caller holds the lock of the plan of the run `keep`.
     """
-    runs = [run for run in runs_to_prune(repository.root) if not is_scored(run)]
+    runs = [run for run in runs_to_prune(repository.home) if not is_scored(run)]
     return _lines(repository, runs, Pruning(), keep.plan_id)
 
 
@@ -71,8 +71,8 @@ def judged_runs(repository: Repository, wanted: Pruning) -> list[tuple[Run, str 
 
 
 def _old(repository: Repository, wanted: Pruning) -> list[Run]:
-    stay = _newest(oldest_first(list_runs(repository.root)), wanted.newest)
-    return [run for run in runs_to_prune(repository.root, keep=wanted.age) if run not in stay]
+    stay = _newest(oldest_first(list_runs(repository.home)), wanted.newest)
+    return [run for run in runs_to_prune(repository.home, keep=wanted.age) if run not in stay]
 
 
 def _newest(runs: Iterable[Run], number: int) -> set[Run]:

@@ -37,7 +37,7 @@ def is_merged(repository: Repository, plan_id: str, tip: str) -> bool | None:
         return True
     if count_unmerged(repository, tip):
         return False
-    started = _recorded_starts(repository.root, plan_id)
+    started = _recorded_starts(repository.home, plan_id)
     return tip not in started if started else _is_ahead_of_plan(repository, plan_id, tip)
 
 
@@ -61,7 +61,7 @@ def _is_ahead_of_plan(repository: Repository, plan_id: str, tip: str) -> bool | 
 
 
 def _commits(repository: Repository, plan_id: str, tip: str) -> Iterator[str]:
-    for run in list_runs(repository.root, plan_id):
+    for run in list_runs(repository.home, plan_id):
         try:
             taken = read_record(run).get("taken")
         except RunError:

@@ -108,7 +108,7 @@ def _worktrees(repository: Repository) -> Found:
             yield _explained(repository, plan_id, None if merged else why)
     for plan_id in plans_with_worktree(repository):
         if is_plan_id(plan_id) and plan_id not in tips:
-            folder = repository.root / WORKTREES_FOLDER / plan_id
+            folder = repository.home / WORKTREES_FOLDER / plan_id
             why = f"{folder}: the plan has no branch; check its contents, then type: rm -rf {quoted(folder)}"
             yield _explained(repository, plan_id, why)
 
@@ -174,9 +174,9 @@ def _require_gone(folder: Path, *, is_gone: bool) -> None:
 
 
 def _folders(repository: Repository) -> Found:
-    for plan_id, folder in abandoned_folders(repository.root):
+    for plan_id, folder in abandoned_folders(repository.home):
         if not is_locked(repository.common_dir, plan_id) and plan_id != PLAN_RUNS:
-            name, size = str(folder.relative_to(repository.root)), size_of(folder)
+            name, size = str(repository.shown(folder)), size_of(folder)
             yield Clutter(
                 "folder", name, size, "left by a killed command", partial(_sweep, repository, plan_id, folder)
             )
@@ -235,7 +235,7 @@ def _needed_images(repository: Repository, removed: set[str]) -> set[str] | None
     needed: set[str] = set()
     for folder in worktree_folders(repository):
         for run in list_runs(folder):
-            if folder == repository.root and run.identity in removed:
+            if folder == repository.home and run.identity in removed:
                 continue
             try:
                 needed |= _of(read_record(run))

@@ -28,7 +28,7 @@ def unfinished_runs(repository: Repository, plan_id: str) -> list[Run]:
 def _ends(repository: Repository, plan_id: str) -> list[tuple[Run, dict[str, Any] | None]]:
     """List a plan's runs and how they ended, oldest first; a damaged one is left out, `runs list` says so."""
     found = []
-    for run in list_runs(repository.root, plan_id):
+    for run in list_runs(repository.home, plan_id):
         with suppress(RunError):
             found.append((run, read_record(run).get("ended")))
     return found

@@ -113,7 +113,7 @@ def _tip(repository: Repository, run: Run, record: dict[str, Any], base: str) ->
     """Choose the branch's tip for a plan's newest run, else the commit that the run ended with."""
     left = (record.get("ended") or {}).get("tip")
     branch = ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{run.plan_id}")
-    is_newest = list_runs(repository.root, run.plan_id)[-1].name == run.name
+    is_newest = list_runs(repository.home, run.plan_id)[-1].name == run.name
     if branch is not None and is_newest and (left is None or _contains(repository, left, branch)):
         return branch
     return str(left or base)

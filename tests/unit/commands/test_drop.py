@@ -211,15 +211,14 @@ def test_another_git_process_is_at_work(plan: FinishedPlan) -> None:
     assert drop(plan) is ExitCode.OK
 
 
-def test_a_linked_worktree_of_the_person_has_nothing_to_drop(
-    plan: FinishedPlan, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_plan_is_dropped_from_a_linked_worktree_as_from_the_main_one(
+    plan: FinishedPlan, tmp_path: Path
 ) -> None:
     plan.person.run("worktree", "add", "--quiet", "-b", "feature", str(tmp_path / "linked"))
-    before = everything(plan)
     assert drop_command(tmp_path / "linked", PLAN_ID, DropOptions(runs=True, yes=True)) is ExitCode.OK
-    assert changes(before, everything(plan)) == []
-    told = f"There is nothing to drop of {PLAN_ID}. Its branch is checked out at {plan.worktree.path}.\n"
-    assert capfd.readouterr().err == told
+    assert not plan.worktree.path.exists()
+    assert not plan.run.folder.exists()
+    assert plan.person.sha(BRANCH) == ""
 
 
 def test_a_folder_that_is_not_ours(plan: FinishedPlan, tmp_path: Path) -> None:

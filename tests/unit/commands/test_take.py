@@ -463,21 +463,6 @@ def test_what_is_unusual_is_shown(plan: FinishedPlan, capfd: pytest.CaptureFixtu
     assert "\x1b[2J" not in said
 
 
-def test_into_a_linked_worktree_of_the_person(plan: FinishedPlan, tmp_path: Path) -> None:
-    linked = tmp_path / "linked"
-    plan.person.run("worktree", "add", "--quiet", "-b", "feature", str(linked))
-    main = plan.person.head()
-    run = plan.run.identity
-    # The runs are those of the worktree that lw_coder was started in.
-    with pytest.raises(LwCoderError, match="there is no run"):
-        take_command(linked, PLAN_ID, TakeOptions(yes=True))
-    assert take_command(linked, PLAN_ID, TakeOptions(yes=True, unverified=True)) is ExitCode.OK
-    assert (linked / "work.txt").is_file()
-    assert GitRepository(linked).run("log", "-1", "--format=%B").strip().endswith(f"Lw-Coder-Plan: {PLAN_ID}")
-    assert plan.person.head() == main
-    assert run not in GitRepository(linked).run("log", "-1", "--format=%B")
-
-
 Typed = Callable[..., tuple[int, dict[str, Any]]]
 
 
@@ -526,3 +511,17 @@ def test_a_git_that_cannot_compute_a_merge(
     plan.person.run("reset", "--quiet", "--hard", plan.sample.sha)
     assert take(plan) is ExitCode.OK
     assert plan.person.run("rev-parse", "HEAD^2") == plan.agent.head()
+
+
+def test_a_linked_worktree_has_the_runs_of_the_main_one(plan: FinishedPlan, tmp_path: Path) -> None:
+    linked, main = GitRepository(tmp_path / "linked"), plan.person.head()
+    plan.person.run("worktree", "add", "--quiet", "-b", "feature", str(linked.path))
+    listed = forked("runs", "list", cwd=linked.path)
+    assert PLAN_ID in listed.stdout, listed.stderr
+    assert take_command(linked.path, PLAN_ID, TakeOptions(How.MERGE, yes=True)) is ExitCode.OK
+    assert (linked.path / "work.txt").is_file()
+    assert linked.run("rev-parse", "HEAD^1", "HEAD^2").split() == [main, plan.agent.head()]
+    assert f"Lw-Coder-Run: {plan.run.identity}" in linked.run("log", "-1", "--format=%B")
+    assert plan.person.head() == main
+    assert read_record(plan.run)["taken"]["into"] == "feature"
+    plan.check()

@@ -54,6 +54,24 @@ def test_a_linked_worktree_is_a_root_of_its_own(made: GitRepository, tmp_path: P
     made.run("worktree", "add", "--quiet", str(tmp_path / "linked"))
     found = find_repository(tmp_path / "linked")
     assert (found.root, found.common_dir) == (tmp_path / "linked", made.path / ".git")
+    assert (found.home, find_repository(made.path).home) == (made.path, made.path)
+
+
+@pytest.mark.parametrize("kind", ["bare", "separate", "submodule"])
+def test_where_no_main_worktree_is_known_each_has_its_own_runs(
+    made: GitRepository, tmp_path: Path, kind: str
+) -> None:
+    if kind == "bare":
+        made.run("clone", "--quiet", "--bare", str(made.path), str(tmp_path / "bare/.git"))
+        other = GitRepository(tmp_path / "bare/.git")
+    elif kind == "separate":
+        other = make_repository(tmp_path / "work", "--separate-git-dir", str(tmp_path / "elsewhere"))
+    else:
+        outer = make_repository(tmp_path / "outer")
+        outer.run("submodule", "--quiet", "add", str(made.path), "sub")
+        other = GitRepository(outer.path / "sub")
+    other.run("worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    assert find_repository(tmp_path / "linked").home == tmp_path / "linked"
 
 
 @pytest.mark.parametrize("folder", ["worktrees", "temp-worktrees"])

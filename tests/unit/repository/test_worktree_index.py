@@ -15,7 +15,7 @@ import pytest
 from lw_coder.repository.importing import session_state
 from lw_coder.repository.importing.uncommitted import find_uncommitted
 from lw_coder.repository.index_file import read_index
-from lw_coder.repository.worktree_index import note_base
+from lw_coder.repository.worktree_index import bring_up_to_date, isolated_git_dir, note_base
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.git_session import BRANCH, Session, start
 from tests.support.patience import within_cpu_time
@@ -560,3 +560,15 @@ def test_what_was_staged_beside_a_committed_file_stays_staged(story: Story) -> N
         "D\ttop.txt",
     ]
     assert host.run("show", ":docs/c.txt") == "staged"
+
+
+def test_no_parent_is_looked_for_that_a_shallow_clone_lacks(tmp_path: Path) -> None:
+    first = make_repository(tmp_path / "first")
+    first.commit("second")
+    first.run("clone", "--quiet", "--depth=1", first.path.as_uri(), str(tmp_path / "clone"))
+    session = start(GitRepository(tmp_path / "clone"), tmp_path / "run")
+    session.host.write("new.txt", "staged")
+    session.host.run("add", "new.txt")
+    with isolated_git_dir(session.repository, session.worktree, tmp_path) as place:
+        bring_up_to_date(place, session.worktree)
+    assert session.host.run("diff", "--cached", "--name-only") == "new.txt"

@@ -105,7 +105,8 @@ def test_works_in_a_linked_worktree_a_submodule_and_a_detached_head(
     outer.run("submodule", "--quiet", "add", str(made.path), "sub")
     for number, root in enumerate((made.path, tmp_path / "linked", outer.path / "sub")):
         found = ensure_worktree(find_repository(root), plan(made.head(), f"plan-{number}"))
-        assert found.path == root / f".lw_coder/worktrees/plan-{number}"
+        home = made.path if root.name == "linked" else root
+        assert found.path == home / f".lw_coder/worktrees/plan-{number}"
         assert (found.path / "README.md").exists()
 
 

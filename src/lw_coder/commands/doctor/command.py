@@ -82,7 +82,7 @@ def _check_answer(checks: Checks, access: ModelAccess) -> None:
 
 
 def _check_git(checks: Checks, repository: git.Repository) -> None:
-    place, worktree = git.Place(repository.root), repository.root / WORKTREES_FOLDER / "<plan_id>"
+    place, worktree = git.Place(repository.root), repository.home / WORKTREES_FOLDER / "<plan_id>"
     check_clone(checks, repository)
     checks.run("identity", lambda: git.require_identity(place), lambda who: f"{who.name} <{who.email}>")
     checks.run(

@@ -44,7 +44,7 @@ def _describe_plans(names: Sequence[str]) -> str:
 
 
 def _pending_runs(repository: git.Repository) -> list[Run]:
-    return [run for run in list_runs(repository.root) if has_pending(repository, run)]
+    return [run for run in list_runs(repository.home) if has_pending(repository, run)]
 
 
 def _describe_runs(runs: Sequence[Run]) -> str | Finding:
@@ -56,7 +56,7 @@ def _describe_runs(runs: Sequence[Run]) -> str | Finding:
 
 
 def _incomplete_worktrees(repository: git.Repository) -> list[str]:
-    folder = real_path(repository.root / WORKTREES_FOLDER)
+    folder = real_path(repository.home / WORKTREES_FOLDER)
     return [path.name for path in _folders(folder) if is_incomplete(repository, path)]
 
 
@@ -76,7 +76,7 @@ def _describe_incomplete(names: Sequence[str]) -> str | Finding:
 
 def _nested_repositories(repository: git.Repository) -> list[str]:
     """Find repositories in the folders that agents write, except bare ones that HEAD contains."""
-    tasks, worktrees = repository.root / TASKS_FOLDER, repository.root / WORKTREES_FOLDER
+    tasks, worktrees = repository.root / TASKS_FOLDER, repository.home / WORKTREES_FOLDER
     found = {tasks: find_repositories_in(tasks)} if tasks.is_dir() else {}
     for folder in _folders(worktrees):
         worktree = plan_worktree(repository, folder.name)
