@@ -161,10 +161,11 @@ class _Worked:
         refs = run_git(self.root, "for-each-ref", "--format=%(refname) %(objectname)").split("\n")
         own = [ref for ref in refs if not ref.startswith((f"refs/heads/{BRANCH} ", "refs/lw_coder/"))]
         status = run_git(self.root, "status", "--porcelain", "--ignore-submodules=all")
-        head = subprocess.run(
-            ["git", "symbolic-ref", "HEAD"], cwd=self.root, capture_output=True, text=True, check=False
-        ).stdout
-        return files, "\n".join([*own, status, head])
+        return files, "\n".join([*own, status, self.branch()])
+
+    def branch(self) -> str:
+        """Return the branch that is checked out; empty if HEAD is detached."""
+        return run_git(self.root, "branch", "--show-current")
 
     def changed(self) -> Iterator[str]:
         """Tell what of the person's is not as it was."""
@@ -230,7 +231,7 @@ def _verify(worked: _Worked) -> Iterator[str]:
 
 
 def _take(worked: _Worked) -> Iterator[str]:
-    if not worked.state[1].endswith("\n"):  # HEAD is detached
+    if not worked.branch():
         yield from _not_taken(worked)
     done = worked.types("take", PLAN_ID, "--yes")
     if done.returncode:

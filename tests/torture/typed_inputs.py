@@ -43,7 +43,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     *(("runs", "list"), ("runs", "list", "--json"), ("runs", "show", PLAN_ID), ("runs", "export")),
     *(("runs", "replay", PLAN_ID), ("runs", "import", PLAN_ID), ("runs", "diff", PLAN_ID, PLAN_ID)),
     *(("verify", PLAN_ID), ("take", PLAN_ID), ("take", PLAN_ID, "--yes", "--json"), ("drop", PLAN_ID)),
-    *(("clean", "--dry-run"), ("doctor",), ("runs", "prune"), ("plan", str(PLAN)), ("runs", "show")),
+    *(("clean", "--dry-run"), ("doctor",), ("plan", str(PLAN)), ("runs", "show")),
 )
 NAMED = (("code", "--headless"), ("runs", "show"), ("take",), ("drop",), ("verify",), ("plans", "check"))
 _WORDS = words.map(lambda word: word.replace("\0", "0")[:5000])

@@ -35,6 +35,16 @@ def test_no_text_is_split_at_what_a_name_can_hold() -> None:
     assert found == []
 
 
+def test_no_path_is_resolved_by_what_raises_at_a_circle_of_links() -> None:
+    """`Path.resolve` raises a RuntimeError there, until Python 3.13. Use `foundation.files.resolved`."""
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}: use resolved()"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for line in calls_of("resolve", path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("text", ["x.splitlines()", "map(str.splitlines, y)", "a.b.stdout.splitlines(True)"])
 def test_the_rule_sees_each_use(text: str) -> None:
     assert list(calls_of("splitlines", text)) == [1]

@@ -7,6 +7,7 @@ import webbrowser
 from pathlib import Path
 
 from lw_coder.foundation.errors import ExitCode, LwCoderError, RunError
+from lw_coder.foundation.files import resolved
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import is_utf8, output, printable, shown_if_slow, tell, warn
 from lw_coder.foundation.signals import interruptible
@@ -77,7 +78,7 @@ def _write(path: Path, page: str) -> None:
 
 
 def _open(path: Path) -> None:
-    address = path.resolve().as_uri()
+    address = resolved(path).as_uri()
     with interruptible():
         is_shown = webbrowser.open(address)
     if not is_shown:

@@ -18,7 +18,7 @@ from lw_coder.containers.engine_kind import warn_of_kind
 from lw_coder.containers.image_names import BASE_LABEL, BASE_TAG, COMPOSE_LABEL, INPUTS_LABEL, repo_tag
 from lw_coder.containers.labels import REPO_LABEL
 from lw_coder.foundation.errors import BuildError, ConfigError, EngineError
-from lw_coder.foundation.files import read_regular
+from lw_coder.foundation.files import read_regular, resolved
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.foundation.state import log_folder
@@ -288,7 +288,7 @@ def _require_syntax(dockerfile: str, args: Mapping[str, str | None]) -> None:
 
 def _inside(root: Path, path: Path) -> list[str]:
     """Return the ignore pattern of a file in the repository, and that of its target if it is a link."""
-    places = ((path, root), (path.resolve(), root.resolve()))
+    places = ((path, root), (resolved(path), resolved(root)))
     names = [str(place.relative_to(top)) for place, top in places if place.is_relative_to(top)]
     return [_MARKS.sub(r"\\\g<0>", name) for name in dict.fromkeys(names)]
 

@@ -25,3 +25,8 @@ def read_regular(path: Path) -> bytes:
     if len(content) > LONGEST:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
+
+
+def resolved(path: Path) -> Path:
+    """Return where a path's links lead; a circle of them, at which Path.resolve raises, stays as it is."""
+    return Path(os.path.realpath(path))

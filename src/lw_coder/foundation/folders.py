@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lw_coder.foundation.errors import FolderError
+from lw_coder.foundation.files import resolved
 
 _IGNORE_FILE = ".gitignore"
 
@@ -63,7 +64,7 @@ def real_path(folder: Path) -> Path:
         _require_absent(folder, error)
     else:
         _require_folder(folder)
-    return folder.resolve()
+    return resolved(folder)
 
 
 def _require_absent(folder: Path, error: OSError) -> None:

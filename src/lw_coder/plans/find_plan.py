@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from lw_coder.foundation.errors import PlanError
+from lw_coder.foundation.files import resolved
 from lw_coder.foundation.folders import entries_of
 from lw_coder.foundation.report import printable
 from lw_coder.plans.front_matter import loose_text, parse
@@ -37,8 +38,8 @@ def find_plan(root: Path, name: str) -> Path:
     try:
         is_folder = path.is_dir()
         if (path.name != name or path.suffix == _SUFFIX) and os.path.lexists(path) and not is_folder:
-            return path.resolve()
-        found = _in_tasks(root, name) or (path.resolve() if path.is_file() else None)
+            return resolved(path)
+        found = _in_tasks(root, name) or (resolved(path) if path.is_file() else None)
     except OSError as error:
         raise unreadable(error).error(shown_path(path)) from error
     if found is None:
@@ -73,8 +74,8 @@ def _names(root: Path) -> list[str]:
 
 def shared_id(root: Path, path: Path, plan_id: str) -> Problem | None:
     """Return the problem if another plan in the tasks folder has the same id."""
-    own = path.resolve()
-    others = [other for other in plans_with_id(root, plan_id) if other.resolve() != own]
+    own = resolved(path)
+    others = [other for other in plans_with_id(root, plan_id) if resolved(other) != own]
     return shared_id_problem(root, plan_id, others) if others else None
 
 

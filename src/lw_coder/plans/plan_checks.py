@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from lw_coder.foundation.files import resolved
 from lw_coder.plans.find_plan import (
     find_plan,
     plan_id_of,
@@ -142,8 +143,8 @@ def _depends_on(find: Callable[[str], Sequence[Path]]) -> Callable[[str], Sequen
 
 
 def _id_problems(repository: Repository, plan: ReadPlan, shared: _Shared) -> list[Problem]:
-    plan_id, own = plan.value("plan_id"), plan.path.resolve()
-    others = [path for path in shared.ids.get(plan_id or "", ()) if path.resolve() != own]
+    plan_id, own = plan.value("plan_id"), resolved(plan.path)
+    others = [path for path in shared.ids.get(plan_id or "", ()) if resolved(path) != own]
     if not plan_id or not others:
         return []
     return [replace(shared_id_problem(repository.root, plan_id, others), line=plan.line("plan_id"))]

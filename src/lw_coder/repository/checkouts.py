@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.files import resolved
 from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import filter_settings
 from lw_coder.repository.git import Place, Repository, config_text, init_bare, list_refs, run_git
@@ -70,8 +71,8 @@ class _Modules:
 
     def find(self, parent: Path, name: str) -> _Module | None:
         """Find a submodule's git folder by its name in .gitmodules, which an agent can write."""
-        top = (parent / "modules").resolve()
-        found = (top / name).resolve()
+        top = resolved(parent / "modules")
+        found = resolved(top / name)
         if found == top or not found.is_relative_to(top) or not (found / "objects").is_dir():
             return None
         return self.known.setdefault(found, _Module(found, len(self.known)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.files import resolved
 from lw_coder.foundation.processes import awaited, starting_group
 from lw_coder.foundation.report import is_utf8, printable
 from lw_coder.foundation.signals import interruptible
@@ -269,7 +270,7 @@ def find_repository(start: Path) -> Repository:
     Raises:
         GitError: no repository, a bare one, no working tree, dubious ownership, git absent or too old.
     """
-    outside = _outside_own_folder(start.resolve())
+    outside = _outside_own_folder(resolved(start))
     require_fit_path(outside)
     place = Place(outside)
     require_recent(run_git("version", place=place).stdout)
@@ -610,7 +611,7 @@ def _no_repository(start: Path, folder: Path, asked: GitResult) -> GitError:
             "if you trust it, type: "
             f"{printable(advice) or 'git config --global --add safe.directory <folder>'}",
         )
-    if "not a git repository" in asked.stderr and OWN_FOLDER in start.resolve().parts:
+    if "not a git repository" in asked.stderr and OWN_FOLDER in resolved(start).parts:
         return GitError(
             f"{start}: a folder inside {OWN_FOLDER} is never used as a repository",
             "move the repository elsewhere",

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.files import resolved
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import held
 from lw_coder.repository.git import (
@@ -243,13 +244,13 @@ def find_hooks(repository: Repository) -> Hooks:
     names = tuple(name for name in COMMIT_HOOKS if os.access(folder / name, os.X_OK))
     # A hook runs when the files are merged already, and can itself be a link into the working tree.
     places = [folder, *(folder / name for name in names)]
-    return Hooks(names, not any(_is_in_tree(repository, place.resolve()) for place in places))
+    return Hooks(names, not any(_is_in_tree(repository, resolved(place)) for place in places))
 
 
 def _is_in_tree(repository: Repository, path: Path) -> bool:
-    if path.is_relative_to(repository.common_dir.resolve()):
+    if path.is_relative_to(resolved(repository.common_dir)):
         return False
-    return path.is_relative_to(repository.root.resolve())
+    return path.is_relative_to(resolved(repository.root))
 
 
 def make_merge(merge: Merge, how: How, message: Sequence[str], hooks: Hooks) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.files import read_regular
+from lw_coder.foundation.files import read_regular, resolved
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
 from lw_coder.repository.content_filters import (
@@ -240,7 +240,7 @@ def object_dirs(objects: Path, depth: int = 0) -> tuple[Path, ...]:
     Raises:
         GitError: its alternates file is quoted or nested deeper than git allows.
     """
-    found = [objects.resolve()]
+    found = [resolved(objects)]
     for borrowed in borrowed_objects(objects):
         if depth >= _MAX_ALTERNATES_DEPTH:
             raise GitError(f"{objects}: has too many levels of alternates", "type: git repack -a -d")

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from lw_coder.foundation.files import resolved
 from lw_coder.repository.importing.nested_repositories import find_repositories_in
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
 
@@ -64,7 +65,7 @@ def _text(worktree: Path, path: str) -> str | None:
 
 def _points_to_module(pointer: Path, text: str, common_dir: Path) -> bool:
     target = Path(os.path.realpath(pointer.parent / text.removesuffix("\n").removeprefix("gitdir: ")))
-    top = common_dir.resolve()
+    top = resolved(common_dir)
     return (
         text.startswith("gitdir: ")
         and target.is_relative_to(top)

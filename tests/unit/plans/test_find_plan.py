@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.foundation.errors import PlanError
+from lw_coder.foundation.errors import ExitCode, PlanError
 from lw_coder.plans.find_plan import find_plan, plans_with_id, shared_id
+from tests.support.forked import forked
 from tests.support.plan_files import text, written
+from tests.support.sample_repository import run_git
 
 TASKS = ".lw_coder/tasks"
 
@@ -109,3 +111,13 @@ def test_a_plan_outside_the_tasks_folder(tmp_path: Path) -> None:
     assert shared_id(tmp_path, path, "a-plan") is None
     written(tmp_path / TASKS, text(), "same.md")
     assert shared_id(tmp_path, path, "a-plan") is not None
+
+
+def test_a_plan_that_is_a_link_to_itself_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    run_git(tmp_path, "init", "--quiet")
+    (tmp_path / TASKS).mkdir(parents=True)
+    (tmp_path / TASKS / "circle.md").symlink_to("circle.md")
+    for command in (("plans", "check"), ("plans",), ("plans", "check", f"{TASKS}/circle.md")):
+        done = forked(*command, cwd=tmp_path)
+        assert "circle.md: cannot be read" in done.stdout + done.stderr, done
+        assert done.returncode in {ExitCode.OK, ExitCode.ERROR}

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lw_coder.foundation.files import resolved
 from lw_coder.foundation.report import printable
 from lw_coder.repository.git import OWN_FOLDER
 from lw_coder.repository.importing.untrusted_files import MAX_ENTRIES
@@ -68,7 +69,7 @@ def nested_repositories_note(folder: Path, found: Sequence[str], afterwards: str
 
 
 def _search(top: Path, at_the_top: Callable[[list[str]], list[str]]) -> tuple[str, ...]:
-    real_top, steps = top.resolve(), iter(range(_MOST_STEPS))
+    real_top, steps = resolved(top), iter(range(_MOST_STEPS))
     found: list[str] = []
     waiting, seen = [""], 0
     while waiting and len(found) < MOST_FINDINGS:
