@@ -18,7 +18,7 @@ from pathlib import Path
 from lw_coder import __version__
 from lw_coder.containers.build_context import context_sources
 from lw_coder.containers.image_names import BASE_TAG
-from lw_coder.foundation.files import read_regular
+from lw_coder.foundation.files import read_regular, resolved
 from lw_coder.settings.docker_flags import BuildOptions
 
 _MOST_FILES = 2000  # to read more takes as long as a build that finds everything in its cache
@@ -118,7 +118,7 @@ def _below(root: Path, sources: list[str], is_ignored: Callable[[str], bool]) ->
     are_plain = all(source != "." and not _PATTERN.search(source) for source in sources)
     # What a pattern or a variable stands for is somewhere in the context.
     for path in [root / source for source in sorted(sources)] if are_plain else [root]:
-        _require(path.resolve() == root.resolve() / path.relative_to(root))  # a link could lead anywhere
+        _require(resolved(path) == resolved(root) / path.relative_to(root))  # a link could lead anywhere
         yield from _tree(root, path, is_ignored)
 
 

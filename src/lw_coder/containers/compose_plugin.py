@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
+from lw_coder.foundation.files import resolved
 from lw_coder.settings.docker_variables import client_config, config_folder
 
 _CALLER = (
@@ -53,7 +54,7 @@ def find_plugin(environment: Mapping[str, str]) -> Path | None:
     choose an engine or a plugin of their own; and if the first plugin is no program for the same machine.
     """
     client = next(filter(_is_program, _on_path(environment)), None)
-    if client is None or client.resolve().name != "docker":
+    if client is None or resolved(client).name != "docker":
         return None
     found = next((path for path in _places(environment) if path.exists()), None)
     if found is None or not _is_program(found):
