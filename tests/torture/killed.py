@@ -246,7 +246,9 @@ def struck(stage: Stage, planned: Planned, number: int) -> list[str]:
         waits = command is not IN_LARGE or strike.number != signal.SIGKILL
         ended = scene.types(*command.words, strike=strike, at_terminal=command.at_terminal, waits=waits)
         in_session = len(list_runs(scene.root)) > runs
-        found = _after(scene, command, strike, ended, in_session=in_session) if waits else ()
+        # Ctrl+C lets the runs of a batch go on, and one that comes in a session is the agent's key.
+        is_late = ended.runs > runs or (command.name == "batch" and strike.number == signal.SIGINT)
+        found = _after(scene, command, strike, ended, is_late=is_late) if waits else ()
         wrong = [*(one for one in found if one not in was_left), *command.changes(scene, before)]
         wrong += [f"left by what was struck before, after its end: {one}" for one in late]
         if strike.number == signal.SIGKILL or in_session or not number % 4:
@@ -254,12 +256,10 @@ def struck(stage: Stage, planned: Planned, number: int) -> list[str]:
         return [f"{command.name}: {one}" for one in wrong] + ([ended.shown] if wrong else [])
 
 
-def _after(
-    scene: Scene, command: Command, strike: Strike, ended: Ended, *, in_session: bool
-) -> Iterator[str]:
+def _after(scene: Scene, command: Command, strike: Strike, ended: Ended, *, is_late: bool) -> Iterator[str]:
     if ended.status is None:
         yield "the signal was lost: it did not end"
-    elif not _is_expected(scene, command, strike, ended, in_session=in_session):
+    elif not _is_expected(scene, command, strike, ended, is_late=is_late):
         yield f"its status is {ended.status}"
     if "Traceback" in ended.shown and not ended.by_default:
         yield "it showed a traceback"
@@ -268,15 +268,15 @@ def _after(
     if strike.number != signal.SIGKILL:
         yield from (*left(scene), *temporary(scene))
         if command.has_session:
-            yield from not_imported(scene) if in_session else _made(scene)
+            yield from not_imported(scene) if list_runs(scene.root) else _made(scene)
 
 
-def _is_expected(scene: Scene, command: Command, strike: Strike, ended: Ended, *, in_session: bool) -> bool:
+def _is_expected(scene: Scene, command: Command, strike: Strike, ended: Ended, *, is_late: bool) -> bool:
     """Tell whether a status is the signal's, or that of a command which had done its work before."""
     if ended.status == 128 + strike.number and ended.is_struck:
         return True
-    is_late = not ended.is_struck or in_session or (not command.has_session and not command.is_done(scene))
-    return is_late and ended.status == ExitCode.OK
+    is_done = not command.has_session and not command.is_done(scene)
+    return ended.status == ExitCode.OK and (is_late or is_done or not ended.is_struck)
 
 
 def _made(scene: Scene) -> Iterator[str]:

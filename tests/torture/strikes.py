@@ -29,6 +29,7 @@ WHEN = ("before", "during", "after")  # of a program that is started
 MARK = "LW_CODER_TORTURED"  # in the environment of the command, and so of all that it starts
 
 _COUNTED = ("git", "docker")
+_SEALED = ".lw_coder/runs/*/2*/run.json"
 # What lw_coder starts is counted by the size of a file. The folder "struck" is made by one of them alone.
 _RECORDER = """#!/bin/sh
 printf . >> '{folder}/count'
@@ -37,6 +38,7 @@ printf '%s\\n' "{name} $*" >> '{folder}/log'
 read -r number when signal < '{folder}/order'
 set_off() {{
     if mkdir '{folder}/struck' 2> /dev/null; then
+        ls -d '{cwd}'/{sealed} > '{folder}/struck/runs' 2> /dev/null
         read -r pid < '{folder}/pid'
         kill -s "$signal" "$pid" 2> /dev/null
     fi
@@ -103,6 +105,7 @@ class Ended:
     Attributes:
         status: its exit status, 128 + n where signal n ended it by its default action; None if it went on.
         is_struck: whether the signal was sent before.
+        runs: how many sealed runs there were when it was sent.
         by_default: whether it was ended by the signal's default action.
         shown: what it printed.
         programs: the programs that it started.
@@ -112,6 +115,7 @@ class Ended:
 
     status: int | None
     is_struck: bool
+    runs: int
     by_default: bool
     shown: str
     programs: tuple[str, ...]
@@ -133,7 +137,9 @@ class Watched:
         (folder / "path").mkdir(parents=True)
         for name in _COUNTED:
             script = folder / "path" / name
-            script.write_text(_RECORDER.format(folder=folder, name=name, real=shutil.which(name)))
+            script.write_text(
+                _RECORDER.format(folder=folder, name=name, real=shutil.which(name), cwd=cwd, sealed=_SEALED)
+            )
             script.chmod(0o755)
         self._env = {**env, "PATH": f"{folder / 'path'}:{env['PATH']}", MARK: str(folder)}
 
@@ -159,12 +165,17 @@ class Watched:
         return Ended(
             None if status is None else 128 - status if status < 0 else status,
             (self._folder / "struck").exists(),
+            self._runs_when_struck(),
             status is not None and status < 0,
             child.text,
             tuple((self._folder / "log").read_text(errors="replace").splitlines()),
             took,
             outlived,
         )
+
+    def _runs_when_struck(self) -> int:
+        noted = self._folder / "struck/runs"
+        return len(noted.read_text().splitlines()) if noted.exists() else 0
 
     def _begin(self, strike: Strike | None) -> None:
         remove_tree(self._folder / "struck")
@@ -179,6 +190,8 @@ class Watched:
             time.sleep(0.002)
         if child.is_running:
             (self._folder / "struck").mkdir()
+            sealed = "".join(f"{path}\n" for path in self._cwd.glob(_SEALED))
+            (self._folder / "struck/runs").write_text(sealed)
             others = self._others() if strike.all_of_them else []
             for pid in (child.pid, *(pid for pid, _ in others)):
                 with suppress(ProcessLookupError):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable, warn
-from lw_coder.repository.git import Repository, committed_files, run_git
+from lw_coder.repository.git import Place, Repository, committed_files, run_git
 
 _INITIALIZING = "initializing"
 # In a worktree's record: git folders of its submodules, the last commit's message, a merge and the like.
@@ -71,7 +71,7 @@ def _require_unused(path: Path, git_dir: Path) -> None:
     if _has_index(git_dir):
         if lock_reason(git_dir) == _INITIALIZING:
             raise GitError(
-                f"{path}: is complete, but still locked as git locks a worktree while it creates it",
+                f"{path}: has an index, but not all of its files, and is locked as git locks what it creates",
                 f"check it with git status, then type: git worktree unlock {quoted(path)}",
             )
         raise GitError(f"{git_dir / 'HEAD'}: is empty", "write into it: ref: refs/heads/<the branch>")
@@ -87,10 +87,27 @@ def _is_detached(git_dir: Path) -> bool:
 
 
 def repair_record(repository: Repository, path: Path) -> None:
-    """Write the `commondir` file of an incomplete worktree: without it, git can list no worktree at all."""
+    """Do what git can have missed last, or lost: write the `commondir` file, and unlock a complete worktree.
+
+    Without `commondir`, git can list no worktree at all. Git unlocks a worktree after it has written the
+    index, which it does when all files are there.
+    """
     git_dir = admin_dir(repository, path)
-    if git_dir is not None and not _is_there(git_dir / "commondir"):
+    if git_dir is None:
+        return
+    if not _is_there(git_dir / "commondir"):
         (git_dir / "commondir").write_text("../..\n", encoding="ascii")
+    if lock_reason(git_dir) == _INITIALIZING and _has_index(git_dir) and _has_all_files(path, git_dir):
+        (git_dir / "locked").unlink(missing_ok=True)
+
+
+def _has_all_files(path: Path, git_dir: Path) -> bool:
+    """Return whether every file of the index is in a worktree; if git cannot tell, it is not complete."""
+    if not path.is_dir() or not _is_there(git_dir / "HEAD"):
+        return False
+    here = Place(path, git_dir=git_dir, work_tree=path, alone=True)
+    missing = run_git("ls-files", "--deleted", place=here, check=False)
+    return missing.code == 0 and not missing.stdout
 
 
 def remove_record(repository: Repository, path: Path) -> None:

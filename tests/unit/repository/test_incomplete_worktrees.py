@@ -205,17 +205,35 @@ def test_an_incomplete_temporary_worktree_is_removed(made: GitRepository, tmp_pa
     assert not path.exists()
 
 
-def test_a_checkout_that_the_person_finished_under_gits_lock(made: GitRepository, tmp_path: Path) -> None:
+def finished_by_hand(made: GitRepository, tmp_path: Path) -> GitRepository:
     killed_together(made, tmp_path)
     inside = GitRepository(folder(made))
     (made.path / ".git/worktrees" / PLAN / "index.lock").unlink(missing_ok=True)
     inside.run("reset", "--hard", "--quiet")
+    return inside
+
+
+def test_git_was_killed_just_before_it_unlocked_the_worktree(made: GitRepository, tmp_path: Path) -> None:
+    finished_by_hand(made, tmp_path)
+    assert "locked" in made.run("worktree", "list", "--porcelain")
+    assert_whole(made)
+
+
+def test_a_checkout_that_the_person_finished_under_gits_lock(made: GitRepository, tmp_path: Path) -> None:
+    inside = finished_by_hand(made, tmp_path)
     inside.write("work.txt", "mine")
-    with pytest.raises(GitError, match="is complete, but still locked") as caught:
+    assert (ensured(made).path / "work.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_complete_index_without_all_files_under_gits_lock(made: GitRepository, tmp_path: Path) -> None:
+    """Git writes the index last: somebody has made it, or removed a file."""
+    finished_by_hand(made, tmp_path)
+    (folder(made) / "files/1.txt").unlink()
+    with pytest.raises(GitError, match="has an index, but not all of its files") as caught:
         ensured(made)
     assert "git worktree unlock" in caught.value.remedy
     made.run("worktree", "unlock", str(folder(made)))
-    assert (ensured(made).path / "work.txt").read_text(encoding="utf-8") == "mine"
+    assert not (ensured(made).path / "files/1.txt").exists()
 
 
 def test_work_under_gits_lock_is_put_aside(made: GitRepository, tmp_path: Path) -> None:
