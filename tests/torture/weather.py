@@ -156,7 +156,9 @@ def unusual(told: Told, statuses: set[ExitCode] | set[int]) -> list[str]:
     """Name what no command may do whatever the weather."""
     found = [] if told.status in statuses else [f"status {told.status}, not one of {sorted(statuses)}"]
     found += [word for word in ("Traceback", "a bug in lw_coder") if word in told.shown]
-    if told.status == ExitCode.ERROR and "error: " not in told.shown:
+    if told.status == ExitCode.ERROR and not {"error:", "wrong "} & {
+        line[:6] for line in told.shown.splitlines()
+    }:
         found.append("no line says what is wrong")
     return [f"{one}:\n{told.shown}" for one in found]
 
