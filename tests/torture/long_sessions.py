@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,14 @@ git commit --quiet --allow-empty --message Work
 _SCRIPT = "exec 5>>/proc/$PPID/fd/1; bash -e talk.sh"
 
 
+@dataclass(frozen=True)
+class Size:
+    """lw_coder's memory, in kB, when the agent had said so many bytes."""
+
+    memory: int
+    said: int
+
+
 def chatty(folder: Path, host: str, events: int, *, at_terminal: bool) -> Iterator[str]:
     """Carry out a plan with an agent that talks all the time."""
     scene = Scene(folder, host, files=20)
@@ -54,7 +63,7 @@ def chatty(folder: Path, host: str, events: int, *, at_terminal: bool) -> Iterat
     scene.sample.git("commit", "--quiet", "--message", "Talk")
     scene.add_plan(_TALKING)
     agent(scene, _SCRIPT)
-    sizes: list[int] = []
+    sizes: list[Size] = []
     yield from (_at_terminal if at_terminal else _headless)(scene, sizes)
     (run,) = list_runs(scene.root, _TALKING)
     yield from _whole(run.folder / "sessions/-workspace/conversation-1.jsonl", '"number":', events)
@@ -70,24 +79,25 @@ def _whole(file: Path, word: str, wanted: int) -> Iterator[str]:
         yield f"{file.name} has {found} lines, not {wanted}"
 
 
-def _grown(sizes: Sequence[int]) -> Iterator[str]:
-    """Compare the memory at the beginning of the talk with the most in its second half."""
-    if len(sizes) < 8:
+def _grown(sizes: Sequence[Size]) -> Iterator[str]:
+    """Compare the memory in the first part of the talk with the most afterwards."""
+    said = max((one.said for one in sizes), default=0)
+    early = [one.memory for one in sizes if 0 < one.said < said / 4]
+    late = [one.memory for one in sizes if one.said >= said / 4]
+    if not early:
         yield f"the talk was over too soon to be measured: {sizes}"
-        return
-    early, late = max(sizes[: len(sizes) // 4]), max(sizes[len(sizes) // 2 :])
-    if late - early > MOST_GROWTH:
-        yield f"lw_coder's memory grew from {early} to {late} kB"
+    elif max(late) - max(early) > MOST_GROWTH:
+        yield f"lw_coder's memory grew from {max(early)} to {max(late)} kB"
 
 
-def _headless(scene: Scene, sizes: list[int]) -> Iterator[str]:
+def _headless(scene: Scene, sizes: list[Size]) -> Iterator[str]:
     running = started(scene, "code", _TALKING, "--headless")
     with _measured(running.process.pid, scene, sizes):
         told = running.end()
     yield from unusual(told, {0})
 
 
-def _at_terminal(scene: Scene, sizes: list[int]) -> Iterator[str]:
+def _at_terminal(scene: Scene, sizes: list[Size]) -> Iterator[str]:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     process = subprocess.Popen(
@@ -119,15 +129,15 @@ def _read_end(descriptor: int, shown: bytearray) -> None:
 
 
 @contextmanager
-def _measured(process: int, scene: Scene, sizes: list[int]) -> Iterator[None]:
+def _measured(process: int, scene: Scene, sizes: list[Size]) -> Iterator[None]:
     """Measure the memory of a process, in kB, as long as its agent talks."""
     over = threading.Event()
 
     def measure() -> None:
-        while not over.wait(0.25):
-            if any((scene.root / ".lw_coder/runs" / _TALKING).glob("2*/sessions/*/*.jsonl")):
+        while not over.wait(0.1):
+            for transcript in (scene.root / ".lw_coder/runs" / _TALKING).glob("2*/sessions/*/*.jsonl"):
                 with suppress(OSError, StopIteration):
-                    sizes.append(_memory(process))
+                    sizes.append(Size(_memory(process), transcript.stat().st_size))
 
     thread = threading.Thread(target=measure)
     thread.start()

@@ -29,7 +29,7 @@ from lw_coder.containers.docker_command import (
     environment_for,
     run_attached,
 )
-from lw_coder.foundation.errors import EngineError, EnvironmentFileError
+from lw_coder.foundation.errors import EngineError, EnvironmentFileError, SilentEngineError
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import interruptible
@@ -425,9 +425,11 @@ class _Remains(NamedTuple):
 
 
 def _what_remains(labels: Labels) -> _Remains | None:
-    """Ask the engine what a session has there; None if it does not answer."""
+    """Ask the engine what a session has there; None if it is gone."""
     try:
         found = containers_with(labels)
+    except SilentEngineError:  # it is there, and has told the client how the session ended
+        return _Remains(None, is_removed=False)
     except EngineError:
         return None
     return _Remains(next((one.id for one in found if one.is_running), None), is_removed=not found)
