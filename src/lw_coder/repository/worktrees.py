@@ -11,8 +11,9 @@ import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.folders import entries_of, real_path, remove_if_unused, write_ignore_file
@@ -46,12 +47,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_Result = TypeVar("_Result")
+
 WORKTREES_FOLDER = Path(".lw_coder/worktrees")
 TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
 BRANCH_PREFIX = "lw/task/"
 
 _LONGEST_CHECKOUT = 900.0  # seconds
 _LOOK = 0.1  # seconds; how often a git that is waited for is looked at
+_TRIES = 20
 _LEFT_UNFINISHED = "lw_coder-unfinished"  # in the worktree's git folder: the operation and the run
 UNFINISHED = {  # files of unfinished operations in a git folder: the operation, and how to finish or abort it
     "rebase-apply/applying": ("git am", "am --continue", "am --abort"),
@@ -202,7 +206,8 @@ def _ensured(
             if not is_incomplete(repository, path):  # git has finished it meanwhile
                 raise _still_being_created(path)
             remove_incomplete(repository, path, head)
-        _add_plan_worktree(repository, path, branch, start=plan.git_sha if tip is None else None, lock=lock)
+        start = plan.git_sha if tip is None else None
+        _beside_others(partial(_add_plan_worktree, repository, path, branch, start=start, lock=lock))
     return _worktree_at(repository, path, branch, head)
 
 
@@ -220,6 +225,19 @@ def _wait_for_writer(repository: Repository, plan_id: str) -> None:
         while is_being_written(repository.common_dir, plan_id) and time.monotonic() < deadline:
             with interruptible():
                 time.sleep(_LOOK)
+
+
+def _beside_others(call: Callable[[], _Result]) -> _Result:
+    """Call git again if it could not read the record of a worktree that another git is just writing."""
+    for _ in range(_TRIES):
+        try:
+            return call()
+        except GitError as error:
+            if "commondir" not in error.message:
+                raise
+        with interruptible():
+            time.sleep(_LOOK)
+    return call()
 
 
 def _still_being_created(path: Path) -> GitError:
@@ -541,7 +559,8 @@ def _checked_out_elsewhere(path: Path, branch: str, record: _Record) -> GitError
 
 
 def _records(repository: Repository) -> list[_Record]:
-    listed = run_git("worktree", "list", "--porcelain", place=repository.place).stdout
+    list_all = partial(run_git, "worktree", "list", "--porcelain", place=repository.place)
+    listed = _beside_others(list_all).stdout
     return [_parse_record(text_lines(block)) for block in listed.split("\n\n") if block.strip()]
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +192,18 @@ def test_a_persons_lock_stays(made: GitRepository, tmp_path: Path, reason: str) 
     with pytest.raises(GitError, match="is locked"):
         ensured(made)
     assert (folder(made) / "files/8.txt").exists()
+
+
+def test_another_worktree_that_git_is_just_writing_is_waited_for(made: GitRepository, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    made.run("worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
+    commondir = made.path / ".git/worktrees/other/commondir"
+    commondir.write_bytes(b"")
+    timer = threading.Timer(0.5, lambda: commondir.write_text("../..\n", encoding="ascii"))
+    timer.start()
+    worktree = ensured(made)
+    timer.join()
+    assert GitRepository(worktree.path).run("status", "--porcelain") == ""
 
 
 def test_an_incomplete_temporary_worktree_is_removed(made: GitRepository, tmp_path: Path) -> None:
