@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from lw_coder.containers import engine
 from lw_coder.containers.check_service import BASE_SERVICE
@@ -20,6 +21,7 @@ from lw_coder.foundation.system_errors import remedy_of
 from lw_coder.repository.git import run_git
 from lw_coder.repository.importing.untrusted_files import memory_limited
 from lw_coder.runs import run_record
+from lw_coder.sessions.cleanup import removed_late
 from lw_coder.verdicts.check_folder import LOGS, check_number, write_check_folder
 from lw_coder.verdicts.evaluation import judged_notes
 from lw_coder.verdicts.jobs import Job, Place, run_jobs
@@ -153,7 +155,7 @@ def _confined(subject: Subject) -> Iterator[Place]:
             file, run.folder / FOLDER / LOGS, {OWN_LABEL: "true", **labels}, config.checks_minutes * 60, _stop
         )
     except BaseException:
-        _remove(own)
+        removed_late(partial(_remove, own))
         raise
     finally:
         if has_proxy:
