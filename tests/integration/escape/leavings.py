@@ -261,10 +261,13 @@ def untouched(scene: Scene, _: str) -> None:
 
 
 def _only_lw_coder_changed(scene: Scene) -> None:
-    own = (".git/logs*", ".git/worktrees/*", ".git/refs*", ".git")
+    locks = {name for name in scene.before if name.startswith(".git/lw_coder-")}
+    assert not locks & scene.after.keys()
+    own = (".git/logs*", ".git/worktrees/*", ".git/refs*", ".git", *locks)
     git = {name for name in scene.before.keys() | scene.after.keys() if name.startswith(".git")}
     changed = {name for name in git if scene.before.get(name) != scene.after.get(name)}
-    assert [name for name in changed if not any(fnmatch.fnmatch(name, allowed) for allowed in own)] == []
+    others = [name for name in changed if not any(fnmatch.fnmatch(name, allowed) for allowed in own)]
+    assert others == [], others
 
 
 def deep_is_removed(scene: Scene, _: str) -> None:

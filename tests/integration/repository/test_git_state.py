@@ -165,9 +165,9 @@ def _kill_all(pid: int) -> None:
     parents = {
         int(child): int(parent) for child, parent in (line.split() for line in listed.split("\n") if line)
     }
-    doomed = {pid}
-    while more := {child for child, parent in parents.items() if parent in doomed} - doomed:
-        doomed |= more
-    for process in doomed:
+    doomed = [pid]
+    for process in doomed:  # which grows meanwhile
+        doomed += [child for child, parent in parents.items() if parent == process]
+    for process in doomed:  # a parent first: it must not go on once its child has gone
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
