@@ -39,7 +39,13 @@ class Stage:
     def _starts(self, plan: str, script: str, engine: str) -> subprocess.Popen[bytes]:
         command = [LW_CODER, "code", plan, "--headless", "--engine", engine]
         env = {**self.remote.env, SCRIPT: script}
-        return subprocess.Popen(command, cwd=self.remote.sample.root, env=env, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            command,
+            cwd=self.remote.sample.root,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
 
     def first(self, engine: str) -> float:
         """Return the seconds from the command to the session's first instruction."""

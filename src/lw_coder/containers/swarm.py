@@ -185,7 +185,10 @@ def _tasks_of(names: Sequence[str]) -> list[Task]:
     services = {one["ID"]: one["Spec"] for one in _inspected("service", names)}
     if not services:
         return []
-    told = _asked("the tasks were not listed", "service", "ps", "--quiet", "--no-trunc", *services)
+    listed = carry_out("service", "ps", "--quiet", "--no-trunc", *services)
+    if "no such service" in listed.reason.lower():  # it was removed meanwhile: there is one fewer now
+        return _tasks_of(names)
+    told = _require(listed, "the tasks were not listed")
     latest: dict[str, dict[str, Any]] = {}
     for task in sorted(_inspected("task", told.split()), key=_age):
         latest[task["ServiceID"]] = task

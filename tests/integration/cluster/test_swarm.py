@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -100,6 +101,20 @@ def test_a_job_that_cannot_start(cluster: Cluster) -> None:
     assert (waiting.phase, waiting.node) == (TaskPhase.PENDING, "")
     assert "insufficient resources" in waiting.reason
     swarm.remove("lw-four")
+
+
+def test_jobs_that_are_removed_while_they_are_listed(cluster: Cluster) -> None:
+    """As those of other commands are, which share the cluster."""
+    names = [f"lw-gone-{number}" for number in range(12)]
+    for name in names:
+        swarm.submit(NodeJob(name, cluster.tiny, ("true",), {JOB_LABEL: name}, memory=1 << 60))
+    assert len(swarm.list_tasks()) == len(names)
+    with ThreadPoolExecutor() as pool:
+        removal = pool.submit(cluster.manager.docker, "service", "rm", *reversed(names))
+        while not removal.done():
+            swarm.list_tasks()
+        removal.result()
+    assert swarm.list_tasks() == []
 
 
 def test_a_node_that_dies_and_comes_back(cluster: Cluster) -> None:
