@@ -167,6 +167,11 @@ class Outcome(NamedTuple):
     told: str
     reason: str
 
+    @property
+    def misses_something(self) -> bool:
+        """Whether it failed for something that does not exist; it can have been removed meanwhile."""
+        return self.status != 0 and any(words in self.reason.lower() for words in ("no such", "not found"))
+
 
 def carry_out(*words: str, given: bytes = b"", seconds: float | None = None, merged: bool = False) -> Outcome:
     """Run a docker command to its end.

@@ -495,13 +495,9 @@ def _found(kind: str, template: str, labels: Mapping[str, str | None], *flags: s
     if not ids:
         return []
     inspected = _PATIENCE.ask(kind, "inspect", "--format", template, *ids)
-    if inspected.status and not _has_gone(inspected.reason):  # it can be removed meanwhile
+    if inspected.status and not inspected.misses_something:
         raise _no_answer(inspected.reason)
     return [read_json(line) for line in inspected.told.split("\n") if line]
-
-
-def _has_gone(reason: str) -> bool:
-    return any(words in reason.lower() for words in ("no such", "not found"))
 
 
 def _told(*words: str) -> str:

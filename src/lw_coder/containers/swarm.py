@@ -254,7 +254,7 @@ def remove(name: str) -> None:
     """
     for kind in ("service", "secret"):
         outcome = carry_out(kind, "rm", name)
-        if "not found" not in outcome.reason.lower() and "no such" not in outcome.reason.lower():
+        if not outcome.misses_something:
             _require(outcome, f"{kind} {name} was not removed")
 
 
