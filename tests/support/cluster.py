@@ -36,7 +36,7 @@ SLOTS = 3  # of each node
 
 _PREFIX = "lw_coder-cluster-"
 _PORT = 5000
-_HOME_INTERFACE = f"lwc{os.getpid()}"  # of the tests' own machine
+_INTERFACE = "lwc{}"  # of the tests' own machine; who has created it has the subnet of that number
 _LOOKS = 120  # at what stays the same
 _GRACE = 60  # seconds for an engine to end its containers
 _HINT = "there is no docker-registry or busybox: run 'sh tests/support/ensure_cluster.sh' as root"
@@ -187,17 +187,16 @@ class Cluster:
 
     def plug_in(self, process: int, name: str, port: str) -> None:
         """Connect a process's network to the switch by an interface of this name."""
-        run = ("nsenter", "--net", "--target", str(self.switch), "ip", "link")
+        run = _at(self.switch)
         # What was plugged in before can be there for a moment after its machine has gone.
         wait_until(lambda: not _succeeds(*run, "show", "dev", port), f"the port of {port}")
-        made = ("add", port, "type", "veth", "peer", "name", name, "netns", str(process))
-        for words in (made, ("set", port, "master", "switch"), ("set", port, "up")):
-            subprocess.run([*run, *words], check=True, capture_output=True)
+        subprocess.run([*run, *_cable(process, name, port)], check=True, capture_output=True)
+        _switch_on(self.switch, port)
 
     @contextmanager
     def cut_off(self, node: Node) -> Iterator[None]:
         """Have nothing reach a node during the block, nor it anything else; what runs there goes on."""
-        run = ("nsenter", "--net", "--target", str(self.switch), "ip", "link", "set", node.name)
+        run = (*_at(self.switch), "set", node.name)
         subprocess.run([*run, "down"], check=True)
         try:
             yield
@@ -275,6 +274,19 @@ class Cluster:
         return found
 
 
+def _at(switch: int) -> tuple[str, ...]:
+    return ("nsenter", "--net", "--target", str(switch), "ip", "link")
+
+
+def _cable(process: int, name: str, port: str) -> tuple[str, ...]:
+    return ("add", port, "type", "veth", "peer", "name", name, "netns", str(process))
+
+
+def _switch_on(switch: int, port: str) -> None:
+    for words in (("set", port, "master", "switch"), ("set", port, "up")):
+        subprocess.run([*_at(switch), *words], check=True, capture_output=True)
+
+
 def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -322,11 +334,9 @@ def running_cluster(slots: int = SLOTS, settings: Mapping[str, object] | None = 
     sweep()
     with ExitStack() as stack:
         folder = stack.enter_context(_own_folder())
-        subnet = _free_subnet()
         switch = stack.enter_context(_switch())
+        subnet = _own_subnet(switch)
         cluster = Cluster(folder, subnet, _nodes(folder, subnet), switch)
-        cluster.plug_in(os.getpid(), _HOME_INTERFACE, "home")
-        _address_home(cluster.address)
         stack.enter_context(_registry(folder, cluster.address))
         offered = {
             "insecure-registries": [cluster.registry],
@@ -353,16 +363,26 @@ def _nodes(folder: Path, subnet: str) -> tuple[Node, ...]:
     return tuple(made)
 
 
-def _free_subnet() -> str:
-    """Choose one of the networks that are there for tests of devices (RFC 2544)."""
-    taken = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True).stdout
-    free = [number for number in range(256) if f"198.18.{number}." not in taken]
-    return f"198.18.{secrets.choice(free)}"
+def _own_subnet(switch: int) -> str:
+    """Connect this machine to the switch, with an address in a subnet that no other cluster has."""
+    number = next(number for number in _free_subnets() if _takes(switch, number))
+    interface, subnet = _INTERFACE.format(number), f"198.18.{number}"
+    _switch_on(switch, "home")
+    subprocess.run(["ip", "address", "add", f"{subnet}.1/24", "dev", interface], check=True)
+    subprocess.run(["ip", "link", "set", interface, "up"], check=True)
+    return subnet
 
 
-def _address_home(address: str) -> None:
-    subprocess.run(["ip", "address", "add", f"{address}/24", "dev", _HOME_INTERFACE], check=True)
-    subprocess.run(["ip", "link", "set", _HOME_INTERFACE, "up"], check=True)
+def _free_subnets() -> list[int]:
+    """List those of the networks that are there for tests of devices (RFC 2544), in any order."""
+    routes = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True).stdout
+    free = [number for number in range(256) if f"198.18.{number}." not in routes]
+    return secrets.SystemRandom().sample(free, len(free))
+
+
+def _takes(switch: int, number: int) -> bool:
+    """Create the interface of a subnet; two clusters that start at once cannot create the same one."""
+    return _succeeds(*_at(switch), *_cable(os.getpid(), _INTERFACE.format(number), "home"))
 
 
 @contextmanager

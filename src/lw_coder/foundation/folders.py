@@ -10,6 +10,28 @@ from lw_coder.foundation.errors import FolderError
 from lw_coder.foundation.files import resolved
 
 _IGNORE_FILE = ".gitignore"
+_ATTEMPTS = 1000  # other commands remove an empty folder in far fewer of them
+
+
+def make_folder(folder: Path, *, gitignore: bool = False) -> None:
+    """Create a folder for its owner alone, and its parents; `gitignore` hides from git what is in it.
+
+    Another command that fails at this moment can remove it, as long as it is empty: then it is created again.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)  # whoever created it
+            if gitignore:
+                write_ignore_file(folder)
+        except (FileNotFoundError, FileExistsError):
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 def write_ignore_file(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from lw_coder.foundation.errors import GitError
-from lw_coder.foundation.folders import entries_of, real_path, remove_if_unused, write_ignore_file
+from lw_coder.foundation.folders import entries_of, make_folder, real_path, remove_if_unused
 from lw_coder.foundation.locks import exclusive, is_being_written, writers_lock
 from lw_coder.foundation.report import printable, waiting
 from lw_coder.foundation.signals import interruptible
@@ -685,8 +685,7 @@ def _make_ignored_folder(folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Closed to other users: they must not be able to reach a setuid file that an agent left.
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_ignore_file(folder)
+        make_folder(folder, gitignore=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise GitError(f"{folder}: cannot be written: {reason}", remedy_of(error)) from error

@@ -15,7 +15,7 @@ from typing import Any
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
-from lw_coder.foundation.folders import entries_of, remove_if_unused, write_ignore_file
+from lw_coder.foundation.folders import entries_of, make_folder, remove_if_unused
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.system_errors import is_full, remedy_of
 from lw_coder.runs.record_shape import SCHEMA, fault_of_record
@@ -118,10 +118,7 @@ def make_private(folder: Path, *, gitignore: bool = False) -> None:
     """
     if folder.is_symlink():
         raise RunError(f"{folder}: is a symbolic link", "replace it with a folder")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)  # prompts and transcripts are private, whoever created the folder
-    if gitignore:
-        write_ignore_file(folder)
+    make_folder(folder, gitignore=gitignore)  # private, because prompts and transcripts are
 
 
 def remove_abandoned(root: Path, plan_id: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from lw_coder.foundation.errors import FolderError
-from lw_coder.foundation.folders import entries_of, real_path
+from lw_coder.foundation.folders import entries_of, make_folder, real_path, remove_if_unused
 
 INNER = Path(".own/tasks")
 
@@ -51,3 +53,30 @@ def test_a_link_to_a_folder(tmp_path: Path) -> None:
     (tmp_path / INNER.parent).symlink_to("real")
     assert [entry.name for entry in entries_of(tmp_path / INNER)] == ["a", "b"]
     assert real_path(tmp_path / INNER) == tmp_path / "real/tasks"
+
+
+@pytest.mark.parametrize("options", [{}, {"gitignore": True}])
+def test_a_folder_is_created_while_others_remove_it(tmp_path: Path, options: dict[str, bool]) -> None:
+    folder, is_enough = tmp_path / "runs/plan", Event()
+
+    def remove() -> None:
+        while not is_enough.wait(0.0001):
+            remove_if_unused(folder)
+            remove_if_unused(folder.parent)
+
+    with ThreadPoolExecutor(1) as pool:
+        removing = pool.submit(remove)
+        try:
+            for _ in range(2000):
+                make_folder(folder, **options)
+        finally:
+            is_enough.set()
+        removing.result()
+
+
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        make_folder(tmp_path / "file/folder")
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "file")
