@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.compose_plugin import Command, compose_command
+from lw_coder.containers.engine_wait import answer_within
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.foundation.errors import BuildError, EngineError, SilentEngineError
 from lw_coder.foundation.json_text import read_json
@@ -36,8 +37,9 @@ LONGEST_ANSWER = 90.0  # seconds that the engine, on a busy machine, may take to
 LEFT_AFTER_SILENCE = 20.0  # seconds, once it has not answered in that time
 LONGEST_WAIT = 120.0  # seconds for its first answer, before anything is begun
 
+_Both = tuple[Any, Any]  # stdout and stderr
+
 _CHUNK = 1 << 16
-_TOLD_AFTER = 5.0  # seconds without an answer
 _PATIENCE = 10.0  # seconds for a client that has closed its output
 # What the engine says where the same build succeeds a moment later, and what that means. `docker image prune`
 # or `docker image rm` can remove an image during a build. The Dockerfile is always there; BuildKit, which
@@ -85,6 +87,19 @@ def _command(*words: str, folder: Path | None = None) -> Command:
     return Command(("docker", *words), environment)
 
 
+def _output_of(process: subprocess.Popen[Any], given: bytes = b"") -> Callable[[float], _Both | None]:
+    """Return what waits for a process so many seconds, and returns its stdout and stderr, or None."""
+    inputs = [given] if given else []
+
+    def wait(seconds: float) -> _Both | None:
+        try:
+            return process.communicate(inputs.pop() if inputs else None, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    return wait
+
+
 class Question:
     """A docker command that is running in a process group of its own; it must be answered or ended."""
 
@@ -114,25 +129,25 @@ class Question:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def answer(self, seconds: float | None = None) -> str:
+    def answer(self, seconds: float = LONGEST_ANSWER) -> str:
         """Wait for its output; empty if it fails, or has not ended after so long."""
         if not self.is_answered(seconds):
             self.end()
             self._answer = ""
         return self._answer or ""
 
-    def is_answered(self, seconds: float | None) -> bool:
+    def is_answered(self, seconds: float) -> bool:
         """Wait for its end; return whether it came within this time."""
         if self._answer is None and self._process is not None:
             try:
                 with interruptible():
-                    answer, _ = self._process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                return False
+                    both = answer_within(seconds, _output_of(self._process))
             except BaseException:
                 self.end()
                 raise
-            self._answer = answer.strip() if self._process.returncode == 0 else ""
+            if both is None:
+                return False
+            self._answer = both[0].strip() if self._process.returncode == 0 else ""
         return True
 
     def found_nothing(self) -> bool:
@@ -148,11 +163,14 @@ class Question:
     def image(self) -> LocalImage | None:
         """Wait for the result of `ask_image`; None also if docker did not answer."""
         answer = self.answer()
-        if not answer:
-            return None
-        found = read_json(answer)
-        layers = tuple(found["RootFS"].get("Layers") or ())
-        return LocalImage(found["Id"], found["Config"].get("Labels") or {}, layers)
+        return read_image(answer) if answer else None
+
+
+def read_image(told: str) -> LocalImage:
+    """Read what docker tells of an image with `image inspect --format '{{json .}}'`."""
+    found = read_json(told)
+    layers = tuple(found["RootFS"].get("Layers") or ())
+    return LocalImage(found["Id"], found["Config"].get("Labels") or {}, layers)
 
 
 def ask_image(tag: str) -> Question:
@@ -179,7 +197,8 @@ def carry_out(*words: str, given: bytes = b"", seconds: float | None = None, mer
     Args:
         words: its arguments, none of them secret.
         given: what it reads on its standard input, through a pipe.
-        seconds: how long it may take; None if it may take any time.
+        seconds: how long the engine's answer may take; None for what may take any time, whose caller says
+            what it does.
         merged: whether its standard error counts as its output.
 
     Raises:
@@ -200,13 +219,17 @@ def carry_out(*words: str, given: bytes = b"", seconds: float | None = None, mer
     except OSError:
         raise EngineError("docker: command not found", "install Docker Engine with Compose v2") from None
     with awaited(process), interruptible():
-        try:
-            both = process.communicate(given, timeout=seconds)
-        except subprocess.TimeoutExpired as late:
-            raise _silence(late.timeout) from None
+        both = process.communicate(given) if seconds is None else _answer(process, given, seconds)
     told, error = ((text or b"").decode(errors="replace").strip() for text in both)
     reason = printable(shortened(error.split("\n")[0])) if error else "it gave no reason"
     return Outcome(process.returncode, told, reason)
+
+
+def _answer(process: subprocess.Popen[bytes], given: bytes, seconds: float) -> _Both:
+    both = answer_within(seconds, _output_of(process, given))
+    if both is None:
+        raise _silence(seconds)
+    return both
 
 
 def _silence(seconds: float) -> SilentEngineError:
@@ -228,8 +251,13 @@ class Patience:
         self._usual, self._afterwards = usual, afterwards
         self._has_been_silent = False
 
-    def ask(self, *words: str, merged: bool = False) -> Outcome:
-        """Run a docker command that only asks the engine something, or has it remove something.
+    def ask(self, *words: str, given: bytes = b"", merged: bool = False) -> Outcome:
+        """Run a docker command to which the engine answers at once, such as a question or a removal.
+
+        Args:
+            words: as `carry_out` has them.
+            given: likewise.
+            merged: likewise.
 
         Raises:
             EngineError: docker cannot be started.
@@ -237,7 +265,7 @@ class Patience:
         """
         seconds = self._afterwards if self._has_been_silent else self._usual
         try:
-            outcome = carry_out(*words, seconds=seconds, merged=merged)
+            outcome = carry_out(*words, given=given, seconds=seconds, merged=merged)
         except SilentEngineError:
             self._has_been_silent = True
             raise
@@ -275,10 +303,8 @@ class EngineProbe:
         Raises:
             SilentEngineError: there is one, but it says nothing.
         """
-        if not self._server.is_answered(_TOLD_AFTER):
-            say("Docker:   the engine does not answer yet; waiting for it")
-            if not self._server.is_answered(LONGEST_WAIT):
-                raise _silence(LONGEST_WAIT)
+        if not self._server.is_answered(LONGEST_WAIT):
+            raise _silence(LONGEST_WAIT)
         return self._server.answer()
 
     def compose_version(self) -> str:

@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -24,9 +24,9 @@ from lw_coder.containers.docker_command import (
     LocalImage,
     Patience,
     Question,
-    ask_image,
     disk_error,
     environment_for,
+    read_image,
     run_attached,
 )
 from lw_coder.foundation.errors import EngineError, EnvironmentFileError, SilentEngineError
@@ -45,6 +45,7 @@ Labels = Mapping[str, str]
 
 _PATIENCE = Patience()
 _CONTAINER = '{"id":{{json .Id}},"labels":{{json .Config.Labels}},"is_running":{{json .State.Running}}}'
+_IMAGE = '{"id":{{json .Id}},"tags":{{json .RepoTags}},"size":{{json .Size}}}'
 _NETWORK = '{"id":{{json .Id}},"labels":{{json .Labels}}}'
 
 _PROJECT_LABEL = "com.docker.compose.project"
@@ -261,18 +262,12 @@ def find_image(tag: str) -> LocalImage | None:
     Raises:
         EngineError: no client, or no daemon.
     """
-    return ask_image(tag).image() or _find_image(tag)
-
-
-def _find_image(tag: str) -> LocalImage | None:
-    from python_on_whales.exceptions import NoSuchImage
-
-    with _reported_errors():
-        try:
-            found = _client().image.inspect(tag)
-        except NoSuchImage:
-            return None
-    return LocalImage(found.id, found.config.labels or {})
+    outcome = _PATIENCE.ask("image", "inspect", "--format", "{{json .}}", tag)
+    if outcome.misses_something:
+        return None
+    if outcome.status:
+        raise _no_answer(outcome.reason)
+    return read_image(outcome.told)
 
 
 class StoredImage(NamedTuple):
@@ -289,15 +284,8 @@ def images_with(labels: Mapping[str, str | None]) -> list[StoredImage]:
     Raises:
         EngineError: the engine does not answer.
     """
-    from python_on_whales.exceptions import NoSuchImage
-
-    with _reported_errors():
-        listed = _client().image.list(filters=_label_filters(labels))
-    found: dict[str, StoredImage] = {}  # an image is listed once for each of its names
-    for one in listed:
-        with _reported_errors(), suppress(NoSuchImage):  # it can be removed meanwhile
-            found[one.id] = StoredImage(one.id, tuple(one.repo_tags or ()), one.size or 0)
-    return list(found.values())
+    found = _found("image", _IMAGE, labels)
+    return [StoredImage(one["id"], tuple(one["tags"] or ()), one["size"] or 0) for one in found]
 
 
 def has_containers(image: str) -> bool:
@@ -306,8 +294,7 @@ def has_containers(image: str) -> bool:
     Raises:
         EngineError: the engine does not answer.
     """
-    with _reported_errors():
-        return bool(_client().container.list(all=True, filters=[("ancestor", image)]))
+    return bool(_told("container", "ls", "--quiet", "--all", "--filter", f"ancestor={image}"))
 
 
 def remove_image(image: str) -> None:
@@ -316,15 +303,10 @@ def remove_image(image: str) -> None:
     Raises:
         EngineError: it was not removed.
     """
-    from python_on_whales.exceptions import DockerException, NoSuchImage
-
-    try:
-        _client().image.remove(image)
-    except NoSuchImage:
-        return
-    except DockerException as error:
+    outcome = _PATIENCE.ask("image", "rm", image)
+    if outcome.status and not outcome.misses_something:
         short = image.removeprefix("sha256:")[:12]
-        raise EngineError(f"image {short} was not removed: {_reason(error)}", "stop what uses it") from None
+        raise EngineError(f"image {short} was not removed: {outcome.reason}", "stop what uses it")
 
 
 class SessionEnd(NamedTuple):
@@ -491,7 +473,8 @@ def networks_with(labels: Mapping[str, str | None]) -> list[LocalNetwork]:
 
 def _found(kind: str, template: str, labels: Mapping[str, str | None], *flags: str) -> list[dict[str, Any]]:
     filters = [word for text in _label_filters(labels) for word in ("--filter", f"label={text[1]}")]
-    ids = _told(kind, "ls", "--quiet", "--no-trunc", *flags, *filters).split()
+    listed = _told(kind, "ls", "--quiet", "--no-trunc", *flags, *filters).split()
+    ids = dict.fromkeys(listed)  # an image is listed once for each of its names
     if not ids:
         return []
     inspected = _PATIENCE.ask(kind, "inspect", "--format", template, *ids)
@@ -580,15 +563,13 @@ def ensure_volume(name: str) -> None:
     Raises:
         EngineError: it cannot be created.
     """
-    from python_on_whales.exceptions import DockerException
-
-    try:
-        if not _client().volume.exists(name):
-            _client().volume.create(name)
-    except DockerException as error:
+    if _PATIENCE.ask("volume", "inspect", name).status == 0:
+        return
+    outcome = _PATIENCE.ask("volume", "create", name)
+    if outcome.status:
         raise EngineError(
-            f"the volume {name} could not be created: {_reason(error)}", "correct docker_run_args"
-        ) from None
+            f"the volume {name} could not be created: {outcome.reason}", "correct docker_run_args"
+        )
 
 
 def _client() -> DockerClient:

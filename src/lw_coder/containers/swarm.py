@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from lw_coder.containers.docker_command import Outcome, carry_out
+from lw_coder.containers.docker_command import Outcome, Patience
 from lw_coder.containers.job_spec import (
     JOB_LABEL,
     KEYS_SECRET,
@@ -34,6 +34,7 @@ _MANAGER_REMEDY = (
     "`lw_coder docs cluster` says more"
 )
 _SWARM_REMEDY = "`docker node ls` and `docker service ls` tell more"
+_PATIENCE = Patience()
 _UPDATE_TRIES = 5  # a service that changes meanwhile is not updated
 
 
@@ -127,7 +128,7 @@ def submit(job: NodeJob) -> None:
 def _create_secret(job: NodeJob) -> None:
     # "-": read from the pipe. It is nowhere else: no argument, variable or file has it.
     words = ("secret", "create", *_pairs("--label", job.labels), job.name, "-")
-    _require(carry_out(*words, given=job.secret), "the secret was not accepted")
+    _require(_PATIENCE.ask(*words, given=job.secret), "the secret was not accepted")
 
 
 def _described(job: NodeJob) -> list[str]:
@@ -185,7 +186,7 @@ def _tasks_of(names: Sequence[str]) -> list[Task]:
     services = {one["ID"]: one["Spec"] for one in _inspected("service", names)}
     if not services:
         return []
-    listed = carry_out("service", "ps", "--quiet", "--no-trunc", *services)
+    listed = _PATIENCE.ask("service", "ps", "--quiet", "--no-trunc", *services)
     if "no such service" in listed.reason.lower():  # it was removed meanwhile: there is one fewer now
         return _tasks_of(names)
     told = _require(listed, "the tasks were not listed")
@@ -238,7 +239,7 @@ def try_again(name: str) -> None:
     """
     words = ("service", "update", "--force", "--detach", "--quiet", name)
     for _ in range(_UPDATE_TRIES):
-        outcome = carry_out(*words)
+        outcome = _PATIENCE.ask(*words)
         if "out of sequence" not in outcome.reason:
             break
     _require(outcome, f"job {name} was not started again")
@@ -253,7 +254,7 @@ def remove(name: str) -> None:
         EngineError: the cluster does not answer.
     """
     for kind in ("service", "secret"):
-        outcome = carry_out(kind, "rm", name)
+        outcome = _PATIENCE.ask(kind, "rm", name)
         if not outcome.misses_something:
             _require(outcome, f"{kind} {name} was not removed")
 
@@ -343,7 +344,7 @@ def _inspected(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
     """Inspect what there is of these; what is removed meanwhile is left out."""
     if not names:
         return []
-    outcome = carry_out("inspect", "--type", kind, *names)
+    outcome = _PATIENCE.ask("inspect", "--type", kind, *names)
     if outcome.told:
         return list(read_json(outcome.told))
     _require(outcome, f"no {kind} was inspected")
@@ -351,7 +352,7 @@ def _inspected(kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _asked(failure: str, *words: str) -> str:
-    return _require(carry_out(*words), failure)
+    return _require(_PATIENCE.ask(*words), failure)
 
 
 def _require(outcome: Outcome, failure: str) -> str:

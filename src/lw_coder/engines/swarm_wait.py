@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lw_coder.containers import swarm
-from lw_coder.containers.docker_command import carry_out
+from lw_coder.containers.docker_command import LONGEST_ANSWER, carry_out
 from lw_coder.containers.job_spec import STOP_GRACE
 from lw_coder.engines.interface import JobState, Phase
 from lw_coder.engines.swarm_results import find_result, state_of
@@ -166,7 +166,7 @@ class SwarmWait:
 
     def _last_words(self) -> str:
         """Return what the runner said last, or what Swarm says."""
-        told = carry_out("service", "logs", "--raw", "--tail", "20", self._job)
+        told = carry_out("service", "logs", "--raw", "--tail", "20", self._job, seconds=LONGEST_ANSWER)
         lines = [line.strip() for line in f"{told.told}\n{told.reason}".split("\n") if "error: " in line]
         task = swarm.find_task(self._job)
         reason = lines[-1] if lines else (task.reason if task else "")

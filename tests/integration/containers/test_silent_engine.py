@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +15,9 @@ import pytest
 from lw_coder.containers.docker_command import Patience, Question
 from lw_coder.foundation.errors import SilentEngineError
 from tests.integration.conftest import Person
-from tests.support.patience import PATIENCE, read_until
+from tests.support.patience import NEVER, PATIENCE, read_until
 from tests.support.sample_repository import PLAN_ID
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture
@@ -37,10 +41,63 @@ def test_an_answer_is_not_waited_for_for_ever(silent: str, monkeypatch: pytest.M
     assert question.answer(0.1) == ""
 
 
+_WAITED_FOR = "Docker:   the engine does not answer yet; waiting for it"
+
+
 @pytest.mark.usefixtures("known_prompts")
-def test_it_is_said_what_a_start_waits_for(person: Person, silent: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("code", PLAN_ID, "--headless", "--json"),
+        ("drop", PLAN_ID, "--yes", "--json"),
+        ("clean", "--json"),
+        ("doctor", "--json"),
+        ("batch", PLAN_ID, "--json"),
+        ("nodes", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_it_is_said_what_is_waited_for(person: Person, silent: str, words: tuple[str, ...]) -> None:
     person.extra = {"DOCKER_HOST": silent}
-    with person.starts("code", PLAN_ID, "--headless") as process:
-        read_until(process, "Docker:   the engine does not answer yet; waiting for it")
+    with person.starts(*words) as process:
+        assert _WAITED_FOR in read_until(process, "the engine does not answer").splitlines()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+        stdout, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert _WAITED_FOR not in stdout
+
+
+_ASK = """
+from lw_coder.containers import docker_command, engine_wait
+from lw_coder.foundation import report
+engine_wait._TOLD_AFTER = {told_after}
+report._OPTIONS.is_quiet = {is_quiet}
+patience = docker_command.Patience(usual={usual}, afterwards=0.5)
+for _ in range(2):
+    try:
+        patience.ask("container", "ls")
+    except docker_command.SilentEngineError:
+        pass
+print("over")
+"""
+
+
+def _asks(told_after: float, usual: float, *, is_quiet: bool = False) -> tuple[str, ...]:
+    return (sys.executable, "-c", _ASK.format(told_after=told_after, usual=usual, is_quiet=is_quiet))
+
+
+def test_at_a_terminal_it_is_shown_until_the_answer_comes(tmp_path: Path, silent: str) -> None:
+    with Terminal(
+        _asks(told_after=NEVER, usual=2), tmp_path, {**os.environ, "DOCKER_HOST": silent}
+    ) as terminal:
+        assert terminal.wait(PATIENCE) == 0
+    assert terminal.transcript.count(_WAITED_FOR.encode()) == 1
+    assert terminal.text.split() == ["over"]
+
+
+def test_it_is_said_once_and_not_to_who_wants_quiet(silent: str) -> None:
+    env = {**os.environ, "DOCKER_HOST": silent}
+    for is_quiet in (False, True):
+        asking = _asks(told_after=1, usual=1.5, is_quiet=is_quiet)
+        done = subprocess.run(asking, env=env, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("over\n", "" if is_quiet else f"{_WAITED_FOR}\n")
