@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 from lw_coder.containers.job_spec import SLOT
+from lw_coder.engines.job_document import JOB_FILE
+from lw_coder.engines.node_work import BEGUN
 from lw_coder.foundation.errors import ExitCode
-from tests.support.cluster import Cluster, running_cluster
+from tests.support.cluster import Cluster, Node, running_cluster
 from tests.support.patience import wait_until
 from tests.support.sample_repository import PLAN_ID
 from tests.support.stand_in import give_images
@@ -21,12 +24,16 @@ from tests.torture.cases import Case, Extent
 from tests.torture.commands import BRANCH, FILES
 from tests.torture.health import changed, not_imported, sick
 from tests.torture.scenes import Persons, Scene
-from tests.torture.strikes import SIGNALS, Ended, Strike
+from tests.torture.strikes import SIGNALS, WHEN, Ended, Sight, Strike
 
-TIMES = 2  # for each signal, at home and on the node
+POINTS = 15  # of the command at home
+TIMES = 2  # at random, for each signal, at home and on the node
 
 _WORDS = ("code", PLAN_ID, "--headless")
 _RUNNERS = ("ps", "--quiet", "--filter", "name=lw-.*[.]")
+_AT_WORK = "work/lw-*"
+_RUN = f"{_AT_WORK}/root/.lw_coder/runs/{PLAN_ID}/*"
+_WORKTREE = f"{_AT_WORK}/root/.lw_coder/worktrees/{PLAN_ID}"
 _SETTINGS = """[code]
 engine = "swarm"
 allow_hosts = []
@@ -36,13 +43,40 @@ slot = "{slot}"
 """
 
 
+def _sight(what: str, pattern: str) -> Sight:
+    """Something below a node's folder; what other processes remove meanwhile is no error for `glob.glob`."""
+    return Sight(what, lambda folder: glob.glob(pattern, root_dir=folder))  # noqa: PTH207
+
+
+SIGHTS = (
+    _sight("its folder is there", f"{_AT_WORK}/lock"),
+    _sight("the job is there", f"{_AT_WORK}/{JOB_FILE}"),
+    _sight("the run is unpacked", f"{_RUN}/compose.yml"),
+    _sight("the worktree has begun", f"{_WORKTREE}/*"),
+    _sight("the session is about to begin", f"{_AT_WORK}/{BEGUN}"),
+    _sight("its events are kept", f"{_RUN}/events.jsonl"),
+    _sight("the agent has begun", f"{_WORKTREE}/work-*"),
+    _sight("the agent has committed", f"{_RUN}/git/refs/heads/{BRANCH}"),
+    _sight("the result is packed", f"{_AT_WORK}/result-*"),
+    _sight("the result is written", f"{_AT_WORK}/result-*/result"),
+)
+
+
 @dataclass(frozen=True)
 class NodeStage:
-    """The cluster, a scene whose sessions go to its nodes, and how long one takes."""
+    """The cluster, and a scene whose sessions go to its nodes.
+
+    Attributes:
+        cluster: the cluster.
+        scene: the scene.
+        seconds: how long a session takes.
+        programs: how many programs the command at home starts.
+    """
 
     cluster: Cluster
     scene: Scene
     seconds: float
+    programs: int
 
     def wait_for_nodes(self) -> None:
         """Wait until no session is at work on a node."""
@@ -65,16 +99,37 @@ def opened(folder: Path, extent: Extent) -> Iterator[Sequence[Case]]:
         scene.keep("on nodes")
         first, second = scene.types(*_WORDS), scene.types(*_WORDS)  # the first one sends all that there is
         assert (first.status, second.status) == (0, 0), f"{first.shown}\n{second.shown}"
-        stage = NodeStage(cluster, scene, second.seconds)
+        stage = NodeStage(cluster, scene, second.seconds, len(second.programs))
         yield list(_cases(stage, extent))
 
 
-def _cases(stage: NodeStage, extent: Extent) -> Iterator[Case]:
+def _cases(stage: NodeStage, extent: Extent) -> list[Case]:
+    """Choose as many of all strikes as are wanted."""
     chance = extent.random()
+    every = [
+        *(Case("code on a node", f"{strike}", partial(_at_home, stage, strike)) for strike in _steps(stage)),
+        *(Case("node-run", f"{strike}", partial(_on_the_node, stage, strike)) for strike in _at_sights()),
+    ]
     for what, struck in (("code on a node", _at_home), ("node-run", _on_the_node)):
-        for number in range(extent.of(TIMES * len(SIGNALS))):
+        for number in range(TIMES * len(SIGNALS)):
             strike = Strike(SIGNALS[number % len(SIGNALS)], seconds=chance.random() * stage.seconds)
-            yield Case(what, f"{strike}, seed {extent.seed}", partial(struck, stage, strike))
+            every.append(Case(what, f"{strike}, seed {extent.seed}", partial(struck, stage, strike)))
+    return [every[one] for one in sorted(chance.sample(range(len(every)), extent.of(len(every))))]
+
+
+def _steps(stage: NodeStage) -> Iterator[Strike]:
+    """Spread the points over all programs; the signals take turns."""
+    for point in range(POINTS):
+        program = 1 + point * (stage.programs - 1) // (POINTS - 1)
+        yield Strike(SIGNALS[point % len(SIGNALS)], program, WHEN[point % len(WHEN)])
+
+
+def _at_sights() -> Iterator[Strike]:
+    """SIGKILL at each sight, and another signal; these take turns."""
+    others = SIGNALS[1:]
+    for count, sight in enumerate(SIGHTS):
+        yield Strike(signal.SIGKILL, sight=sight)
+        yield Strike(others[count % len(others)], sight=sight)
 
 
 def _at_home(stage: NodeStage, strike: Strike) -> list[str]:
@@ -103,24 +158,29 @@ _ENDS = {ExitCode.OK, ExitCode.ERROR, ExitCode.SESSION, *(128 + number for numbe
 
 
 def _with_struck_runner(stage: NodeStage, strike: Strike) -> Ended:
-    node, over = stage.cluster.nodes[1], Event()
-
-    def send() -> None:
-        while not (runner := node.docker(*_RUNNERS)) and not over.is_set():
-            time.sleep(0.01)
-        # The moment is counted from the runner's start: what is before concerns the command at home.
-        time.sleep(strike.seconds / 2)
-        if runner:
-            with suppress(AssertionError):  # it has ended
-                node.docker("kill", "--signal", strike.number.name, runner)
-
-    sender = Thread(target=send)
+    over = Event()
+    sender = Thread(target=_send, args=(stage.cluster.nodes[1], strike, over))
     sender.start()
     try:
         return stage.scene.types(*_WORDS)
     finally:
         over.set()
         sender.join()
+
+
+def _send(node: Node, strike: Strike, over: Event) -> None:
+    """Wait for the runner and for the moment, and send it the signal."""
+    while not (runner := node.docker(*_RUNNERS)) and not over.is_set():
+        time.sleep(0.01)
+    if strike.sight:
+        while not strike.sight.is_there(node.work) and not over.is_set():
+            time.sleep(0.002)
+    else:
+        # The moment is counted from the runner's start: what is before concerns the command at home.
+        time.sleep(strike.seconds / 2)
+    if runner:
+        with suppress(AssertionError):  # it has ended
+            node.docker("kill", "--signal", strike.number.name, runner)
 
 
 def _judged(stage: NodeStage, before: Persons, ended: Ended, wrong: list[str], *, more: int) -> list[str]:
