@@ -64,6 +64,7 @@ LONGEST = (
     "test_a_project_gets_from_init",
     "test_an_agents_droids_and_hooks",
     "test_a_gateway_that_is_killed",
+    "test_nothing_is_dropped_while_a_replay",
 )
 # A part of the unit suite: plain Python, real git, and DSPy's answers from the shipped cache. The whole of it
 # has its own place, and a second time it would tell nothing more about the image.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from lw_coder.commands.named_plan import named_plan_id
 from lw_coder.commands.result_document import Document, ended_on_failure
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.foundation.counting import counted
-from lw_coder.foundation.errors import EngineError, ExitCode
+from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import printable, say, tell
 from lw_coder.foundation.signals import held
@@ -23,7 +22,7 @@ from lw_coder.repository import dropped_refs
 from lw_coder.repository.git import Repository, find_repository, root_commit
 from lw_coder.runs.dropping import PlanRemains, examine, remove
 from lw_coder.runs.run_folders import list_runs
-from lw_coder.sessions.cleanup import require_idle
+from lw_coder.sessions.cleanup import require_idle_if_there_is_an_engine
 
 _MOST_NAMED = 3
 _UNKNOWN: Mapping[str, Any] = {
@@ -66,8 +65,8 @@ def drop_command(start: Path, name: str, options: DropOptions) -> ExitCode:
         repository = find_repository(start)
         plan_id = named_plan_id(repository, name)
         with plan_lock(repository.common_dir, plan_id):
-            with suppress(EngineError):  # a replay needs an engine
-                require_idle(repo_hash(root_commit(repository), repository.common_dir), plan_id)
+            identity = repo_hash(root_commit(repository), repository.common_dir)
+            require_idle_if_there_is_an_engine(identity, plan_id)
             outcome = _drop(repository, plan_id, options, document)
     code = ExitCode.ERROR if outcome == "declined" else ExitCode.OK
     if document:

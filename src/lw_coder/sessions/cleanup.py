@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lw_coder.containers import engine
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
-from lw_coder.foundation.errors import SessionError
+from lw_coder.foundation.errors import EngineError, SessionError, SilentEngineError
 
 if TYPE_CHECKING:
     from lw_coder.containers.docker_command import Question
@@ -114,6 +114,21 @@ def require_idle(identity: str, owner: str) -> None:
             f"{owner}: a session is running on its worktree (container {short})",
             f"leave that session first; if nobody uses it, type: docker rm --force {short}",
         )
+
+
+def require_idle_if_there_is_an_engine(identity: str, owner: str) -> None:
+    """As `require_idle`; without an engine nothing is running.
+
+    Raises:
+        SessionError: a container is running for the plan.
+        SilentEngineError: there is an engine, whose containers can be running, but it says nothing.
+    """
+    try:
+        require_idle(identity, owner)
+    except SilentEngineError:
+        raise
+    except EngineError:
+        return
 
 
 def require_no_replay(identity: str, plan_id: str) -> None:

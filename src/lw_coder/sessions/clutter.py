@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PLAN_RUNS, REPO_LABEL
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.disk import size_of
-from lw_coder.foundation.errors import EngineError, LwCoderError, RunError
+from lw_coder.foundation.errors import LwCoderError, RunError
 from lw_coder.foundation.locks import is_locked, plan_lock
 from lw_coder.plans.plan_rules import is_plan_id
 from lw_coder.repository import dropped_refs
@@ -31,7 +31,7 @@ from lw_coder.runs.dropping import examine, remove
 from lw_coder.runs.pruning import Pruning, judged_runs
 from lw_coder.runs.run_folders import Run, abandoned_folders, list_runs, read_record, remove_run, remove_tree
 from lw_coder.runs.taken import is_merged
-from lw_coder.sessions.cleanup import remove_ended, require_idle
+from lw_coder.sessions.cleanup import remove_ended, require_idle_if_there_is_an_engine
 from lw_coder.sessions.leftovers import find_leftovers
 from lw_coder.sessions.replays import Replays
 
@@ -143,8 +143,7 @@ def _worktree(repository: Repository, plan_id: str) -> Clutter | Kept:
 
 def _drop(repository: Repository, plan_id: str, tip: str | None) -> None:
     with plan_lock(repository.common_dir, plan_id):
-        with suppress(EngineError):
-            require_idle(_identity(repository), plan_id)
+        require_idle_if_there_is_an_engine(_identity(repository), plan_id)
         remains = examine(repository, plan_id, with_runs=False)
         if remains.is_nothing:  # another command has removed it
             return

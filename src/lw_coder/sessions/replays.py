@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.foundation.errors import EngineError, SessionError
+from lw_coder.foundation.errors import SessionError, SilentEngineError
 from lw_coder.repository.git import Repository, root_commit
 from lw_coder.runs.run_folders import Run
-from lw_coder.sessions.cleanup import require_idle
+from lw_coder.sessions.cleanup import require_idle_if_there_is_an_engine
 
 
 class Replays:
@@ -19,15 +17,14 @@ class Replays:
         self._asked: dict[str, str | None] = {}
 
     def why_busy(self, run: Run) -> str | None:
-        """Return why a run is in use, or None; also if no engine answers."""
+        """Return why a run is in use, or None; also if there is no engine."""
         if run.plan_id not in self._asked:
             self._asked[run.plan_id] = self._ask(run.plan_id)
         return self._asked[run.plan_id]
 
     def _ask(self, plan_id: str) -> str | None:
         try:
-            with suppress(EngineError):
-                require_idle(self._identity, plan_id)
-        except SessionError as error:
+            require_idle_if_there_is_an_engine(self._identity, plan_id)
+        except (SessionError, SilentEngineError) as error:
             return error.message
         return None

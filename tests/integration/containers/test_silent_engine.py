@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lw_coder.containers.docker_command import Patience, Question
-from lw_coder.foundation.errors import SilentEngineError
+from lw_coder.foundation.errors import ExitCode, SilentEngineError
 from tests.integration.conftest import Person
 from tests.support.patience import NEVER, PATIENCE, read_until
-from tests.support.sample_repository import PLAN_ID
+from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.terminal import Terminal
 
 
@@ -101,3 +101,17 @@ def test_it_is_said_once_and_not_to_who_wants_quiet(silent: str) -> None:
         asking = _asks(told_after=1, usual=1.5, is_quiet=is_quiet)
         done = subprocess.run(asking, env=env, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == ("over\n", "" if is_quiet else f"{_WAITED_FOR}\n")
+
+
+def test_nothing_is_dropped_while_a_replay_can_be_running(
+    person: Person, sample: SampleRepository, silent: str
+) -> None:
+    worktree = sample.root / ".lw_coder/worktrees" / PLAN_ID
+    sample.git("worktree", "add", "--quiet", "-b", f"lw/task/{PLAN_ID}", str(worktree))
+    person.extra = {"DOCKER_HOST": silent}
+    with person.starts("drop", PLAN_ID, "--yes") as process:
+        error = read_until(process, "error: ")
+        assert process.wait(PATIENCE) == ExitCode.ERROR
+    assert "the Docker engine does not answer: it said nothing for 90 seconds" in error
+    assert worktree.is_dir()
+    assert sample.git("branch", "--list", f"lw/task/{PLAN_ID}")
