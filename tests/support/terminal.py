@@ -95,6 +95,11 @@ class Terminal:
     ) -> None:
         self._child.close(force=True)
 
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return int(self._child.pid or 0)
+
     def send_signal(self, number: signal.Signals) -> None:
         """Signal the program alone, if it has not ended."""
         if self._child.isalive():

@@ -28,7 +28,7 @@ from tests.torture.commands import (
 )
 from tests.torture.engines import own_engines
 from tests.torture.health import in_the_engine, left, not_imported, sick, temporary
-from tests.torture.scenes import Persons, Scene
+from tests.torture.scenes import CONFINING, Persons, Scene
 from tests.torture.strikes import SIGNALS, WHEN, Ended, Sight, Strike
 
 POINTS = 15  # of each command, for each signal
@@ -36,7 +36,6 @@ RANDOM = 300
 WORKERS = 3  # most of a command's time is waiting
 _FEW = 0.1  # of all strikes; more scenes would then take longer than they save
 
-CONFINING = '[code]\nallow_hosts = []\nchecks = ["true"]\n'
 _RUNS = f".lw_coder/runs/{PLAN_ID}"
 _WORKTREE = f".lw_coder/worktrees/{PLAN_ID}"
 

@@ -27,7 +27,8 @@ from tests.support.stand_in import give_base_image
 from tests.torture.cases import Case, Extent
 from tests.torture.health import left, not_imported, sick
 from tests.torture.scenes import COMMITS, Scene
-from tests.torture.weather import Told, agent, ran, started, unusual
+from tests.torture.weather.place import agent
+from tests.torture.weather.running import Told, ran, started, unusual
 
 EVENTS = 12_000  # of 4 kB each, 48 MB in all: six or seven a second for half an hour
 RUNS = 200

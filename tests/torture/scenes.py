@@ -27,6 +27,7 @@ COMMITS = (
     "sleep 0.3; name=$(date +%s%N); echo $name > work-$name.txt; git add work-$name.txt; "
     "git commit --quiet --message Work-$name; sleep 0.4"
 )
+CONFINING = '[code]\nallow_hosts = []\nchecks = ["true"]\n'  # a configuration
 _OURS = ("runs", "worktrees", "temp-worktrees", "batches")
 
 

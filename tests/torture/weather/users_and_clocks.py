@@ -1,0 +1,121 @@
+"""Other homes and users, and clocks that go back."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from lw_coder.containers.images import base_fingerprint
+from tests.support.patience import within_cpu_time
+from tests.support.stand_in import give_base_image
+from tests.torture.scenes import Scene
+from tests.torture.weather.folders import done_under, mounted
+from tests.torture.weather.place import Kind, Place, recovered, waiting
+from tests.torture.weather.running import CODE, DONE, REFUSED, ran, unusual
+
+_UID = 64321
+_ROOT = Path(__file__).parents[3]
+
+
+def _private(_: Scene) -> tuple[str, ...]:
+    return ("sh", "-c", 'umask 077; exec "$@"', "sh")
+
+
+def another_home(place: Place, name: str) -> Iterator[str]:
+    """Somebody with other folders begins the same plan: they are refused, and the first session goes on."""
+    with place.scene() as scene, waiting(scene) as session:
+        other = place.folder / "other-home"
+        other.mkdir(exist_ok=True)
+        told = ran(scene, *CODE, **{name: str(other)})
+        yield from unusual(told, REFUSED)
+        if f"(process {session.command.pid}, since " not in told.shown:
+            yield f"the second one is not told who is first:\n{told.shown}"
+        session.let_go()
+        yield from unusual(session.command.end(), DONE)
+        yield from session.recovered()
+
+
+def clock(place: Place, shift: str) -> Iterator[str]:
+    """The clock is behind what an earlier run saw."""
+    with place.scene() as scene:
+        before = scene.persons()
+        yield from unusual(ran(scene, *CODE), DONE)
+        yield from unusual(ran(scene, *CODE, under=("faketime", "-m", "-f", shift)), DONE)
+        yield from recovered(scene, before, commits=2)
+
+
+def clock_in_session(place: Place) -> Iterator[str]:
+    """The clock goes back during a session."""
+    with place.scene() as scene:
+        stamp = scene.folder / "clock"
+        stamp.write_text("+0\n", encoding="ascii")
+        with waiting(scene, _clock_of(stamp)) as session:
+            stamp.write_text("-3d\n", encoding="ascii")
+            session.let_go()
+            yield from unusual(session.command.end(), DONE)
+            yield from session.recovered()
+
+
+def _clock_of(stamp: Path) -> dict[str, str]:
+    """Return the variables that let a program's clock be what a file says."""
+    return {
+        "LD_PRELOAD": str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))),
+        "FAKETIME_TIMESTAMP_FILE": str(stamp),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def ordinary_user(place: Place, mask: str) -> Iterator[str]:
+    """Somebody without root's rights, who may use the engine's socket."""
+    with place.scene() as scene:
+        before = scene.persons()
+        _give(scene, _UID)
+        (place.engine.folder / "sock").chmod(0o666)
+        give_base_image(place.engine.host, place.folder / "image-of-user", within_cpu_time(60, _fingerprint))
+        script = f'umask {mask}; exec setpriv --reuid {_UID} --regid {_UID} --clear-groups "$@"'
+        under = (*mounted(*_reachable()), "sh", "-c", script, "sh")
+        yield from unusual(ran(scene, *CODE, under=under), DONE)
+        yield from unusual(ran(scene, *CODE, under=under), DONE)
+        _give(scene, 0)
+        give_base_image(place.engine.host, place.folder / "image")
+        yield from recovered(scene, before, commits=2)
+
+
+def _give(scene: Scene, user: int) -> None:
+    for path in (scene.folder, *scene.folder.rglob("*")):
+        os.chown(path, user, user, follow_symlinks=False)
+
+
+def _fingerprint() -> str:
+    os.setresgid(_UID, 0, 0)  # who it is changes, and not what it may read
+    os.setresuid(_UID, 0, 0)
+    return base_fingerprint()
+
+
+def _reachable() -> Iterator[str]:
+    """Let everybody reach lw_coder and its Python, also if they are in a home that is closed to others."""
+    needed = {_ROOT, Path(sys.base_prefix).resolve()}
+    closed = {path.parents[-2] for path in needed if not path.parents[-2].stat().st_mode & 0o001}
+    for home in sorted(closed):
+        inside = [path for path in sorted(needed) if path.is_relative_to(home)]
+        for number, path in enumerate(inside):
+            yield f"mkdir -p /run/lw-{number}; mount --bind {shlex.quote(str(path))} /run/lw-{number}"
+        yield f"mount -t tmpfs -o mode=755 tmpfs {home}"
+        for number, path in enumerate(inside):
+            yield f"mkdir -p {shlex.quote(str(path))}; mount --bind /run/lw-{number} {shlex.quote(str(path))}"
+
+
+def kinds() -> Iterator[Kind]:
+    yield "users and clocks", "umask 077", partial(done_under, under=_private)
+    for name in ("HOME", "XDG_STATE_HOME"):
+        yield "users and clocks", f"another {name}", partial(another_home, name=name)
+    for mask in ("022", "077"):
+        yield "users and clocks", f"an ordinary user, umask {mask}", partial(ordinary_user, mask=mask)
+    for shift in ("-2h", "-400d"):
+        yield "users and clocks", f"the clock goes back, {shift}", partial(clock, shift=shift)
+    yield "users and clocks", "the clock goes back during a session", clock_in_session
