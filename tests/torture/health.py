@@ -37,10 +37,11 @@ def left(scene: Scene) -> Iterator[str]:
     yield from (f"left: {folder}" for _, folder in abandoned_folders(scene.root))
     yield from (f"left: {path}" for path in (scene.root / ".lw_coder").glob("temp-worktrees/*/"))
     yield from (f"left: {path.name}" for path in scene.root.glob(_LOCKS))
+    yield from (f"left: {path}" for path in scene.tmp.glob("lw_coder-*"))
 
 
 def temporary(scene: Scene) -> Iterator[str]:
-    """Name the temporary files that are left; only SIGKILL, which cleans up nothing, may leave some."""
+    """Name the temporary files that are left; only SIGKILL may leave some, until the next command."""
     yield from (f"left: {path}" for path in scene.tmp.iterdir())
 
 

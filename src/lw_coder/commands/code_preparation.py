@@ -16,6 +16,7 @@ from lw_coder.containers.image_names import repo_tag
 from lw_coder.containers.images import Built, Images
 from lw_coder.foundation import signals
 from lw_coder.foundation.report import say, tell, waiting, warn
+from lw_coder.foundation.temporary import remove_abandoned_temporary
 from lw_coder.prompts import prompt_files
 from lw_coder.prompts.continued import for_continuing
 from lw_coder.prompts.generation import generate_prompts
@@ -58,6 +59,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_abandoned(repository.home, inputs.plan_id)
+    remove_abandoned_temporary()
     _import_late_results(inputs)
     import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"

@@ -29,6 +29,7 @@ from lw_coder.foundation import signals
 from lw_coder.foundation.errors import ExitCode, GitError, IdeaError
 from lw_coder.foundation.report import printable, tell, waiting, warn
 from lw_coder.foundation.state import log_folder
+from lw_coder.foundation.temporary import remove_abandoned_temporary
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.plans.stray_plans import keep_stray_plans
 from lw_coder.plans.tasks_snapshot import ORIGINALS, TasksSnapshot, find_changes, take_snapshot
@@ -165,6 +166,7 @@ def tidy_up(context: SessionContext) -> None:
     for name in remove_stale_temp_worktrees(repository, keep_and_stop):
         tell(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
         report_nested_repositories(repository.root / TASKS_FOLDER)
+    remove_abandoned_temporary()
     in_use = temp_worktree_names(repository)
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) not in in_use:

@@ -11,8 +11,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
+from lw_coder.foundation.temporary import TemporaryFolder, temporary_folder
 from lw_coder.settings.docker_variables import client_config, config_folder
 
 # An empty list would select docker's default. docker holds back the first key until the next one, so it is a
@@ -23,18 +23,18 @@ _CONFIG = "config.json"
 
 
 @contextmanager
-def keys_freed(process: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Yield variables for docker's client with which every key goes to the session.
+def keys_freed(process: Mapping[str, str]) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """Yield variables for docker's client with which every key goes to the session, and what it keeps open.
 
     The rest of the user's configuration still applies: contexts, plugins, proxies, headers. If this is not
     possible, because the system is not Linux or the client is a snap, the variables are empty.
     """
     with ExitStack() as made:
         try:
-            variables = {"DOCKER_CONFIG": _changed_copy(process, made)} if _can_see_it() else {}
+            folder = _changed_copy(process, made) if _can_see_it() else None
         except OSError:  # the disk is full, or there is no memfd: a session works without
-            variables = {}
-        yield variables
+            folder = None
+        yield ({"DOCKER_CONFIG": str(folder.path)}, (folder.descriptor,)) if folder else ({}, ())
 
 
 def _can_see_it() -> bool:
@@ -43,22 +43,18 @@ def _can_see_it() -> bool:
     return sys.platform == "linux" and "/snap/" not in str(shutil.which("docker"))
 
 
-def _changed_copy(process: Mapping[str, str], made: ExitStack) -> str:
+def _changed_copy(process: Mapping[str, str], made: ExitStack) -> TemporaryFolder:
     """Create a folder with links to the files in the user's folder, and to a changed config.json in memory.
 
     config.json can contain credentials, so no copy of it is written to disk.
     """
-    import shutil
-    import tempfile
-
     memory = os.memfd_create("docker-config")
     made.callback(os.close, memory)
     os.write(memory, json.dumps({**client_config(process), "detachKeys": DETACH_KEYS}).encode())
-    folder = Path(tempfile.mkdtemp(prefix="lw_coder-docker-"))
-    made.callback(shutil.rmtree, folder, ignore_errors=True)
-    (folder / _CONFIG).symlink_to(f"/proc/{os.getpid()}/fd/{memory}")
+    folder = made.enter_context(temporary_folder())
+    (folder.path / _CONFIG).symlink_to(f"/proc/{os.getpid()}/fd/{memory}")
     source = config_folder(process)
     for entry in source.iterdir() if source.is_dir() else ():
         if entry.name != _CONFIG:
-            (folder / entry.name).symlink_to(entry.absolute())
-    return str(folder)
+            (folder.path / entry.name).symlink_to(entry.absolute())
+    return folder

@@ -10,6 +10,7 @@ from lw_coder.containers.engine import installed_compose
 from lw_coder.containers.labels import PLAN_LABEL, RUN_LABEL
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.errors import ConfigError
+from lw_coder.foundation.temporary import temporary_folder
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 
 _LABELS = {PLAN_LABEL: "check", RUN_LABEL: "check"}
@@ -33,8 +34,8 @@ def require_readable(root: Path, run: RunOptions, build: BuildOptions) -> None:
     if not (run.keys or build.keys):
         return
     try:
-        with tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
-            refusal = _refusal(Path(folder), root, run, build)
+        with temporary_folder() as (folder, _):
+            refusal = _refusal(folder, root, run, build)
     except OSError as error:
         raise disk_error(Path(tempfile.gettempdir()), error) from error
     if refusal is not None:

@@ -498,6 +498,7 @@ def run_attached(
     project: str,
     labels: Mapping[str, str],
     variables: Mapping[str, str],
+    keeps_open: tuple[int, ...] = (),
     *,
     dependencies: bool = True,
 ) -> int:
@@ -508,11 +509,14 @@ def run_attached(
         project: Compose's project name.
         labels: additional labels of the container.
         variables: more variables for docker's client.
+        keeps_open: file descriptors that it inherits.
         dependencies: whether to start the services that it depends on.
     """
     command = _command(*_project(folder, project), *_run(labels, dependencies=dependencies), folder=folder)
     with interruptible():
-        return subprocess.run(command.words, check=False, env={**command.environment, **variables}).returncode
+        return subprocess.run(
+            command.words, check=False, env={**command.environment, **variables}, pass_fds=keeps_open
+        ).returncode
 
 
 def _run(labels: Mapping[str, str], *options: str, dependencies: bool) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from lw_coder.foundation.errors import EngineError, EnvironmentFileError, Silent
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import interruptible
+from lw_coder.foundation.temporary import temporary_folder
 from lw_coder.settings.docker_variables import client_call
 
 if TYPE_CHECKING:
@@ -219,18 +220,16 @@ def is_plain(text: str) -> bool:
 
 
 def _read_by_compose(env_file: Path, values: Mapping[str, str]) -> Mapping[str, str | None]:
-    import tempfile
-
     import yaml
     from python_on_whales.exceptions import DockerException
 
-    with tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
+    with temporary_folder() as (folder, _):
         services = {"services": {"droid": {"image": "none", "environment": sorted(values)}}}
         include = {"include": [{"path": "services.yml", "env_file": str(env_file)}]}
-        Path(folder, "services.yml").write_text(yaml.safe_dump(services), encoding="utf-8")
-        Path(folder, "compose.yml").write_text(yaml.safe_dump(include), encoding="utf-8")
+        (folder / "services.yml").write_text(yaml.safe_dump(services), encoding="utf-8")
+        (folder / "compose.yml").write_text(yaml.safe_dump(include), encoding="utf-8")
         try:
-            config = _compose(Path(folder), "lw_coder-check").compose.config(return_json=True)
+            config = _compose(folder, "lw_coder-check").compose.config(return_json=True)
         except DockerException as error:
             installed_compose()  # if Compose is missing, the file is not the problem
             raise _env_file_error(env_file, error.stderr or "") from None
@@ -373,8 +372,8 @@ def followed_to_end(status: int, labels: Labels, attach: Callable[[str], int]) -
 
 
 def _run_service(folder: Path, project: str, labels: Labels, *, dependencies: bool) -> int:
-    with keys_freed(os.environ) as variables:
-        return run_attached(folder, project, labels, variables, dependencies=dependencies)
+    with keys_freed(os.environ) as (variables, keeps_open):
+        return run_attached(folder, project, labels, variables, keeps_open, dependencies=dependencies)
 
 
 def _attach(container: str, labels: Labels) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from lw_coder.engines.objects import SentObjects, add_packs
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.plain_tar import Entry, TarWriter
 from lw_coder.foundation.report import printable
+from lw_coder.foundation.temporary import temporary_folder
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.repository.git_settings import read_configuration
 from lw_coder.runs.run_folders import read_record
@@ -66,8 +66,8 @@ def push_run(
     Raises:
         LwCoderError: it cannot be sent, or the registry does not take it.
     """
-    with tempfile.TemporaryDirectory(prefix="lw_coder-run-") as temporary:
-        packs, tar = Path(temporary, "packs"), Path(temporary, "tar")
+    with temporary_folder() as (temporary, _):
+        packs, tar = temporary / "packs", temporary / "tar"
         packs.mkdir()
         sent = SentObjects(setup.context.repository, setup.context.identity, registry)
         objects = sent.ensure([setup.git.head, *setup.git.refs.values()], packs)

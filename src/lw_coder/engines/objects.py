@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from lw_coder.engines.job_document import OBJECTS, OBJECTS_KIND
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.plain_tar import Entry, TarWriter
 from lw_coder.foundation.state import APP
+from lw_coder.foundation.temporary import temporary_folder
 from lw_coder.repository.object_packs import present, write_pack
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ class SentObjects:
         return self._push_all(every)
 
     def _push_all(self, tips: list[str]) -> Artifact:
-        with tempfile.TemporaryDirectory(prefix="lw_coder-objects-") as temporary:
-            packs = Path(temporary, "packs")
+        with temporary_folder() as (temporary, _):
+            packs = temporary / "packs"
             packs.mkdir()
             write_pack(self._repository, packs, tips)
-            tar = Path(temporary, "tar")
+            tar = temporary / "tar"
             with tar.open("wb") as file:
                 add_packs(writer := TarWriter(file), packs, "")
                 writer.end()

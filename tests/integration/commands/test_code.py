@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, SUBAGENTS, scripted_demo
 from tests.support.engine import docker
+from tests.support.patience import wait_until
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository
 from tests.support.scripted_model import ScriptedModel, ToolCall
 from tests.support.terminal import Terminal
@@ -73,11 +75,17 @@ def test_commits_come_home_when_a_signal_ends_lw_coder(
 
 
 def test_commits_come_home_with_a_second_run_that_asks_for_no_prompts_when_lw_coder_was_killed(
-    sample: SampleRepository, person: Person, model: ScriptedModel
+    sample: SampleRepository, person: Person, model: ScriptedModel, tmp_path: Path
 ) -> None:
+    """Nor is anything left in the folder for temporary files."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    person.extra = {"TMPDIR": str(temporary)}
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_for(SUMMARY)
         _signal(person, signal.SIGKILL)
+    (left,) = temporary.glob("lw_coder-*")
+    wait_until(lambda: not _is_in_use(left), "the end of docker's client")
     (killed,) = _runs(sample)
     assert json.loads((killed / "run.json").read_text())["ended"] is None
     assert model.count("dspy") == 1
@@ -86,7 +94,19 @@ def test_commits_come_home_with_a_second_run_that_asks_for_no_prompts_when_lw_co
     assert f"Earlier run {PLAN_ID}/{killed.name}: 1 commit imported" in again.text
     assert COMMIT_MESSAGE in sample.git("log", "--format=%s", f"{sample.sha}..{BRANCH}").splitlines()
     assert json.loads((killed / "run.json").read_text())["ended"]["commits"] == 1
+    assert list(temporary.glob("lw_coder-*")) == []
     _replays_by_hand(sample, person, max(_runs(sample)))
+
+
+def _is_in_use(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _signal(person: Person, number: signal.Signals) -> None:

@@ -13,7 +13,7 @@ def test_all_but_the_keys_is_the_persons(tmp_path: Path) -> None:
     own = {"auths": {"r.test": {"auth": "c2VjcmV0"}}, "currentContext": "far", "detachKeys": "ctrl-z"}
     (tmp_path / "config.json").write_text(json.dumps(own), encoding="ascii")
     (tmp_path / "contexts").mkdir()
-    with keys_freed({"DOCKER_CONFIG": str(tmp_path)}) as variables:
+    with keys_freed({"DOCKER_CONFIG": str(tmp_path)}) as (variables, _):
         folder = Path(variables["DOCKER_CONFIG"])
         assert json.loads((folder / "config.json").read_text()) == {**own, "detachKeys": DETACH_KEYS}
         assert (folder / "contexts").resolve() == tmp_path / "contexts"
@@ -24,13 +24,13 @@ def test_all_but_the_keys_is_the_persons(tmp_path: Path) -> None:
 
 def test_no_credential_is_written(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"auths": {"r.test": {"auth": "c2VjcmV0"}}}', encoding="ascii")
-    with keys_freed({"DOCKER_CONFIG": str(tmp_path)}) as variables:
+    with keys_freed({"DOCKER_CONFIG": str(tmp_path)}) as (variables, _):
         link = Path(variables["DOCKER_CONFIG"]) / "config.json"
         assert link.readlink().is_relative_to("/proc")
         assert [path.name for path in link.parent.iterdir() if not path.is_symlink()] == []
 
 
 def test_without_any_configuration(tmp_path: Path) -> None:
-    with keys_freed({"DOCKER_CONFIG": str(tmp_path / "none")}) as variables:
+    with keys_freed({"DOCKER_CONFIG": str(tmp_path / "none")}) as (variables, _):
         config = Path(variables["DOCKER_CONFIG"]) / "config.json"
         assert json.loads(config.read_text()) == {"detachKeys": DETACH_KEYS}
