@@ -12,9 +12,13 @@ import click
 
 from lw_coder.engines.choice import engine_for
 from lw_coder.engines.interface import Job
-from lw_coder.foundation.report import say
+from lw_coder.foundation.errors import LwCoderError
+from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import Signalled, stop_raising
-from lw_coder.runs.session_result import SessionResult
+from lw_coder.foundation.system_errors import expected_error
+from lw_coder.repository.importing.commits import ImportResult
+from lw_coder.runs import run_record
+from lw_coder.runs.session_result import AgentReport, SessionResult
 from lw_coder.sessions.context import compose_values, session_redaction
 
 if TYPE_CHECKING:
@@ -42,7 +46,18 @@ def carried_out(inputs: CodeInputs, setup: SessionSetup, session: SessionSpec) -
     except Signalled:
         signalled = stop_raising()
         return SessionResult(signalled or 1, begun, datetime.now(UTC), signalled=signalled)
+    except (LwCoderError, OSError) as error:
+        _record_failure(setup, begun, error)
+        raise
     return engine.result(name)
+
+
+def _record_failure(setup: SessionSetup, begun: datetime, error: LwCoderError | OSError) -> None:
+    """Record that a run ended before its session began, and why."""
+    known = expected_error(error) if isinstance(error, OSError) else error
+    why = session_redaction(setup.context).text(known.message if known else type(error).__name__)
+    result = SessionResult(1, begun, datetime.now(UTC), report=AgentReport(problem=printable(why)))
+    run_record.complete(setup.run, result, ImportResult())
 
 
 def _values(context: SessionContext) -> dict[str, str]:

@@ -7,6 +7,7 @@ when its node dies: that is for the person to decide, because the first attempt 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -114,14 +115,15 @@ def submit(job: NodeJob) -> None:
     """Hand a job over; it starts as soon as a node has room for it.
 
     Raises:
-        EngineError: it was not accepted. Nothing of it is left.
+        EngineError: it was not accepted. Nothing of it is left, unless the cluster does not answer.
     """
-    if job.secret:
-        _create_secret(job)
     try:
+        if job.secret:
+            _create_secret(job)
         _asked("the job was not accepted", "service", "create", *_described(job), job.image, *job.words)
     except BaseException:
-        remove(job.name)
+        with suppress(EngineError):  # the first error says more
+            remove(job.name)
         raise
 
 

@@ -74,7 +74,9 @@ class SessionEngine(Protocol):
         """Hand a session over, and return the job's name there.
 
         Raises:
-            LwCoderError: it was not accepted, and nothing of it is left there.
+            LwCoderError: it was not accepted, and nothing of it is left there; if the scheduler does not
+                answer, a warning says that something may be.
+            OSError: what travels cannot be written. Nothing of it is left there.
             SystemExit: a signal came before it was accepted; nothing of it is left there either.
         """
 

@@ -110,6 +110,8 @@ def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: b
         _require_given_up(run, task, gives_up=gives_up)
         swarm.remove(sent.job)
         _close(run, sent)
+    elif task is None:
+        swarm.remove(sent.job)  # the secret of a job that was never submitted
 
 
 def _close(run: Run, sent: SentJob) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,14 +16,16 @@ from lw_coder.containers.job_queue import submit_in_turn
 from lw_coder.containers.job_spec import JOB_LABEL, REPO_LABEL, NodeJob
 from lw_coder.engines.inputs import images_of, push_run
 from lw_coder.engines.interface import Job, JobState
+from lw_coder.engines.job_document import RUNS
 from lw_coder.engines.node_order import NodeOrder
 from lw_coder.engines.node_session import reserved_memory
 from lw_coder.engines.results import Expected, RefusedResultError
 from lw_coder.engines.sent_job import SentJob, write_sent_job
 from lw_coder.engines.swarm_results import registry_at, state_of, take_from
 from lw_coder.engines.swarm_wait import SwarmWait
-from lw_coder.foundation.report import say
-from lw_coder.foundation.signals import Signalled, held
+from lw_coder.foundation.errors import EngineError
+from lw_coder.foundation.report import say, warn
+from lw_coder.foundation.signals import held
 from lw_coder.runs.session_result import SessionResult
 
 if TYPE_CHECKING:
@@ -60,13 +63,27 @@ class SwarmEngine:
         self._remember(SentJob(engine=NAME, job=name, registry=self._config.registry, run=sent.manifest))
         try:
             submit_in_turn(self._job(job, name, runner, order), _tell_wait)
-        except Signalled:
-            with held():  # the cluster may have it already
-                swarm.remove(name)
-                self._close()
+        except BaseException:
+            with held():
+                self._take_back(name)
             raise
         say(f"Cluster:  job {name}; to end it, press Ctrl+C")
         return name
+
+    def _take_back(self, name: str) -> None:
+        """Remove what the cluster and the registry have of a session that was not handed over."""
+        try:
+            swarm.remove(name)  # the cluster may have it although it has not said so
+        except EngineError as error:
+            warn(
+                f"job {name} may be in the cluster, where the plan's next start looks for it: {error.message}"
+            )
+            return
+        with suppress(EngineError):
+            if sent := self._registry.find(RUNS, name):
+                self._registry.delete(sent)
+        with suppress(OSError):  # the next start asks for it then, and finds nothing
+            self._close()
 
     def _push_images(self) -> tuple[str, str, str]:
         registry, ids = self._registry, images_of(self._setup)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lw_coder.containers.image_names import BASE_TAG
-from lw_coder.containers.job_spec import NODE_MEMORY
+from lw_coder.containers.job_spec import NODE_MEMORY, SLOT
 from lw_coder.containers.registry import Registry
 from lw_coder.engines.job_document import RUNS
 from lw_coder.engines.sent_job import read_sent_job
@@ -25,6 +28,17 @@ from tests.support.shell_agent import DONE, shell_agent
 from tests.support.stand_in import copy
 
 WAITING = f"{committing('First')}; touch /workspace/.lw-is-up; while :; do sleep 0.2; done"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "lw_coder-test", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +112,40 @@ def test_a_signal_while_a_session_is_handed_over_ends_its_run(remote: Remote) ->
     assert remote.cluster.settled_leavings() == []
     status, document, said = remote.runs(committing("Next"))
     assert (status, document["commits"]["count"]) == (0, 1), said
+
+
+def test_an_error_while_a_session_is_handed_over_ends_its_run(remote: Remote, small_disk: Path) -> None:
+    """Each time the run has an end that says why, and the cluster has nothing of it."""
+    config, env = remote.sample.root / ".lw_coder/config.toml", remote.env
+    whole = config.read_text(encoding="ascii")
+    (remote.sample.root / ".lw_coder/tasks/large").write_bytes(os.urandom(2 << 20))  # the tar has it
+    refused = whole.replace("allow", 'docker_run_args = ["--memory", "8589934591.9g"]\nallow')
+    for text, own, why in (
+        (whole.replace(remote.cluster.registry, f"{remote.cluster.address}:9"), {}, "was not pushed: "),
+        (whole.replace(SLOT, "no-such-slot"), {}, "no node of the cluster that takes jobs offers no-such"),
+        (refused, {}, "cluster: the job was not accepted: "),
+        (whole, {"TMPDIR": str(small_disk)}, "there is no space for what is written"),
+    ):
+        config.write_text(text, encoding="ascii")
+        remote.env = {**env, **own}
+        status, document, said = remote.runs("true")
+        (error,) = [line for line in said.splitlines() if line.startswith("error: ")]
+        assert (status, why in error, document["outcome"]) == (1, True, "error"), said
+        ended = json.loads((remote.run / "run.json").read_text())["ended"]
+        assert (ended["outcome"], why in ended["agent"]["problem"], ended["problem"]) == (
+            "failed",
+            True,
+            None,
+        )
+        assert remote.cluster.leavings() == []
+        sent = read_sent_job(remote.run)
+        if sent:
+            assert sent.is_closed
+            assert Registry(parse_place(sent.registry)).find(RUNS, sent.job) is None
+    config.write_text(whole, encoding="ascii")
+    remote.env = env
+    status, document, said = remote.runs(committing("Next"))
+    assert (status, document["commits"]["count"], "earlier run" in said.lower()) == (0, 1, False), said
 
 
 def test_a_killed_command_leaves_its_result_to_the_next(remote: Remote) -> None:
