@@ -15,7 +15,6 @@ from tests.support.engine import docker
 from tests.support.patience import PATIENCE
 
 SCRIPT = "OPENROUTER_SCRIPT"  # forwarded by the name's beginning
-STAND_IN_TAG = "lw_coder_stand_in:latest"
 _DROID = """#!/bin/bash
 printf '{"type":"system","subtype":"init","session_id":"conversation-1"}\\n'
 mkdir -p "$HOME/.factory/sessions/-workspace"
@@ -61,11 +60,17 @@ def give_base_image(host: str, folder: Path, fingerprint: str | None = None) -> 
     (folder / "droid").write_text(_DROID, encoding="ascii")
     for name in ("start-session", "tinyproxy.conf"):
         shutil.copyfile(shipped_folder("docker") / "droid" / name, folder / name)
-    label = f"{BASE_LABEL}={fingerprint or base_fingerprint()}"
-    build = ["docker", "build", "--quiet", "--label", label, "--tag", STAND_IN_TAG, str(folder)]
+    fingerprint = fingerprint or base_fingerprint()
+    tag, label = stand_in_tag(fingerprint), f"{BASE_LABEL}={fingerprint}"
+    build = ["docker", "build", "--quiet", "--label", label, "--tag", tag, str(folder)]
     built = subprocess.run(build, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    copy(STAND_IN_TAG, host, BASE_TAG)
+    copy(tag, host, BASE_TAG)
+
+
+def stand_in_tag(fingerprint: str) -> str:
+    """Return the image's tag in the machine's own engine; another user's has another one."""
+    return f"lw_coder_stand_in:{fingerprint[:12]}"
 
 
 def copy(image: str, host: str, tag: str) -> None:

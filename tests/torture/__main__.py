@@ -7,69 +7,61 @@ can differ.
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
-import signal
 import sys
-import tempfile
 import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
+from multiprocessing import get_context
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tests.torture.cases import Case, Extent
+from tests.torture.cases import Extent
+from tests.torture.groups import Outcome, run
 
 # A module of this package each, with `opened`, a Group.
-# In the order in which they run.
+# In the order in which they are begun: the longest first, and one that waits beside one that works.
 GROUPS: tuple[str, ...] = (
     "killed",
+    "weather",
     "killed_on_nodes",
+    "long_sessions",
     "crowds",
     "inputs",
     "repositories",
-    "weather",
-    "long_sessions",
 )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a case.
-
-    Attributes:
-        group: its group.
-        case: the case.
-        wrong: all that was wrong; empty if nothing was.
-    """
-
-    group: str
-    case: Case
-    wrong: tuple[str, ...]
+AT_ONCE = 2  # groups; each has engines of its own
 
 
 def main() -> int:
     """Run the groups; the status is 0 only if nothing was wrong."""
     options = _options()
     extent = Extent(options.share, options.seed)
-    # Children inherit that a shell has what it starts in the background ignore Ctrl+C, and nohup a hangup.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     print(f"seed {extent.seed}, share {extent.share}", flush=True)
-    outcomes: list[Outcome] = []
     began = time.monotonic()
-    with suppress(KeyboardInterrupt):  # the table then has what was done until now
-        for name in options.groups or GROUPS:
-            outcomes += _run(name, extent)
+    outcomes = _run_all(options.groups or GROUPS, extent)
     Console(width=120).print(_table(outcomes))
     print(f"{(time.monotonic() - began) / 60:.0f} minutes")
     return 1 if not outcomes or any(outcome.wrong for outcome in outcomes) else 0
+
+
+def _run_all(groups: Sequence[str], extent: Extent) -> list[Outcome]:
+    """Run groups side by side; Ctrl+C ends those that have begun, and their cases until then count."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [pool.submit(_in_a_process, name, extent) for name in groups]
+        with suppress(KeyboardInterrupt):
+            wait(running)
+        pool.shutdown(cancel_futures=True)
+    return [outcome for one in running if not one.cancelled() for outcome in one.result()]
+
+
+def _in_a_process(name: str, extent: Extent) -> list[Outcome]:
+    """Run a group in a process of its own, whose home is another one."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(run, name, extent).result()
 
 
 def _options() -> argparse.Namespace:
@@ -86,37 +78,14 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(name: str, extent: Extent) -> Iterator[Outcome]:
-    """Run a group in a folder of its own, with a home of its own; print each case that fails at once."""
-    opened = import_module(f"tests.torture.{name}").opened
-    prefix = f"lw_coder-torture-{name}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        os.environ["HOME"] = str(home)
-        with opened(Path(folder), extent) as cases:
-            for number, case in enumerate(cases, 1):
-                outcome = Outcome(name, case, _wrong(case))
-                told = f"FAILED {'; '.join(outcome.wrong)}" if outcome.wrong else "ok"
-                print(f"{name} {number}/{len(cases)} {case.what}: {case.name}: {told}", flush=True)
-                yield outcome
-
-
-def _wrong(case: Case) -> tuple[str, ...]:
-    try:
-        return tuple(case.run())
-    except Exception:  # noqa: BLE001 - a case that breaks has failed; the others go on
-        return (f"the case itself broke:\n{traceback.format_exc()}",)
-
-
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.ASCII2)
     table.add_column("group")
     table.add_column("what")
     table.add_column("how many", justify="right")
     table.add_column("failed", justify="right")
-    for group, what in dict.fromkeys((outcome.group, outcome.case.what) for outcome in outcomes):
-        of_it = [outcome for outcome in outcomes if (outcome.group, outcome.case.what) == (group, what)]
+    for group, what in dict.fromkeys((outcome.group, outcome.what) for outcome in outcomes):
+        of_it = [outcome for outcome in outcomes if (outcome.group, outcome.what) == (group, what)]
         table.add_row(group, what, *_counts(of_it))
     table.add_row("all", "", *_counts(outcomes))
     return table
@@ -124,7 +93,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
 
 def _counts(outcomes: Sequence[Outcome]) -> tuple[str, str]:
     return (
-        str(sum(outcome.case.count for outcome in outcomes)),
+        str(sum(outcome.count for outcome in outcomes)),
         str(sum(bool(outcome.wrong) for outcome in outcomes)),
     )
 

@@ -87,12 +87,12 @@ CODE = Command(
     _has_commits,
     at_terminal=True,
     has_session=True,
-    weight=4,
+    weight=3,
 )
 HEADLESS = Command(
-    "code --headless", ("code", PLAN_ID, "--headless"), "fresh", _has_commits, has_session=True, weight=4
+    "code --headless", ("code", PLAN_ID, "--headless"), "fresh", _has_commits, has_session=True, weight=3
 )
-CONFINED = replace(HEADLESS, name="code with a proxy", begins="confined", weight=2)
+CONFINED = replace(HEADLESS, name="code with a proxy", begins="confined", weight=1)
 IN_LARGE = replace(HEADLESS, name="code in a large repository", files=MANY_FILES)
 COMMANDS = (
     CODE,
@@ -104,9 +104,9 @@ COMMANDS = (
         has_session=True,
         weight=2,
     ),
-    Command("batch", ("batch", PLAN_ID, "another-plan"), "several", _has_commits, has_session=True, weight=2),
-    Command("verify", ("verify", PLAN_ID), "finished", _has_commits),
-    Command("take", ("take", PLAN_ID, "--yes"), "finished", _is_taken, changes=_changed_by_take),
-    Command("drop", ("drop", PLAN_ID, "--yes"), "finished", _is_dropped),
-    Command("clean", ("clean", "--yes", "--older-than", "0"), "old", _is_clean),
+    Command("batch", ("batch", PLAN_ID, "another-plan"), "several", _has_commits, has_session=True),
+    Command("verify", ("verify", PLAN_ID), "finished", _has_commits, weight=2),
+    Command("take", ("take", PLAN_ID, "--yes"), "finished", _is_taken, changes=_changed_by_take, weight=2),
+    Command("drop", ("drop", PLAN_ID, "--yes"), "finished", _is_dropped, weight=2),
+    Command("clean", ("clean", "--yes", "--older-than", "0"), "old", _is_clean, weight=2),
 )

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.images import base_fingerprint
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.foundation.shipped import shipped_folder
 from lw_coder.plans.plan_file import TASKS_FOLDER
@@ -24,7 +25,7 @@ from tests.support.patience import PATIENCE, wait_until
 from tests.support.plan_files import text
 from tests.support.sample_repository import PLAN_ID
 from tests.support.scripted_model import ScriptedModel
-from tests.support.stand_in import SCRIPT, STAND_IN_TAG
+from tests.support.stand_in import SCRIPT, stand_in_tag
 from tests.torture.cases import Case, Extent
 from tests.torture.engines import own_engines
 from tests.torture.health import changed, left, not_imported, sick
@@ -235,7 +236,9 @@ def _with_slim_dockerfile(folder: Path) -> Sequence[str]:
     for name in ("docker", "compose"):
         shutil.copytree(source / name, folder / name)
     shutil.copytree(source / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    dockerfile = f"FROM {STAND_IN_TAG}\nRUN sleep 1 && echo {_unlike_any_other()} > /built\n"
+    dockerfile = (
+        f"FROM {stand_in_tag(base_fingerprint())}\nRUN sleep 1 && echo {_unlike_any_other()} > /built\n"
+    )
     (folder / "docker/droid/Dockerfile").write_text(dockerfile, encoding="ascii")
     return ("env", f"PYTHONPATH={folder / 'src'}", sys.executable, "-m", "lw_coder")
 

@@ -31,7 +31,7 @@ from tests.torture.health import in_the_engine, left, not_imported, sick, tempor
 from tests.torture.scenes import CONFINING, Persons, Scene
 from tests.torture.strikes import SIGNALS, WHEN, Ended, Sight, Strike
 
-POINTS = 15  # of each command, for each signal
+POINTS = 15  # of each command
 RANDOM = 300
 WORKERS = 3  # most of a command's time is waiting
 _FEW = 0.1  # of all strikes; more scenes would then take longer than they save
@@ -194,11 +194,12 @@ def chosen(extent: Extent) -> list[Planned]:
 
 
 def _at_each_step() -> Iterator[Planned]:
-    for command in COMMANDS:
-        for kind, number in enumerate(SIGNALS):
-            for point in range(POINTS):
+    """SIGKILL at each point of each command, and another signal; these take turns."""
+    for turn, command in enumerate(COMMANDS):
+        for point in range(POINTS):
+            for kind in (0, 1 + (point + turn) % (len(SIGNALS) - 1)):
                 when = WHEN[(point + kind) % len(WHEN)]
-                name = f"{number.name} {when} step {point + 1} of {POINTS}"
+                name = f"{SIGNALS[kind].name} {when} step {point + 1} of {POINTS}"
                 strike = partial(_at_program, kind=kind, point=point, when=when)
                 yield Planned(command.name, name, command, strike)
 
@@ -210,9 +211,11 @@ def _at_program(measured: Measured, *, kind: int, point: int, when: str) -> Stri
 
 
 def _at_sights() -> Iterator[Planned]:
+    """SIGKILL at each sight, for lw_coder and for all that it has started, and another signal in turns."""
+    others = SIGNALS[1:]
     for command, sights in ((HEADLESS, SIGHTS), (IN_LARGE, CHECKOUTS)):
-        for sight in sights:
-            strikes = [Strike(number, sight=sight) for number in SIGNALS]
+        for turn, sight in enumerate(sights):
+            strikes = [Strike(number, sight=sight) for number in (signal.SIGKILL, others[turn % len(others)])]
             for strike in (*strikes, Strike(signal.SIGKILL, sight=sight, all_of_them=True)):
                 yield Planned(command.name, str(strike), command, partial(_as_it_is, strike=strike))
 
