@@ -460,3 +460,12 @@ def test_many_idle_connections_do_not_stop_it(tmp_path: Path, provider: Scripted
             idle = stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port)))
             idle.sendall(POST + b"Host: ")
         assert gateway.ask(asks()).status == 200
+
+
+def test_a_request_that_is_no_http_leaves_nothing_in_the_log(
+    tmp_path: Path, provider: ScriptedModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with GatewayProcess(tmp_path, provider.base_url) as gateway:
+        gateway.send(POST + b"a\xff b: 1\r\n\r\n")
+        assert gateway.ask(asks()).status == 200
+    assert capfd.readouterr() == ("", "")
