@@ -42,6 +42,7 @@ from lw_coder.repository.incomplete_worktrees import (
     remove_record,
     repair_record,
 )
+from lw_coder.repository.worktree_removal import remains_among, remove_remains, remove_worktree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -258,7 +259,15 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 def plans_with_worktree(repository: Repository) -> list[str]:
     """List the ids of the plans for which there is a folder among the worktrees, whatever is in it."""
     folder = repository.home / WORKTREES_FOLDER
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    remains = {path.name for _, path in remains_among(folder)}
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name not in remains)
+
+
+def abandoned_worktrees(repository: Repository) -> list[tuple[str, Path]]:
+    """List what killed removals of worktrees left, with the ids of the plans."""
+    return remains_among(repository.home / WORKTREES_FOLDER)
 
 
 def worktree_folders(repository: Repository) -> list[Path]:
@@ -336,13 +345,14 @@ def remove_plan_worktree(repository: Repository, found: Removable, plan_id: str,
         if found.worktree is None and head is not None and is_incomplete(repository, found.path):
             remove_incomplete(repository, found.path, head)
         elif found.worktree is not None:
-            remove_folder(found.path)
+            remove_worktree(repository, found.path)
         if os.path.lexists(found.path):  # incomplete, of a branch that no longer exists
             raise GitError(
                 f"{found.path}: is not complete, and its branch does not exist",
                 f"check its contents, then type: rm -rf {quoted(found.path)}",
             )
         remove_record(repository, found.path)
+        remove_remains(found.path)
 
 
 @contextmanager
@@ -365,6 +375,7 @@ def ensured_worktree(
     _wait_for_writer(repository, plan.plan_id)
     parent = repository.home / WORKTREES_FOLDER
     path = real_path(parent) / plan.plan_id
+    remove_remains(path)
     had_parent = os.path.lexists(parent)
     had_folder = os.path.lexists(path) and not is_incomplete(repository, path)
     found = _find(repository, plan.plan_id)
@@ -383,13 +394,13 @@ def ensured_worktree(
 
 
 def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_branch: bool) -> None:
-    # Without --force git refuses to remove changes, but not what is ignored. No call may hide the block's
-    # own error.
+    # No call may hide the block's own error.
     here = Place(worktree.path, git_dir=worktree.git_dir)
     with suppress(GitError):
-        if run_git("ls-files", "--others", "--directory", place=here).stdout:
+        # What is ignored counts as well. `git status` would run what a nested repository configures.
+        if run_git("ls-files", "--others", "--directory", "--modified", place=here).stdout:
             return
-    run_git("worktree", "remove", str(worktree.path), place=repository.place, check=False)
+        remove_worktree(repository, worktree.path)
     if with_branch and not worktree.path.exists():
         ref = f"refs/heads/{worktree.branch}"
         run_git("update-ref", "-d", ref, worktree.head, place=repository.place, check=False)

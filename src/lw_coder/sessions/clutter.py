@@ -24,6 +24,7 @@ from lw_coder.repository.incomplete_worktrees import quoted
 from lw_coder.repository.worktrees import (
     BRANCH_PREFIX,
     WORKTREES_FOLDER,
+    abandoned_worktrees,
     plans_with_worktree,
     worktree_folders,
 )
@@ -173,7 +174,7 @@ def _require_gone(folder: Path, *, is_gone: bool) -> None:
 
 
 def _folders(repository: Repository) -> Found:
-    for plan_id, folder in abandoned_folders(repository.home):
+    for plan_id, folder in (*abandoned_folders(repository.home), *abandoned_worktrees(repository)):
         if not is_locked(repository.common_dir, plan_id) and plan_id != PLAN_RUNS:
             name, size = str(repository.shown(folder)), size_of(folder)
             yield Clutter(

@@ -85,6 +85,18 @@ def test_a_merged_plan_goes_and_its_commits_stay(plan: FinishedPlan, how: How) -
     plan.check()
 
 
+def test_what_a_killed_removal_of_a_worktree_left_goes(plan: FinishedPlan) -> None:
+    left = plan.worktree.path.with_name(f".removed-{PLAN_ID}")
+    (left / "data").mkdir(parents=True)
+    name = f".lw_coder/worktrees/.removed-{PLAN_ID}"
+    assert items(cleaned(plan, "--dry-run", "--older-than", "50"), "folder") == [name]
+    with plan_lock(plan.root / ".git", PLAN_ID):
+        assert items(cleaned(plan, "--yes", "--older-than", "50"), "folder") == []
+    assert items(cleaned(plan, "--yes", "--older-than", "50"), "folder") == [name]
+    assert not left.exists()
+    assert plan.worktree.path.is_dir()
+
+
 def test_a_branch_that_was_only_pushed_is_not_merged(plan: FinishedPlan, tmp_path: Path) -> None:
     plan.person.run("init", "--quiet", "--bare", str(tmp_path / "remote"))
     plan.person.run("remote", "add", "origin", str(tmp_path / "remote"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from lw_coder.runs.scores import parse_score, write_score
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan
 from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, agent_git, make_repository
+from tests.support.patience import wait_until
 from tests.support.result_schema import document_of
 from tests.support.sample_repository import PLAN_ID
 from tests.support.snapshot import Snapshot, changes, snapshot
@@ -92,6 +94,24 @@ def test_the_worktree_and_the_branch_go_and_the_commits_stay(
     plan.person.run("branch", BRANCH, kept(plan))
     assert f"git branch {BRANCH} {kept(plan)}" in said
     assert drop(plan) is ExitCode.OK
+
+
+def test_a_drop_that_is_killed_while_it_removes_files_is_done_by_the_next_one(plan: FinishedPlan) -> None:
+    for folder in range(30):
+        plan.agent.write(f"data-{folder}/file", "a result\n")
+        for number in range(100):
+            (plan.worktree.path / f"data-{folder}/{number}").touch()
+    command = [COMMAND, "drop", PLAN_ID, "--yes"]
+    with subprocess.Popen(command, cwd=plan.root, stderr=subprocess.DEVNULL) as process:
+        pointer = plan.worktree.path / ".git"
+        wait_until(lambda: not pointer.exists() or process.poll() is not None, "the removal")
+        process.kill()
+    assert drop(plan) is ExitCode.OK
+    assert not plan.worktree.path.exists()
+    assert [path.name for path in plan.worktree.path.parent.iterdir()] == [".gitignore"]
+    assert plan.person.run("worktree", "list", "--porcelain").count("worktree ") == 1
+    assert plan.person.sha(f"refs/heads/{BRANCH}") == ""
+    plan.check()
 
 
 def test_there_is_nothing_left_to_drop(plan: FinishedPlan, capfd: pytest.CaptureFixture[str]) -> None:

@@ -265,6 +265,15 @@ def _interrupted(folder: Path, name: str) -> None:
     raise KeyboardInterrupt
 
 
+def test_a_start_removes_what_a_killed_removal_left(made: GitRepository, repository: Repository) -> None:
+    left = made.path / ".lw_coder/worktrees/.removed-sample-plan"
+    (left / "data").mkdir(parents=True)
+    (left / "data/file").write_text("of a session", encoding="ascii")
+    with ensured_worktree(repository, plan(made.head())) as found:
+        assert not left.exists()
+        assert found.has_own_pointer()
+
+
 def test_what_was_made_goes_if_the_block_fails(made: GitRepository, repository: Repository) -> None:
     fail_in(repository, plan(made.head()))
     assert made.sha("lw/task/sample-plan") == ""
