@@ -48,12 +48,14 @@ def _create() -> TemporaryFolder:
 
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if path.exists():
-            return TemporaryFolder(path, descriptor)
-        os.close(descriptor)  # another command has found it before it was locked
+        # Another command can find it, and remove it, until it is locked.
+        with suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if path.exists():
+                return TemporaryFolder(path, descriptor)
+            os.close(descriptor)
 
 
 def remove_abandoned_temporary() -> None:

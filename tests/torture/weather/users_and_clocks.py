@@ -48,28 +48,6 @@ def clock(place: Place, shift: str) -> Iterator[str]:
         yield from recovered(scene, before, commits=2)
 
 
-def clock_in_session(place: Place) -> Iterator[str]:
-    """The clock goes back during a session."""
-    with place.scene() as scene:
-        stamp = scene.folder / "clock"
-        stamp.write_text("+0\n", encoding="ascii")
-        with waiting(scene, _clock_of(stamp)) as session:
-            stamp.write_text("-3d\n", encoding="ascii")
-            session.let_go()
-            yield from unusual(session.command.end(), DONE)
-            yield from session.recovered()
-
-
-def _clock_of(stamp: Path) -> dict[str, str]:
-    """Return the variables that let a program's clock be what a file says."""
-    return {
-        "LD_PRELOAD": str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))),
-        "FAKETIME_TIMESTAMP_FILE": str(stamp),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-
-
 def ordinary_user(place: Place, mask: str) -> Iterator[str]:
     """Somebody without root's rights, who may use the engine's socket."""
     with place.scene() as scene:
@@ -118,4 +96,3 @@ def kinds() -> Iterator[Kind]:
         yield "users and clocks", f"an ordinary user, umask {mask}", partial(ordinary_user, mask=mask)
     for shift in ("-2h", "-400d"):
         yield "users and clocks", f"the clock goes back, {shift}", partial(clock, shift=shift)
-    yield "users and clocks", "the clock goes back during a session", clock_in_session

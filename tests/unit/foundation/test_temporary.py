@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -99,3 +101,23 @@ def test_another_users_folder_stays(place: Path) -> None:
     os.chown(other, 12345, 12345)
     remove_abandoned_temporary()
     assert other.is_dir()
+
+
+def test_folders_are_created_while_others_look_for_abandoned_ones(place: Path) -> None:
+    is_enough = Event()
+
+    def sweep() -> None:
+        while not is_enough.is_set():
+            remove_abandoned_temporary()
+
+    with ThreadPoolExecutor(2) as pool:
+        sweeping = [pool.submit(sweep) for _ in range(2)]
+        try:
+            for _ in range(1000):
+                with temporary_folder() as made:
+                    assert made.path.is_dir()
+        finally:
+            is_enough.set()
+        for one in sweeping:
+            one.result()
+    assert list(place.iterdir()) == []
