@@ -31,7 +31,7 @@ from lw_coder.containers import job_spec
 from tests.support.engine import docker
 from tests.support.patience import PATIENCE, wait_until
 
-SLOT = job_spec.SLOT
+SLOT, NODE_MEMORY = job_spec.SLOT, job_spec.NODE_MEMORY
 SLOTS = 3  # of each node
 
 _PREFIX = "lw_coder-cluster-"
@@ -49,6 +49,7 @@ hostname {name}
 mount -t tmpfs -o mode=755,size=256m tmpfs /run
 mkdir -p /run/lock
 mount --bind {folder}/lib /var/lib
+mount -t tmpfs -o mode=1777 tmpfs {memory}
 ip link set lo up
 until ip link show dev eth0 >/dev/null 2>&1; do sleep 0.05; done
 ip address add {address}/24 dev eth0
@@ -96,6 +97,11 @@ class Node:
         return docker("--host", self.host, *words)
 
     @property
+    def memory(self) -> Path:
+        """Its file system in memory, seen from outside, while it is switched on."""
+        return Path(f"/proc/{self.first_process}/root{NODE_MEMORY}")
+
+    @property
     def first_process(self) -> int:
         """The first of its processes, as this machine counts them."""
         return _inside(self.process)
@@ -103,7 +109,8 @@ class Node:
     def boot(self) -> None:
         self.work.mkdir(parents=True, exist_ok=True)
         (self.folder / "sock").unlink(missing_ok=True)
-        script = _BOOT.format(name=self.name, folder=shlex.quote(str(self.folder)), address=self.address)
+        folder = shlex.quote(str(self.folder))
+        script = _BOOT.format(name=self.name, folder=folder, address=self.address, memory=NODE_MEMORY)
         with (self.folder / "log").open("ab") as log:
             command = (*_BOUND, "unshare", *_MACHINE, "sh", "-e", "-c", script)
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

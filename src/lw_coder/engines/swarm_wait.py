@@ -162,7 +162,7 @@ class SwarmWait:
             reason = self._last_words()
             swarm.remove(self._job)
             raise _GoneError(f"job {self._job} ended without a result: {reason}", _REMEDY)
-        return found, signalled
+        return found, signalled or stop_raising()  # from here on the run gets its end, whatever comes
 
     def _last_words(self) -> str:
         """Return what the runner said last, or what Swarm says."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lw_coder.containers.image_names import BASE_TAG
-from lw_coder.containers.job_spec import NODE_MEMORY, SLOT
+from lw_coder.containers.job_spec import SLOT
 from lw_coder.containers.registry import Registry
 from lw_coder.engines.job_document import RUNS
 from lw_coder.engines.sent_job import read_sent_job
@@ -25,6 +24,7 @@ from tests.support.patience import wait_until
 from tests.support.sample_repository import KEY
 from tests.support.scripted_model import ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
+from tests.support.small_disk import mounted_disk
 from tests.support.stand_in import copy
 
 WAITING = f"{committing('First')}; touch /workspace/.lw-is-up; while :; do sleep 0.2; done"
@@ -32,13 +32,8 @@ WAITING = f"{committing('First')}; touch /workspace/.lw-is-up; while :; do sleep
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "lw_coder-test", str(folder)], check=True)
-    try:
+    with mounted_disk(tmp_path / "disk", "1m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +63,7 @@ def test_a_plan_is_carried_out_on_a_node(remote: Remote) -> None:
 
     wait_until(lambda: not remote.on_nodes(), "the nodes' clean-up")
     assert [hit for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)] == []
-    assert list(Path(NODE_MEMORY).glob("lw_coder-lw-*")) == []
+    assert [path for node in remote.cluster.nodes for path in node.memory.glob("lw_coder-lw-*")] == []
     assert files_with(remote.cluster.folder / "registry", KEY) == []
     assert files_with(remote.run, KEY) == []
     sent = read_sent_job(remote.run)
@@ -88,7 +83,7 @@ def test_the_commits_of_a_session_that_is_ended_are_imported(remote: Remote) -> 
         assert KEY not in manager.docker(kind, "inspect", one)
     assert manager.docker("config", "ls", "--quiet") == ""
     assert [hit for node in remote.cluster.nodes for hit in files_with(node.folder, KEY)] == []
-    assert [hit for hit in files_with(Path(NODE_MEMORY), KEY) if "lw_coder-lw-" in hit], "it is in memory"
+    assert [hit for node in remote.cluster.nodes for hit in files_with(node.memory, KEY)], "it is in memory"
     process.send_signal(signal.SIGINT)
     status, document, said = remote.ended(process)
     assert (status, document["outcome"], document["commits"]["count"]) == (130, "signal", 1), said
@@ -112,6 +107,19 @@ def test_a_signal_while_a_session_is_handed_over_ends_its_run(remote: Remote) ->
     assert remote.cluster.settled_leavings() == []
     status, document, said = remote.runs(committing("Next"))
     assert (status, document["commits"]["count"]) == (0, 1), said
+
+
+def test_a_signal_when_the_result_has_arrived_loses_nothing(remote: Remote) -> None:
+    """It comes too late for the session; the commits are imported, and the run has an end."""
+    process = remote.types(committing("Late"))
+    assert process.stderr
+    while not process.stderr.readline().startswith("Cluster:  the result has arrived"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    status, document, said = remote.ended(process)
+    assert status in {0, 143}, said
+    assert document["commits"]["count"] == 1, said
+    assert json.loads((remote.run / "run.json").read_text())["ended"]["commits"] == 1
 
 
 def test_an_error_while_a_session_is_handed_over_ends_its_run(remote: Remote, small_disk: Path) -> None:
