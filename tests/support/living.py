@@ -1,7 +1,9 @@
-"""Whether a process still runs: one that has ended can be there until somebody asks for its status."""
+"""What still runs: processes, of which one that has ended waits for somebody to ask, and who hold a lock."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,18 @@ def is_living(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in {"Z", "X"}
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process has locked a file or folder with flock(2)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def processes_with(name: str, value: str) -> Iterator[tuple[int, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from lw_coder.foundation.errors import LwCoderError
 from lw_coder.repository.importing.commits import pending
 from lw_coder.repository.private_git import open_private_git
 from lw_coder.runs.run_folders import Run, abandoned_folders, list_runs, read_record
+from tests.support.living import is_held
 from tests.torture.scenes import Persons, Scene
 
 _LOCKS = ".git/lw_coder-*"
@@ -102,11 +101,4 @@ def _half_written(run: Run) -> Iterator[str]:
 
 
 def _held_locks(root: Path) -> Iterator[Path]:
-    for path in sorted(root.glob(_LOCKS)):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield path
-        finally:
-            os.close(descriptor)
+    return filter(is_held, sorted(root.glob(_LOCKS)))

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from lw_coder.containers.job_spec import SLOT
+from lw_coder.containers.labels import PROXY_LABEL
 from lw_coder.engines.job_document import JOB_FILE
 from lw_coder.engines.node_work import BEGUN
 from lw_coder.foundation.errors import ExitCode
@@ -83,7 +84,10 @@ class NodeStage:
         wait_until(lambda: not self._at_work(), "the end of the sessions on the nodes")
 
     def _at_work(self) -> list[str]:
-        return [one for node in self.cluster.nodes for one in node.docker("ps", "--quiet").split()]
+        """Runners and sessions; a proxy whose runner was killed waits for the next one, which removes it."""
+        asked = ("ps", "--format", f'{{{{.ID}}}} {{{{.Label "{PROXY_LABEL}"}}}}')
+        listed = [line for node in self.cluster.nodes for line in node.docker(*asked).splitlines()]
+        return [line for line in listed if len(line.split()) == 1]
 
 
 @contextmanager

@@ -55,6 +55,8 @@ case "$when" in
 esac
 exec '{real}' "$@"
 """
+# What Python says, before it ends with status 1, if Ctrl+C comes while it starts.
+_STARTING = "Fatal Python error: init_import_site"
 _SHELL = 'echo $$ > "$0"; exec "$@"'
 
 
@@ -106,7 +108,7 @@ class Ended:
         status: its exit status, 128 + n where signal n ended it by its default action; None if it went on.
         is_struck: whether the signal was sent before.
         runs: how many sealed runs there were when it was sent.
-        by_default: whether it was ended by the signal's default action.
+        by_default: whether it was ended by the signal's default action, or by Python's before lw_coder began.
         shown: what it printed.
         programs: the programs that it started.
         seconds: how long it took.
@@ -163,10 +165,10 @@ class Watched:
             took = time.monotonic() - began
             outlived = self._wait_for_the_others() if waits else ()
         return Ended(
-            None if status is None else 128 - status if status < 0 else status,
+            _as_a_shell_has_it(status, child.text),
             (self._folder / "struck").exists(),
             self._runs_when_struck(),
-            status is not None and status < 0,
+            status is not None and (status < 0 or _STARTING in child.text),
             child.text,
             tuple((self._folder / "log").read_text(errors="replace").splitlines()),
             took,
@@ -210,6 +212,12 @@ class Watched:
         while (others := self._others()) and time.monotonic() < deadline:
             time.sleep(0.02)
         return tuple(command for _, command in others)
+
+
+def _as_a_shell_has_it(status: int | None, shown: str) -> int | None:
+    if status is not None and _STARTING in shown:
+        return 128 + signal.SIGINT
+    return 128 - status if status is not None and status < 0 else status
 
 
 class _Child:

@@ -14,7 +14,7 @@ _PREFIX = ".removed-"  # no plan's id begins with a dot
 
 
 def remove_worktree(repository: Repository, path: Path) -> None:
-    """Remove a plan's worktree and git's record of it; after a kill no part of it is in its place.
+    """Remove a plan's worktree, or what is left of one; after a kill no part of it is in its place.
 
     The caller holds the plan's lock.
 
@@ -23,7 +23,8 @@ def remove_worktree(repository: Repository, path: Path) -> None:
     """
     remove_remains(path)
     try:
-        path.rename(_remains(path))
+        if os.path.lexists(path):
+            path.rename(_remains(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise GitError(f"{path}: could not be removed: {reason}", f"type: rm -rf {quoted(path)}") from error

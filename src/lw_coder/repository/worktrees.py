@@ -259,10 +259,7 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 def plans_with_worktree(repository: Repository) -> list[str]:
     """List the ids of the plans for which there is a folder among the worktrees, whatever is in it."""
     folder = repository.home / WORKTREES_FOLDER
-    if not folder.is_dir():
-        return []
-    remains = {path.name for _, path in remains_among(folder)}
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name not in remains)
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
 
 
 def abandoned_worktrees(repository: Repository) -> list[tuple[str, Path]]:
@@ -344,15 +341,12 @@ def remove_plan_worktree(repository: Repository, found: Removable, plan_id: str,
             raise _still_being_created(found.path)
         if found.worktree is None and head is not None and is_incomplete(repository, found.path):
             remove_incomplete(repository, found.path, head)
-        elif found.worktree is not None:
-            remove_worktree(repository, found.path)
-        if os.path.lexists(found.path):  # incomplete, of a branch that no longer exists
+        if found.worktree is None and os.path.lexists(found.path):  # its branch no longer exists
             raise GitError(
                 f"{found.path}: is not complete, and its branch does not exist",
                 f"check its contents, then type: rm -rf {quoted(found.path)}",
             )
-        remove_record(repository, found.path)
-        remove_remains(found.path)
+        remove_worktree(repository, found.path)
 
 
 @contextmanager

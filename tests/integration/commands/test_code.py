@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ import pytest
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, SUBAGENTS, scripted_demo
 from tests.support.engine import docker
+from tests.support.living import is_held
 from tests.support.patience import wait_until
 from tests.support.sample_repository import PLAN, PLAN_ID, SampleRepository
 from tests.support.scripted_model import ScriptedModel, ToolCall
@@ -85,7 +85,7 @@ def test_commits_come_home_with_a_second_run_that_asks_for_no_prompts_when_lw_co
         terminal.wait_for(SUMMARY)
         _signal(person, signal.SIGKILL)
     (left,) = temporary.glob("lw_coder-*")
-    wait_until(lambda: not _is_in_use(left), "the end of docker's client")
+    wait_until(lambda: not is_held(left), "the end of docker's client")
     (killed,) = _runs(sample)
     assert json.loads((killed / "run.json").read_text())["ended"] is None
     assert model.count("dspy") == 1
@@ -96,17 +96,6 @@ def test_commits_come_home_with_a_second_run_that_asks_for_no_prompts_when_lw_co
     assert json.loads((killed / "run.json").read_text())["ended"]["commits"] == 1
     assert list(temporary.glob("lw_coder-*")) == []
     _replays_by_hand(sample, person, max(_runs(sample)))
-
-
-def _is_in_use(folder: Path) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _signal(person: Person, number: signal.Signals) -> None:

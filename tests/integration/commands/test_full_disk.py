@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.integration.conftest import LW_CODER, Person
 from tests.support.refusal import assert_refused, shown_lines
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import ScriptedModel
+from tests.support.small_disk import mounted_disk
 from tests.support.snapshot import changes, snapshot
 
 PAGE = 4096
@@ -26,13 +26,8 @@ FREE_PAGES = (0, 1, 2, 3, 5, 8, 10, 14, 16, 20, 24, 28, 32, 36)
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.getuid() != 0:
         pytest.skip("only root may mount a disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "lw_coder-test", str(folder)], check=True)
-    try:
+    with mounted_disk(tmp_path / "disk", "16m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_whatever_is_written_last_it_is_told_and_taken_back(

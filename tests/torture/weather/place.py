@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from lw_coder.foundation.errors import ExitCode
 from tests.support.sample_repository import PLAN_ID
 from tests.support.second_engine import SecondEngine, an_engine
+from tests.support.small_disk import mounted_disk
 from tests.support.stand_in import SCRIPT, give_base_image
 from tests.torture.health import changed, left, not_imported, sick
 from tests.torture.scenes import COMMITS, MODEL, Persons, Scene
@@ -120,16 +120,15 @@ def placed(folder: Path, minute: float) -> Iterator[Place]:
     """
     for closed in (folder, *folder.parents):  # another user has to get through
         closed.chmod(closed.stat().st_mode | 0o011)
-    disk, work = folder / "disk", folder / "work"
-    for path in (disk, work, folder / "engine"):
+    for path in (folder / "work", folder / "engine"):
         path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "lw_coder-disk", str(disk)], check=True)
-    try:
-        with an_engine(folder / "engine", {}, bridge=True) as engine, ExitStack() as stack:
-            give_base_image(engine.host, folder / "image")
-            yield Place(work, disk, engine, minute, stack)
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with (
+        mounted_disk(folder / "disk", "48m") as disk,
+        an_engine(folder / "engine", {}, bridge=True) as engine,
+        ExitStack() as stack,
+    ):
+        give_base_image(engine.host, folder / "image")
+        yield Place(folder / "work", disk, engine, minute, stack)
 
 
 def agent(scene: Scene, script: str) -> None:
