@@ -17,6 +17,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +34,9 @@ _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 20  # bytes that are kept until a line ends; values are looked for line by line
 _PAUSE = 0.1  # seconds
 _SHOWN = 10  # lines of a failed command, where nobody has seen them
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+_received: list[int] = []  # signals; an exception in a handler could lose what was read and is not kept yet
 
 
 class Output:
@@ -93,26 +97,36 @@ def run(command: str, output: Output) -> int:
         try:
             for piece in _pieces(process):
                 output.write(piece)
-            return process.wait()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
         finally:
             output.end_line()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    _end_if_asked()
+    return process.returncode
 
 
 def _pieces(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """Yield what a command prints, until it has ended or a signal has come."""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
+    is_open = True
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while True:
-            if selector.select(_PAUSE):
-                if not (piece := os.read(process.stdout.fileno(), _CHUNK)):
-                    return
+        while not _received:
+            if is_open and selector.select(_PAUSE):
+                piece = os.read(process.stdout.fileno(), _CHUNK)
+                is_open = bool(piece)
                 yield piece
             elif process.poll() is not None:
                 return
+            elif not is_open:
+                time.sleep(_PAUSE)
+        if is_open and selector.select(0):
+            yield os.read(process.stdout.fileno(), _CHUNK)  # all that a pipe holds
+
+
+def _end_if_asked() -> None:
+    if _received:
+        sys.exit(128 + _received[0])
 
 
 def prepare(commands: list[str], output: Output) -> int:
@@ -133,18 +147,18 @@ def _tell(end: dict[str, int]) -> None:
 
 def main() -> NoReturn:
     """Run the commands, and then the agent in this process's place."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in _ENDING:
+        signal.signal(number, lambda number, _: _received.append(number))
     given = json.loads((_HERE / "commands.json").read_text(encoding="ascii"))
     redaction = Redaction({name: os.environ[name] for name in given["variables"] if name in os.environ})
     with BoundedLog(_OUT / "log") as log:
         if prepare(given["commands"], Output(log, redaction)):
             sys.exit(FAILED)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    _end_if_asked()
     os.execvpe(sys.argv[1], sys.argv[1:], {**os.environ, "LW_CODER_PREPARED": "yes"})  # noqa: S606 - as typed
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    main()
