@@ -221,8 +221,14 @@ def carry_out(*words: str, given: bytes = b"", seconds: float | None = None, mer
     with awaited(process), interruptible():
         both = process.communicate(given) if seconds is None else _answer(process, given, seconds)
     told, error = ((text or b"").decode(errors="replace").strip() for text in both)
-    reason = printable(shortened(error.split("\n")[0])) if error else "it gave no reason"
-    return Outcome(process.returncode, told, reason)
+    return Outcome(process.returncode, told, _reason(error))
+
+
+def _reason(error: str) -> str:
+    """Return an error's first line, with the next one if the first is only its title, as in `errors:`."""
+    lines = error.split("\n")
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return printable(shortened(first)) if first else "it gave no reason"
 
 
 def _answer(process: subprocess.Popen[bytes], given: bytes, seconds: float) -> _Both:

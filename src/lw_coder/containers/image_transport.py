@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lw_coder
-from lw_coder.containers.docker_command import carry_out
+from lw_coder.containers.docker_command import Outcome, carry_out
 from lw_coder.containers.engine import find_image
+from lw_coder.containers.registry import PAUSES
 from lw_coder.foundation.errors import BuildError, EngineError
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import say
 from lw_coder.foundation.shipped import shipped_folder
+from lw_coder.foundation.signals import interruptible
 from lw_coder.foundation.state import log_folder
 from lw_coder.settings.environment import PROXY_NAMES
 
@@ -49,13 +52,38 @@ def ensure_image(registry: Registry, image: str, repository: str) -> str:
         say(f"Image:    pushing {repository} to {registry.place.host}")
         tag = f"{name}:{image.removeprefix('sha256:')[:_SHORT]}"
         for words in (("tag", image, tag), ("push", "--quiet", tag)):
-            outcome = carry_out(*words)
+            outcome = transferred(*words)
             if outcome.status:
                 raise EngineError(f"{name}: was not pushed: {outcome.reason}", _REMEDY)
         digest = _pushed_digest(image, name)
     if digest is None:
         raise EngineError(f"{name}: has no digest after it was pushed", _REMEDY)
     return f"{name}@{digest}"
+
+
+def transferred(*words: str) -> Outcome:
+    """Push or pull an image, once more after a failure that is not about the login.
+
+    A registry can fail while another client pushes the same image: distribution reads a tag's file that it is
+    writing (https://github.com/distribution/distribution, storage/driver/filesystem), and answers with 500.
+
+    Args:
+        words: the arguments of docker.
+
+    Raises:
+        EngineError: docker cannot be started.
+    """
+    for pause in PAUSES:
+        outcome = carry_out(*words)
+        if not outcome.status or _is_refused(outcome.reason):
+            return outcome
+        with interruptible():
+            time.sleep(pause)
+    return carry_out(*words)
+
+
+def _is_refused(reason: str) -> bool:
+    return any(word in reason.lower() for word in ("denied", "unauthorized", "no basic auth"))
 
 
 def _pushed_digest(image: str, name: str) -> str | None:

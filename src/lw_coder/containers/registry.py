@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -41,7 +42,8 @@ _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _PATIENCE = 60.0  # seconds without a byte
-_NOT_FOUND, _DENIED, _REDIRECTED = 404, (401, 403), 400
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds before a request is made again that failed in the registry
+_NOT_FOUND, _DENIED, _FAILED = 404, (401, 403), 500
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _LOGIN_REMEDY = "type: docker login "
 
@@ -219,7 +221,7 @@ class Registry:
     def _open(self, request: urllib.request.Request, repository: str) -> HTTPResponse:
         self._add_login(request, repository)
         try:
-            return self._answer(request)
+            return self._patient_answer(request)
         except urllib.error.HTTPError as error:
             if error.code == _NOT_FOUND:
                 raise _MissingError(
@@ -229,11 +231,24 @@ class Registry:
             if error.code not in _DENIED or not challenge.startswith("Bearer ") or repository in self._tokens:
                 raise self._refused(error.code) from None
         self._tokens[repository] = self._token(challenge)
-        if isinstance(request.data, io.IOBase):
-            request.data.seek(0)
         return self._open(request, repository)
 
+    def _patient_answer(self, request: urllib.request.Request) -> HTTPResponse:
+        """Ask; ask again where the registry itself failed, as one does in which others write the same tag."""
+        for pause in PAUSES:
+            try:
+                return self._answer(request)
+            except urllib.error.HTTPError as error:
+                if error.code < _FAILED:
+                    raise
+                error.close()
+            with interruptible():
+                time.sleep(pause)
+        return self._answer(request)
+
     def _answer(self, request: urllib.request.Request) -> HTTPResponse:
+        if isinstance(request.data, io.IOBase):
+            request.data.seek(0)
         try:
             with interruptible():
                 answer: HTTPResponse = urllib.request.urlopen(request, timeout=_PATIENCE)  # noqa: S310
@@ -264,7 +279,7 @@ class Registry:
         if self.login:
             request.add_unredirected_header("Authorization", self._basic())
         try:
-            with self._answer(request) as answer:
+            with self._patient_answer(request) as answer:
                 found: dict[str, Any] = read_json(_read(answer, LARGEST_MANIFEST))
             return str(found.get("token") or found["access_token"])
         except urllib.error.HTTPError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lw_coder.containers import engine
-from lw_coder.containers.docker_command import carry_out
+from lw_coder.containers.image_transport import transferred
 from lw_coder.containers.labels import PLAN_LABEL, RUN_LABEL
 from lw_coder.containers.specs import GatewaySpec, SessionSpec
 from lw_coder.engines.job_document import JOB_FILE, RESULT_KIND, RESULTS, JobDocument, read_job
@@ -115,7 +115,7 @@ def _logged_in(order: NodeOrder) -> Iterator[None]:
 
 def _pull(image: str) -> None:
     say(f"Image:    {image}")
-    outcome = carry_out("pull", "--quiet", image)
+    outcome = transferred("pull", "--quiet", image)
     if outcome.status:
         raise EngineError(f"{image}: was not pulled: {outcome.reason}", "check the registry from this node")
 

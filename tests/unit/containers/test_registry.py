@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import json
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,106 +15,9 @@ from lw_coder.containers.registry import Artifact, Registry
 from lw_coder.containers.registry_login import find_login
 from lw_coder.foundation.errors import EngineError
 from lw_coder.settings.registry_place import RegistryPlace, parse_place
+from tests.support.small_registry import LOGIN, Server, served
 
 KIND = "application/vnd.lw-coder.test"
-LOGIN = ("someone", "pass:word")
-BASIC = "Basic " + base64.b64encode(b"someone:pass:word").decode()
-
-
-@dataclass
-class Server:
-    """What a registry has, and how it behaves.
-
-    Attributes:
-        blobs: by digest.
-        manifests: by tag and by digest.
-        wants: `Basic`, `Bearer` or nothing.
-        cut: how much of each blob is not sent.
-        elsewhere: where blobs are fetched from instead, if anywhere.
-        seen: method, path and authorization of each request.
-    """
-
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    manifests: dict[str, bytes] = field(default_factory=dict)
-    wants: str = ""
-    cut: int = 0
-    elsewhere: str = ""
-    seen: list[tuple[str, str, str]] = field(default_factory=list)
-    port: int = 0
-
-    @property
-    def place(self) -> RegistryPlace:
-        return RegistryPlace(f"127.0.0.1:{self.port}", "team", is_plain=True)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers one request, and closes the connection."""
-
-    protocol_version = "HTTP/1.1"
-    served: Server
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("do_"):  # any method
-            return self.act
-        raise AttributeError(name)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        cut = self.served.cut if "/blobs/" in self.path else 0
-        if self.command != "HEAD":
-            self.wfile.write(body[: len(body) - cut])
-        self.close_connection = True
-
-    def act(self) -> None:
-        told, wants = self.headers.get("Authorization", ""), self.served.wants
-        self.served.seen.append((self.command, self.path, told))
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.path.startswith("/token"):
-            self.answer(200 if told == BASIC else 401, b'{"token": "t0k"}')
-        elif wants == "Basic" and told != BASIC:
-            self.answer(401, WWW_Authenticate='Basic realm="it"')
-        elif wants == "Bearer" and told != "Bearer t0k":
-            realm = f'Bearer realm="http://{self.served.place.host}/token",service="s",scope="x"'
-            self.answer(401, WWW_Authenticate=realm)
-        else:
-            self.respond(content)
-
-    def respond(self, content: bytes) -> None:
-        *_, kind, name = self.path.partition("?")[0].split("/")
-        if self.command == "POST":
-            self.answer(202, Location="/v2/team/up?state=1")
-        elif self.command == "PUT":
-            self.store(kind, name, content)
-        elif self.command == "GET" and kind == "blobs" and self.served.elsewhere:
-            self.answer(307, Location=f"{self.served.elsewhere}{self.path}")
-        else:
-            found = (self.served.manifests if kind == "manifests" else self.served.blobs).get(name)
-            self.answer(404 if found is None else 200, found or b"")
-
-    def store(self, kind: str, name: str, content: bytes) -> None:
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        if kind == "manifests":
-            self.served.manifests[name] = self.served.manifests[digest] = content
-        else:
-            self.served.blobs[digest] = content
-        self.answer(201)
-
-
-@contextmanager
-def served(server: Server) -> Iterator[Server]:
-    handler = type("Own", (Handler,), {"served": server})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
-        server.port = listening.server_address[1]
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        yield server
-        listening.shutdown()
 
 
 @pytest.fixture
@@ -164,6 +61,13 @@ def test_the_login_does_not_follow_to_another_host(server: Server, file: Path) -
         server.elsewhere = f"http://localhost:{other.port}"
         assert fetched(registry, pushed) == file.read_bytes()
         assert [told for *_, told in other.seen] == [""]
+
+
+def test_a_registry_that_fails_is_asked_again(server: Server, file: Path) -> None:
+    server.failures = {"uploads": 3, "manifests": 2}
+    pushed = Registry(server.place).push("runs", "one", file, KIND)
+    assert server.failures == {"uploads": 0, "manifests": 0}
+    assert fetched(Registry(server.place), pushed) == file.read_bytes()
 
 
 @pytest.mark.escape
@@ -212,6 +116,9 @@ def test_what_keeps_it_away_is_said(server: Server, file: Path) -> None:
             Registry(server.place, login).push("runs", "one", file, KIND)
         assert refused.value.remedy == f"type: docker login {server.place.host}"
         assert "wrong" not in repr(refused.value)
+    server.wants, server.failures = "", {"manifests": 1000}
+    with pytest.raises(EngineError, match="the registry answers with status 500"):
+        Registry(server.place).push("runs", "one", file, KIND)
     with pytest.raises(EngineError, match="the registry does not answer"):
         Registry(RegistryPlace("127.0.0.1:1", is_plain=True)).find("runs", "one")
 
