@@ -20,6 +20,7 @@ from tests.integration.conftest import LW_CODER, Person
 from tests.support.engine import containers
 from tests.support.living import processes_with
 from tests.support.sample_repository import PLAN_ID, SampleRepository, run_git
+from tests.support.sealed_runs import sealed_records
 from tests.support.snapshot import Snapshot, changes, snapshot
 from tests.support.terminal import ScreenTimeoutError, Terminal
 
@@ -140,7 +141,7 @@ class Scene:
         return self.person.types(LW_CODER, "code", PLAN_ID)
 
     def _has_session(self) -> bool:
-        return any((self.sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*/run.json"))
+        return bool(sealed_records(self.sample.root, PLAN_ID))
 
     def _left(self, *, in_session: bool) -> Iterator[str]:
         yield from (f"process {line}" for _, line in processes_with(MARK, str(self.folder)))

@@ -15,6 +15,7 @@ from threading import Lock
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.runs.run_folders import list_runs
 from tests.support.sample_repository import PLAN_ID
+from tests.support.sealed_runs import sealed_records
 from tests.torture.cases import Case, Extent
 from tests.torture.commands import (
     BRANCH,
@@ -45,9 +46,10 @@ def _sight(what: str, *patterns: str) -> Sight:
 
 
 SIGHTS = (
-    _sight("the folder of the run is there", f"{_RUNS}/.partial-*"),
-    _sight("its compose.yml is there", f"{_RUNS}/.partial-*/compose.yml"),
-    _sight("the run is sealed", f"{_RUNS}/2*/run.json"),
+    _sight("the folder of the run is there", f"{_RUNS}/2*"),
+    _sight("its compose.yml is there", f"{_RUNS}/2*/compose.yml"),
+    _sight("its record is there", f"{_RUNS}/2*/run.json"),
+    Sight("the run is sealed", lambda root: bool(sealed_records(root, PLAN_ID))),
     _sight("the agent has begun", f"{_WORKTREE}/work-*"),
     _sight("the agent has committed", f"{_RUNS}/2*/git/{BRANCH}"),
     _sight("the import has begun", f"{_RUNS}/2*/quarantine-*"),
@@ -144,8 +146,8 @@ def made_scene(folder: Path, host: str) -> Scene:
     scene.keep("finished")
     _to_the_end(scene, ("take", PLAN_ID, "--yes"))
     (run,) = list_runs(scene.root, PLAN_ID)
-    for left_over in (run.folder / "quarantine-left", run.folder.with_name(".partial-20250101T000000Z")):
-        left_over.mkdir()
+    for left_over in ("quarantine-left", "../.partial-20250101T000000Z-removed"):
+        (run.folder / left_over).mkdir()
     scene.keep("old")
     scene.restore("fresh")
     scene.add_plan("another-plan")

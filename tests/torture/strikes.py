@@ -23,13 +23,13 @@ from pathlib import Path
 from lw_coder.runs.run_folders import remove_tree
 from tests.support.living import processes_with
 from tests.support.patience import PATIENCE
+from tests.support.sealed_runs import sealed_records
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 WHEN = ("before", "during", "after")  # of a program that is started
 MARK = "LW_CODER_TORTURED"  # in the environment of the command, and so of all that it starts
 
 _COUNTED = ("git", "docker")
-_SEALED = ".lw_coder/runs/*/2*/run.json"
 # What lw_coder starts is counted by the size of a file. The folder "struck" is made by one of them alone.
 _RECORDER = """#!/bin/sh
 printf . >> '{folder}/count'
@@ -38,7 +38,10 @@ printf '%s\\n' "{name} $*" >> '{folder}/log'
 read -r number when signal < '{folder}/order'
 set_off() {{
     if mkdir '{folder}/struck' 2> /dev/null; then
-        ls -d '{cwd}'/{sealed} > '{folder}/struck/runs' 2> /dev/null
+        for record in '{cwd}'/.lw_coder/runs/*/2*/run.json; do
+            run=${{record%/run.json}}
+            [ ! -e "$record" ] || [ -e "${{run%/*}}/.partial-${{run##*/}}" ] || echo "$record"
+        done > '{folder}/struck/runs'
         read -r pid < '{folder}/pid'
         kill -s "$signal" "$pid" 2> /dev/null
     fi
@@ -139,9 +142,7 @@ class Watched:
         (folder / "path").mkdir(parents=True)
         for name in _COUNTED:
             script = folder / "path" / name
-            script.write_text(
-                _RECORDER.format(folder=folder, name=name, real=shutil.which(name), cwd=cwd, sealed=_SEALED)
-            )
+            script.write_text(_RECORDER.format(folder=folder, name=name, real=shutil.which(name), cwd=cwd))
             script.chmod(0o755)
         self._env = {**env, "PATH": f"{folder / 'path'}:{env['PATH']}", MARK: str(folder)}
 
@@ -192,7 +193,7 @@ class Watched:
             time.sleep(0.002)
         if child.is_running:
             (self._folder / "struck").mkdir()
-            sealed = "".join(f"{path}\n" for path in self._cwd.glob(_SEALED))
+            sealed = "".join(f"{path}\n" for path in sealed_records(self._cwd))
             (self._folder / "struck/runs").write_text(sealed)
             others = self._others() if strike.all_of_them else []
             for pid in (child.pid, *(pid for pid, _ in others)):

@@ -90,7 +90,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):
             tell(line)
-    return setup.as_sealed()
+    return setup
 
 
 def _import_late_results(inputs: CodeInputs) -> None:
@@ -219,12 +219,11 @@ def write_prompts(
 
 
 def seal(inputs: CodeInputs, setup: SessionSetup, prompts: GeneratedPrompts, built: Built) -> None:
-    """Complete the run's folder and give it its final name."""
-    final, context = setup.as_sealed(), setup.context
-    session, builds = code_session(final), _builds(context, final.run.folder)
-    write_compose_files(final, session, builds, built.images, setup.run.folder, (INCLUDED,))
+    """Complete the run's folder, and let it be listed."""
+    session, builds = code_session(setup), _builds(setup.context, setup.run.folder)
+    write_compose_files(setup, session, builds, built.images, (INCLUDED,))
     write_stub(setup.run, built.images.repo)
-    login, forwarded = context.login.name, context.environment.names
+    login, forwarded = setup.context.login.name, setup.context.environment.names
     used = replace(inputs.engine, compose_version=built.compose_version)
     record = run_record.begin(inputs.plan, prompts, built.images, used, login=login, forwarded=forwarded)
     run_folders.write_record(setup.run, {**record, **_typed(inputs)})

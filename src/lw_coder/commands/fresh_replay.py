@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def fresh_run(repository: Repository, earlier: Run, record: dict[str, Any]) -> I
             write_stub(run, str((record.get("images") or {}).get("repo", "")))
             write_record(run, _begun(earlier, record))
             sealed = seal_run(run)
-        yield FreshRun(sealed, worktree, replace(git, run_folder=sealed.folder))
+        yield FreshRun(sealed, worktree, git)
 
 
 def _begun(earlier: Run, record: dict[str, Any]) -> dict[str, Any]:
@@ -119,9 +119,8 @@ def _copy_files(earlier: Run, run: Run) -> None:
 
 
 def _write_compose_files(earlier: Run, run: Run, worktree: Worktree) -> None:
-    final = run.final_folder
-    plans_own = final.parents[3] / WORKTREES_FOLDER / earlier.plan_id
-    before, after = (_mount(Path(os.path.relpath(path, final))) for path in (plans_own, worktree.path))
+    plans_own = run.folder.parents[3] / WORKTREES_FOLDER / earlier.plan_id
+    before, after = (_mount(Path(os.path.relpath(path, run.folder))) for path in (plans_own, worktree.path))
     for name in (COMPOSE_FILE, SERVICES_FILE):
         text = (earlier.folder / name).read_text(encoding="utf-8").replace(earlier.identity, run.identity)
         text = text.replace(earlier.name, run.name).replace(earlier.name.lower(), run.name.lower())

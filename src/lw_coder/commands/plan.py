@@ -216,7 +216,7 @@ def prepare(inputs: PlanInputs, worktree: Worktree) -> tuple[SessionSetup, Tasks
     with signals.held():  # the run is sealed, and its session is about to begin
         for line in prune(repository, keep=run):
             tell(line)
-    return setup.as_sealed(), originals
+    return setup, originals
 
 
 @contextmanager
@@ -239,19 +239,20 @@ def write_spec(inputs: PlanInputs, setup: SessionSetup) -> None:
     (setup.worktree.path / TASKS_FOLDER).mkdir(parents=True, exist_ok=True)
     write_settings(setup)
     write_prompt_files(setup, prompt_files.plan_run_files(inputs.git_sha, inputs.idea))
-    write_services(setup, BASE_TAG, setup.run.folder)
+    write_services(setup, BASE_TAG)
 
 
-def write_services(setup: SessionSetup, image: str, into: Path) -> None:
+def write_services(setup: SessionSetup, image: str) -> None:
     """Write the run's Compose files, with this image for the session."""
     used = images.Images(base=image, repo=image)
-    write_compose_files(setup, plan_session(setup), {"base": images.base_build()}, used, into)
+    write_compose_files(setup, plan_session(setup), {"base": images.base_build()}, used)
 
 
 def seal(inputs: PlanInputs, setup: SessionSetup, base: str) -> TasksSnapshot:
-    """Complete the run's folder, with a copy of the plans, and give it its final name."""
-    final, context = setup.as_sealed(), inputs.context
-    write_services(final, base, setup.run.folder)
+    """Complete the run's folder, with a copy of the plans, and let it be listed."""
+    context = inputs.context
+    write_services(setup, base)
+    originals = take_snapshot(tasks_folder(setup), setup.run.folder / ORIGINALS)
     record = run_record.begin_plan(
         inputs.git_sha,
         context.environment.model.model,
@@ -261,10 +262,9 @@ def seal(inputs: PlanInputs, setup: SessionSetup, base: str) -> TasksSnapshot:
         forwarded=context.environment.names,
     )
     run_folders.write_record(setup.run, record)
-    kept = take_snapshot(tasks_folder(setup), setup.run.folder / ORIGINALS)
     signals.check()  # a signal until here undoes everything; after it, it ends the session
     run_folders.seal_run(setup.run)
-    return TasksSnapshot(final.run.folder / ORIGINALS, kept.states)
+    return originals
 
 
 def plan_session(setup: SessionSetup) -> SessionSpec:

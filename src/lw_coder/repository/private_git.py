@@ -153,7 +153,7 @@ def create_private_git(
     Args:
         repository: where the refs and objects are.
         worktree: the session's worktree.
-        run_folder: an existing folder; it may be renamed afterwards, see `open_private_git`.
+        run_folder: an existing folder.
         identity: the committer in the container; if it is None, git in the container refuses to commit.
         configured: the result of `read_configuration` in the worktree, if it is known.
 

@@ -1,4 +1,9 @@
-"""Run folders, `.lw_coder/runs/<plan_id>/<UTC timestamp>/`: open, seal, list and prune them."""
+"""Run folders, `.lw_coder/runs/<plan_id>/<UTC timestamp>/`: open, seal, list and prune them.
+
+As long as a run is prepared, an empty file `.partial-<UTC timestamp>` is beside its folder. Such a run is not
+listed. The folder has its name from the beginning: Docker looks up what a container mounts each time that it
+starts it.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,7 @@ class Run:
     Attributes:
         plan_id: the plan that it carries out.
         name: its UTC timestamp, followed by a number if there already was a run in that second.
-        folder: its current folder: the partial folder until it is sealed.
+        folder: its folder.
         made: the parent folders that were created for it, the innermost first.
     """
 
@@ -59,11 +64,6 @@ class Run:
         return self.folder / RECORD
 
     @property
-    def final_folder(self) -> Path:
-        """The folder of the run after it is sealed."""
-        return self.folder.with_name(self.name)
-
-    @property
     def started(self) -> datetime:
         """The time in the folder's name, which pruning uses."""
         return _time_of(self.name)
@@ -79,7 +79,7 @@ class Run:
 
 
 def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
-    """Create the partial folder of a new run, next to its final folder.
+    """Create the folder of a new run, which is partial until it is sealed.
 
     Raises:
         RunError: the folder cannot be created.
@@ -92,7 +92,7 @@ def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
     except OSError as error:
         _remove_if_empty(*made)
         raise disk_error(runs, error) from error
-    return Run(plan_id, name, parent / f"{_PARTIAL}{name}", made)
+    return Run(plan_id, name, parent / name, made)
 
 
 def _opened(parent: Path, timestamp: str, attempts: int = 100) -> str:
@@ -100,7 +100,7 @@ def _opened(parent: Path, timestamp: str, attempts: int = 100) -> str:
     try:
         make_private(parent.parent, gitignore=True)
         make_private(parent)
-        name = _make_partial(parent, timestamp)
+        name = _make_run(parent, timestamp)
     except FileNotFoundError:
         if attempts > 1:
             return _opened(parent, timestamp, attempts - 1)
@@ -126,11 +126,8 @@ def remove_abandoned(root: Path, plan_id: str) -> None:
 
     The caller holds the plan's lock.
     """
-    plan = root / RUNS_FOLDER / plan_id
-    for folder in _abandoned(plan):
-        remove_tree(folder)
-    for link in _links_to_partial_folders(plan):
-        link.unlink()
+    for folder in _abandoned(root / RUNS_FOLDER / plan_id):
+        remove_abandoned_folder(folder)
 
 
 def abandoned_folders(root: Path) -> list[tuple[str, Path]]:
@@ -143,20 +140,40 @@ def abandoned_folders(root: Path) -> list[tuple[str, Path]]:
 
 
 def _abandoned(plan: Path) -> list[Path]:
-    folders = _folders(plan)
-    partial = [folder for folder in folders if folder.name.startswith(_PARTIAL)]
-    runs = [folder for folder in folders if _is_run_name(folder.name)]
-    return [*partial, *(copy for run in runs for copy in _folders(run) if copy.name.startswith(_COPIES))]
+    return [
+        *_partial(plan),
+        *(copy for run in _sealed(plan) for copy in _folders(run) if copy.name.startswith(_COPIES)),
+    ]
+
+
+def _partial(plan: Path) -> Iterator[Path]:
+    """Yield the folders of runs that are not sealed, and those that are being removed."""
+    for entry in entries_of(plan):
+        if entry.name.startswith(_PARTIAL):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            yield Path(entry.path) if is_folder else plan / entry.name.removeprefix(_PARTIAL)
+
+
+def remove_abandoned_folder(folder: Path) -> bool:
+    """Remove a folder that `abandoned_folders` lists; return whether nothing is left of it.
+
+    A run that lacked nothing but its seal is sealed instead: its next start finds how it ended.
+    """
+    marker = _marker(folder)
+    is_done = (marker.exists() and (folder / RECORD).is_file()) or remove_tree(folder)
+    if is_done:
+        marker.unlink(missing_ok=True)
+    return is_done
 
 
 @contextmanager
 def removed_on_failure(run: Run) -> Iterator[Run]:
-    """Remove the partial folder if the block fails; a sealed run is no longer in it."""
+    """Remove the run if the block fails before it is sealed."""
     try:
         yield run
     except BaseException as error:
-        remove_tree(run.folder)
-        _unlink_final_folder(run)
+        if _marker(run.folder).exists() and remove_tree(run.folder):
+            _marker(run.folder).unlink()
         _remove_if_empty(*run.made)
         if isinstance(error, OSError):
             raise _unusable(error, run) from error
@@ -164,28 +181,9 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
 
 
 def seal_run(run: Run) -> Run:
-    """Give a complete run its final name, atomically."""
-    _unlink_final_folder(run)
-    run.folder.rename(run.final_folder)
-    return Run(run.plan_id, run.name, run.final_folder)
-
-
-def link_final_folder(run: Run) -> None:
-    """Make the partial folder's files available under their final paths; a link is not listed as a run.
-
-    Docker looks up what a container mounts each time that it starts it.
-    """
-    run.final_folder.symlink_to(run.folder.name)
-
-
-def _unlink_final_folder(run: Run) -> None:
-    if run.final_folder.is_symlink():
-        run.final_folder.unlink()
-
-
-def _links_to_partial_folders(plan: Path) -> list[Path]:
-    links = [Path(entry.path) for entry in entries_of(plan) if entry.is_symlink()]
-    return [link for link in links if _is_run_name(link.name) and str(link.readlink()).startswith(_PARTIAL)]
+    """Let a complete run be listed, atomically."""
+    _marker(run.folder).unlink()
+    return Run(run.plan_id, run.name, run.folder)
 
 
 def write_file(folder: Path, relative: str, text: str) -> Path:
@@ -255,9 +253,20 @@ def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:
         FolderError: a folder of runs cannot be read, or a file is in its place.
     """
     plans = [root / RUNS_FOLDER / plan_id] if plan_id else _folders(root / RUNS_FOLDER)
-    return [
-        Run(plan.name, run.name, run) for plan in plans for run in _folders(plan) if _is_run_name(run.name)
-    ]
+    return [Run(plan.name, run.name, run) for plan in plans for run in _sealed(plan)]
+
+
+def _sealed(plan: Path) -> list[Path]:
+    return [run for run in _folders(plan) if _is_run_name(run.name) and _is_sealed(run)]
+
+
+def _is_sealed(run: Path) -> bool:
+    # A command that fails removes the folder, then the marker.
+    return not _marker(run).exists() and run.is_dir()
+
+
+def _marker(run: Path) -> Path:
+    return run.with_name(f"{_PARTIAL}{run.name}")
 
 
 def oldest_first(runs: Iterable[Run]) -> list[Run]:
@@ -320,7 +329,7 @@ def _emptied(folder: Path, top: Path) -> list[Path]:
     return moved
 
 
-def _make_partial(parent: Path, timestamp: str) -> str:
+def _make_run(parent: Path, timestamp: str) -> str:
     """Create the folder under the first free name, safely with other processes."""
     name, number = timestamp, 1
     while not _is_made(parent, name):
@@ -330,12 +339,20 @@ def _make_partial(parent: Path, timestamp: str) -> str:
 
 
 def _is_made(parent: Path, name: str) -> bool:
-    if (parent / name).exists():
+    folder = parent / name
+    if folder.exists():
         return False
     try:
-        (parent / f"{_PARTIAL}{name}").mkdir(mode=0o700)
+        _marker(folder).touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         return False
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        _marker(folder).unlink()
+        if isinstance(error, FileExistsError):  # another command has made and sealed it meanwhile
+            return False
+        raise
     return True
 
 

@@ -30,7 +30,14 @@ from lw_coder.repository.worktrees import (
 )
 from lw_coder.runs.dropping import examine, remove
 from lw_coder.runs.pruning import Pruning, judged_runs
-from lw_coder.runs.run_folders import Run, abandoned_folders, list_runs, read_record, remove_run, remove_tree
+from lw_coder.runs.run_folders import (
+    Run,
+    abandoned_folders,
+    list_runs,
+    read_record,
+    remove_abandoned_folder,
+    remove_run,
+)
 from lw_coder.runs.taken import is_merged
 from lw_coder.sessions.cleanup import remove_ended, require_idle_if_there_is_an_engine
 from lw_coder.sessions.leftovers import find_leftovers
@@ -184,7 +191,7 @@ def _folders(repository: Repository) -> Found:
 
 def _sweep(repository: Repository, plan_id: str, folder: Path) -> None:
     with plan_lock(repository.common_dir, plan_id):
-        _require_gone(folder, is_gone=remove_tree(folder))
+        _require_gone(folder, is_gone=remove_abandoned_folder(folder))
 
 
 def _refs(repository: Repository) -> Found:

@@ -10,7 +10,6 @@ from lw_coder.containers.docker_command import DEPENDENCIES_FILE
 from lw_coder.containers.labels import PLAN_LABEL
 from lw_coder.foundation import signals
 from lw_coder.foundation.report import warn
-from lw_coder.runs.run_folders import link_final_folder
 from lw_coder.sessions.cleanup import remove_idle_proxies, removed_late
 from lw_coder.sessions.setup import write_dependencies
 from lw_coder.sessions.spec import session_spec
@@ -50,13 +49,11 @@ class Dependencies:
             return
         from lw_coder.containers.service_call import ServicesStart
 
-        folder, final = setup.run.folder, setup.as_sealed()
-        session = session_spec(final, setup.run.plan_id)
-        write_dependencies(final, session, image, folder)
-        link_final_folder(setup.run)  # what they have mounted is there when Docker starts one of them again
+        folder, session = setup.run.folder, session_spec(setup, setup.run.plan_id)
+        write_dependencies(setup, session, image)
         env_file, project = setup.context.environment.env_file, session.project
         self._session = session
-        self._start = ServicesStart(folder, DEPENDENCIES_FILE, project, final.run.folder, env_file)
+        self._start = ServicesStart(folder, DEPENDENCIES_FILE, project, folder, env_file)
 
     def wait_for_networks(self, setup: SessionSetup) -> None:
         """Wait until the session can join their networks; the services themselves may still be starting.

@@ -63,11 +63,6 @@ class SessionSetup:
     limits: Limits = field(default_factory=Limits)
     token: str = field(default_factory=secrets.token_urlsafe, repr=False)
 
-    def as_sealed(self) -> SessionSetup:
-        """Return the same with the run's final folder, which may not exist yet."""
-        run = replace(self.run, folder=self.run.final_folder)
-        return replace(self, run=run, git=replace(self.git, run_folder=run.folder))
-
 
 def write_settings(setup: SessionSetup) -> None:
     """Write what every session mounts, and create the named volumes."""
@@ -131,7 +126,7 @@ def write_build_files(context: SessionContext, folder: Path, builds: Mapping[str
         folder: the run's; paths are written relative to it.
         builds: the services' builds, by service.
     """
-    _write(folder, _compose_spec(context, folder, builds))
+    _write(_compose_spec(context, folder, builds))
 
 
 def write_compose_files(
@@ -139,7 +134,6 @@ def write_compose_files(
     session: SessionSpec,
     builds: Mapping[str, ImageBuild],
     used: Images,
-    into: Path,
     includes: tuple[str, ...] = (),
 ) -> None:
     """Write a run's Compose files.
@@ -149,26 +143,24 @@ def write_compose_files(
         session: the droid service.
         builds: the other services' builds, by service.
         used: the images of the droid service and of its proxy.
-        into: the folder to write to: until a run is sealed, this is its partial folder.
         includes: other Compose files of the run, relative to its folder.
     """
     spec = _compose_spec(setup.context, setup.run.folder, builds)
     spec = replace(spec, image=used.repo, proxy_image=used.base)
-    _write(into, replace(spec, session=session, includes=includes))
+    _write(replace(spec, session=session, includes=includes))
 
 
-def write_dependencies(setup: SessionSetup, session: SessionSpec, image: str, into: Path) -> None:
+def write_dependencies(setup: SessionSetup, session: SessionSpec, image: str) -> None:
     """Write a Compose file of the services that the session depends on, and what they mount.
 
     Args:
         setup: the session's folders; paths are written relative to its run's folder.
         session: the session's container.
         image: id of the services' image.
-        into: the folder to write to.
     """
     spec = replace(_compose_spec(setup.context, setup.run.folder, {}), proxy_image=image)
     for name, text in render_dependencies(spec, session).items():
-        write_file(into, name, text)
+        write_file(setup.run.folder, name, text)
 
 
 def _compose_spec(context: SessionContext, folder: Path, builds: Mapping[str, ImageBuild]) -> ComposeSpec:
@@ -183,6 +175,6 @@ def _compose_spec(context: SessionContext, folder: Path, builds: Mapping[str, Im
     )
 
 
-def _write(into: Path, spec: ComposeSpec) -> None:
+def _write(spec: ComposeSpec) -> None:
     for name, text in render(spec).items():
-        write_file(into, name, text)
+        write_file(spec.folder, name, text)

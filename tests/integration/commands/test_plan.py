@@ -253,8 +253,9 @@ def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up_and_tells_of_
     assert (sample.root / WRITTEN).is_file()
     (stale,) = temp_worktrees(sample)
     (sample.root / ".lw_coder/temp-worktrees" / stale / "PLAN.md").write_text("# A plan beside the others\n")
-    (sample.root / ".lw_coder/runs/@plan/.partial-20250101T000000Z").mkdir()
     (killed,) = sample.root.glob(".lw_coder/runs/@plan/2*")
+    killed.with_name(".partial-20250101T000000Z").touch()
+    killed.with_name("20250101T000000Z").mkdir()
     text = plans(person, "--text", BROKEN)
     assert f"warning: {WRITTEN}: git_sha: is missing; add the line git_sha: " in text
     assert "Next:" not in text
@@ -262,6 +263,7 @@ def test_a_killed_command_loses_no_plan_and_the_next_one_tidies_up_and_tells_of_
     assert (killed / "left/PLAN.md").read_text() == "# A plan beside the others\n"
     assert json.loads((killed / "run.json").read_text())["ended"]["notes"] == ["interrupted"]
     assert not list(sample.root.glob(".lw_coder/runs/@plan/.partial-*"))
+    assert not (killed.with_name("20250101T000000Z")).exists()
     assert f"Removed:  .lw_coder/temp-worktrees/{stale}" in text
     assert not temp_worktrees(sample)
     assert not sessions_in(sample.root)

@@ -178,7 +178,7 @@ def test_old_runs_go_and_those_of_worth_stay(plan: FinishedPlan) -> None:
 def test_what_killed_commands_left(plan: FinishedPlan, tmp_path: Path) -> None:
     runs = plan.run.folder.parent
     left = [
-        runs / ".partial-20260101T000000Z",
+        runs / ".partial-20260101T000000Z-removed",
         plan.run.folder / "quarantine-a1",
         plan.run.folder / "index-b2",
     ]

@@ -4,7 +4,7 @@ import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from lw_coder.foundation.errors import RunError
 from lw_coder.runs.run_folders import (
     RUNS_FOLDER,
     Run,
-    link_final_folder,
+    abandoned_folders,
     list_runs,
     open_run,
     read_record,
@@ -38,12 +38,12 @@ def sealed(root: Path, when: datetime = NOON, plan: str = "a-plan") -> Run:
     return seal_run(open_run(root, plan, when))
 
 
-def test_opens_a_partial_folder_at_its_final_depth(tmp_path: Path) -> None:
+def test_opens_a_folder_that_is_not_listed_yet(tmp_path: Path) -> None:
     run = open_run(tmp_path, "a-plan", NOON)
     assert run.name == "20250630T120000Z"
     assert run.started == NOON
-    assert run.folder == tmp_path / RUNS_FOLDER / "a-plan/.partial-20250630T120000Z"
-    assert run.final_folder == tmp_path / RUNS_FOLDER / "a-plan/20250630T120000Z"
+    assert run.folder == tmp_path / RUNS_FOLDER / "a-plan/20250630T120000Z"
+    assert run.folder.with_name(".partial-20250630T120000Z").is_file()
     assert list_runs(tmp_path) == []
 
 
@@ -97,27 +97,38 @@ def test_runs_of_the_same_second(tmp_path: Path) -> None:
     assert second.started == NOON
 
 
-def test_files_have_their_final_paths_before_the_seal_and_no_run_is_listed(tmp_path: Path) -> None:
+def test_files_keep_their_paths_when_the_run_is_sealed(tmp_path: Path) -> None:
     run = open_run(tmp_path, "plan")
-    link_final_folder(run)
-    write_file(run.folder, "settings.json", "{}")
-    assert (run.final_folder / "settings.json").read_text() == "{}"
+    file = write_file(run.folder, "settings.json", "{}")
     assert list_runs(tmp_path) == []
     seal_run(run)
-    assert [one.folder for one in list_runs(tmp_path)] == [run.final_folder]
-    assert sorted(path.name for path in run.final_folder.parent.iterdir()) == [run.name]
-    assert not run.final_folder.is_symlink()
+    assert [one.folder for one in list_runs(tmp_path)] == [run.folder]
+    assert file.read_text() == "{}"
+    assert [path.name for path in run.folder.parent.iterdir()] == [run.name]
 
 
-def test_the_link_goes_with_the_partial_folder(tmp_path: Path) -> None:
-    run = open_run(tmp_path, "plan")
-    link_final_folder(run)
-    with pytest.raises(ZeroDivisionError), removed_on_failure(run):
-        _ = 1 / 0
-    assert not (tmp_path / ".lw_coder/runs").exists()
-    link_final_folder(open_run(tmp_path, "plan"))  # and its lw_coder is killed
-    remove_abandoned(tmp_path, "plan")
-    assert list((tmp_path / ".lw_coder/runs/plan").iterdir()) == []
+def test_runs_that_fail_are_never_listed(tmp_path: Path) -> None:
+    def fail() -> None:
+        for _ in range(200):
+            with suppress(KeyboardInterrupt), removed_on_failure(open_run(tmp_path, "a-plan", NOON)):
+                raise KeyboardInterrupt
+
+    kept = sealed(tmp_path, NOON - timedelta(days=1))
+    with ThreadPoolExecutor(1) as pool:
+        failing = pool.submit(fail)
+        while not failing.done():
+            assert list_runs(tmp_path) == [Run("a-plan", kept.name, kept.folder)]
+        failing.result()
+    assert [path.name for path in kept.folder.parent.iterdir()] == [kept.name]
+
+
+def test_a_run_that_lacked_only_its_seal_is_kept(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan")
+    write_record(run, {"schema": 1})  # and its lw_coder is killed
+    assert [folder for _, folder in abandoned_folders(tmp_path)] == [run.folder]
+    remove_abandoned(tmp_path, "a-plan")
+    assert [one.folder for one in list_runs(tmp_path)] == [run.folder]
+    assert abandoned_folders(tmp_path) == []
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
@@ -357,4 +368,5 @@ def test_what_a_killed_command_left_is_removed_and_no_sealed_run(tmp_path: Path)
     assert sealed.folder.is_dir()
     assert not any(copy.exists() for copy in copies), "what was left by a kill during an import"
     assert not left.folder.exists()
+    assert not list((tmp_path / RUNS_FOLDER / "a-plan").glob(".*"))
     assert other.folder.is_dir()
