@@ -23,6 +23,7 @@ _CTRL_C = "\x03"
 # Several threads have people of their own, and filelock lets only one fork at a time.
 _FORKING = threading.Lock()
 _ANOTHER_TRY = 15  # seconds after which droid is taken to have missed one of two Ctrl+C
+_PAUSE = 0.02  # seconds
 _CHUNK = 8192  # bytes; the screen is looked at after each, so that nothing brief is missed
 
 
@@ -134,8 +135,13 @@ class Terminal:
     def wait_until(self, is_met: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
         deadline = time.monotonic() + timeout
         while not is_met():
-            if time.monotonic() > deadline or not self._read():
+            if time.monotonic() > deadline or not (self._read() or self._is_ending() or is_met()):
                 raise ScreenTimeoutError(f"waited for {what!r}; the screen shows:\n{self.screen}")
+
+    def _is_ending(self) -> bool:
+        """Return whether the program still runs after the end of its output, as a killed one does briefly."""
+        time.sleep(_PAUSE)
+        return self.is_running
 
     def settle(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Read whatever comes for a while, or until something is so; tell whether the program still runs."""
