@@ -28,6 +28,7 @@ class Server:
         cut: how much of each blob is not sent.
         elsewhere: where blobs are fetched from instead, if anywhere.
         failures: how many of the next writes fail in the registry itself, by `manifests` and `uploads`.
+        ended: the uploads that have failed.
         uploads: what has arrived of blobs, by the upload's name.
         seen: method, path and authorization of each request.
     """
@@ -38,6 +39,7 @@ class Server:
     cut: int = 0
     elsewhere: str = ""
     failures: dict[str, int] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     uploads: dict[str, bytes] = field(default_factory=dict)
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     port: int = 0
@@ -100,7 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
         *_, kind, name = self.path.partition("?")[0].split("/")
         if self.command in {"POST", "PUT"} and self.served.failures.get(kind):
             self.served.failures[kind] -= 1
+            self.served.ended.add(name)
             self.answer(500)
+        elif self.command == "PUT" and kind == "uploads" and name in self.served.ended:
+            self.answer(404)
         elif self.command == "POST":
             self.upload(f"{len(self.served.seen)}")
         elif self.command == "PATCH":

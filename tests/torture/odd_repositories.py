@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -124,6 +125,19 @@ def _lfs(folder: Path) -> Path:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12345\n"
     commit(root, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
     commit(root, "data.bin", pointer)
+    return root
+
+
+def _lfs_with_its_program(folder: Path) -> Path:
+    """With git-lfs: its filters and hooks in the repository's settings; the file has its content."""
+    assert shutil.which("git-lfs"), "there is no git-lfs: run 'nox -s torture'"
+    root = plain(folder / "lfs")
+    run_git(root, "lfs", "install", "--local")
+    run_git(root, "lfs", "track", "*.bin")
+    (root / "data.bin").write_bytes(bytes(range(256)) * 1000)
+    run_git(root, "add", ".gitattributes", "data.bin")
+    run_git(root, "commit", "--quiet", "--message", "Add a large file")
+    assert run_git(root, "show", "HEAD:data.bin").startswith("version https://git-lfs.github.com/spec/v1")
     return root
 
 
@@ -445,4 +459,5 @@ SHAPES: tuple[Shape, ...] = (
             "gc.auto=1",
         ),
     ),
+    Shape("LFS", _lfs_with_its_program),
 )

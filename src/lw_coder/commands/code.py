@@ -183,9 +183,9 @@ def complete(
     """Import the session's commits, count its uncommitted files, and record both."""
     repository, identity = setup.context.repository, setup.run.identity
     if inputs.is_remote:
-        from lw_coder.engines.late_results import follow_branch, is_untouched
+        from lw_coder.engines.late_results import follow_branch, note_untouched
 
-        untouched = is_untouched(setup.worktree)
+        untouched = note_untouched(setup.worktree)
     imported = import_commits(repository, setup.worktree, setup.git, identity, yes=inputs.options.yes)
     if inputs.is_remote:
         follow_branch(setup.worktree, imported, was_untouched=untouched)

@@ -60,8 +60,7 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_abandoned(repository.home, inputs.plan_id)
     remove_abandoned_temporary()
-    _import_late_results(inputs)
-    import_unfinished_runs(repository, context.identity, inputs.plan_id, yes=inputs.options.yes)
+    _import_what_is_left(inputs)
     where = f"{inputs.plan.path}: {'depends_on' if inputs.starts_from else 'git_sha'}"
     with (
         ask_for_sessions(context.identity, inputs.plan_id) as asked,
@@ -93,13 +92,18 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
     return setup
 
 
-def _import_late_results(inputs: CodeInputs) -> None:
-    """Import what nodes still have of the plan."""
-    repository, plan_id = inputs.context.repository, inputs.plan_id
-    if any((run.folder / NODE_RECORD).exists() for run in run_folders.list_runs(repository.home, plan_id)):
-        from lw_coder.engines.late_results import import_late_results
+def _import_what_is_left(inputs: CodeInputs) -> None:
+    """Import what nodes still have of the plan, and what killed commands did not import."""
+    repository, plan_id, yes = inputs.context.repository, inputs.plan_id, inputs.options.yes
+    runs = run_folders.list_runs(repository.home, plan_id)
+    if not any((run.folder / NODE_RECORD).exists() for run in runs):
+        import_unfinished_runs(repository, inputs.context.identity, plan_id, yes=yes)
+        return
+    from lw_coder.engines.late_results import follow_after_kill, import_late_results
 
-        import_late_results(repository, plan_id, gives_up=inputs.options.retry_lost, yes=inputs.options.yes)
+    import_late_results(repository, plan_id, gives_up=inputs.options.retry_lost, yes=yes)
+    import_unfinished_runs(repository, inputs.context.identity, plan_id, yes=yes)
+    follow_after_kill(repository, plan_id)
 
 
 def _remove_what_is_left(inputs: CodeInputs, asked: Question) -> None:

@@ -23,6 +23,7 @@ from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.private_git import PrivateGit, create_private_git, open_private_git
 from lw_coder.repository.worktrees import WORKTREES_FOLDER, Worktree, temporary_worktree
 from lw_coder.runs.run_folders import Run, open_run, removed_on_failure, seal_run, write_file, write_record
+from lw_coder.runs.temporary_runs import remove_abandoned_runs
 from lw_coder.sessions.droid_settings import OVERRIDES_FILE
 from lw_coder.sessions.login import POLICY_FILE
 from lw_coder.sessions.session_watch import SETUP_FOLDER
@@ -79,6 +80,7 @@ def fresh_run(repository: Repository, earlier: Run, record: dict[str, Any]) -> I
             "leave out --fresh",
         )
     head = open_private_git(earlier.folder).head
+    remove_abandoned_runs(repository, REPLAY_RUNS)
     with temporary_worktree(repository, head) as worktree:
         with removed_on_failure(open_run(repository.home, REPLAY_RUNS)) as run:
             configured = read_configuration(worktree.place)

@@ -47,6 +47,7 @@ from lw_coder.repository.worktrees import (
 )
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
+from lw_coder.runs.temporary_runs import remove_abandoned_runs
 from lw_coder.sessions.cleanup import remove_leftovers
 from lw_coder.sessions.container_paths import WORKSPACE
 from lw_coder.sessions.context import SessionContext, load_context, report_context, require_engine
@@ -167,12 +168,11 @@ def tidy_up(context: SessionContext) -> None:
         tell(f"Removed:  {TEMP_WORKTREES_FOLDER / printable(name)}, which a session left behind")
         report_nested_repositories(repository.root / TASKS_FOLDER)
     remove_abandoned_temporary()
+    remove_abandoned_runs(repository, PLAN_RUNS)
     in_use = temp_worktree_names(repository)
     for run in unfinished_runs(repository, PLAN_RUNS):
         if _worktree_of(run) not in in_use:
             import_unfinished_run(repository, run)
-    if not temp_worktree_names(repository):  # each `plan` creates its worktree before its run
-        run_folders.remove_abandoned(repository.home, PLAN_RUNS)
 
 
 def keep_plans_of_killed(repository: git.Repository, name: str) -> None:

@@ -46,6 +46,7 @@ from lw_coder.repository.merging import (
     require_mergeable,
 )
 from lw_coder.repository.several_merges import ConflictError, Step, merge_apart, predict
+from lw_coder.runs.run_folders import remove_abandoned
 from lw_coder.settings.config import load_config
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _locked(repository: Repository, plan_ids: Sequence[str]) -> Iterator[None]:
     with ExitStack() as stack:
         for plan_id in (*plan_ids, TAKE_RUNS):
             stack.enter_context(plan_lock(repository.common_dir, plan_id))
+        remove_abandoned(repository.home, TAKE_RUNS)
         yield
 
 

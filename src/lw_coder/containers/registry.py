@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
@@ -67,6 +67,10 @@ class Artifact:
 
 class _MissingError(EngineError):
     """The registry has no such thing."""
+
+
+class _FailedError(EngineError):
+    """The registry itself has failed."""
 
 
 @dataclass
@@ -176,6 +180,18 @@ class Registry:
         self._open(_request(self._url(""), "GET"), "").close()
 
     def _push_blob(self, repository: str, digest: str, content: bytes | Path) -> None:
+        """Upload a blob that is not there. An upload ends if the registry fails; then there is a new one."""
+        for pause in PAUSES:
+            try:
+                self._upload(repository, digest, content)
+            except (_FailedError, _MissingError):
+                with interruptible():
+                    time.sleep(pause)
+            else:
+                return
+        self._upload(repository, digest, content)
+
+    def _upload(self, repository: str, digest: str, content: bytes | Path) -> None:
         if self._has_blob(repository, digest):
             return
         with self._call(repository, "POST", "blobs/uploads/", b"") as begun:
@@ -194,7 +210,7 @@ class Registry:
                 self._send(repository, url, file, {**headers, **length})
 
     def _send(self, repository: str, url: str, data: bytes | IO[bytes], headers: Mapping[str, str]) -> None:
-        self._open(_request(url, "PUT", data, headers), repository).close()
+        self._open(_request(url, "PUT", data, headers), repository, self._answer).close()
 
     def _has_blob(self, repository: str, digest: str) -> bool:
         try:
@@ -218,10 +234,15 @@ class Registry:
         base = f"{'http' if self.place.is_plain else 'https'}://{self.place.host}/v2/"
         return base + self.place.path(repository) if repository else base
 
-    def _open(self, request: urllib.request.Request, repository: str) -> HTTPResponse:
+    def _open(
+        self,
+        request: urllib.request.Request,
+        repository: str,
+        ask: Callable[[urllib.request.Request], HTTPResponse] | None = None,
+    ) -> HTTPResponse:
         self._add_login(request, repository)
         try:
-            return self._patient_answer(request)
+            return (ask or self._patient_answer)(request)
         except urllib.error.HTTPError as error:
             if error.code == _NOT_FOUND:
                 raise _MissingError(
@@ -231,7 +252,7 @@ class Registry:
             if error.code not in _DENIED or not challenge.startswith("Bearer ") or repository in self._tokens:
                 raise self._refused(error.code) from None
         self._tokens[repository] = self._token(challenge)
-        return self._open(request, repository)
+        return self._open(request, repository, ask)
 
     def _patient_answer(self, request: urllib.request.Request) -> HTTPResponse:
         """Ask; ask again where the registry itself failed, as one does in which others write the same tag."""
@@ -292,7 +313,8 @@ class Registry:
             return EngineError(
                 f"{self.place.host}: the registry refuses the login", _LOGIN_REMEDY + self.place.host
             )
-        return EngineError(
+        kind = _FailedError if code >= _FAILED else EngineError
+        return kind(
             f"{self.place.host}: the registry answers with status {code}", "look into the registry's log"
         )
 

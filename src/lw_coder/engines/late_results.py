@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lw_coder.repository.worktrees import Worktree
     from lw_coder.runs.run_folders import Run
 
+_UNTOUCHED = "lw_coder-untouched"  # in the worktree's git folder: the commit whose files are in the worktree
 _KEPT = timedelta(days=8)  # a node keeps what it could not send for a week
 
 
@@ -36,6 +37,29 @@ def is_untouched(worktree: Worktree) -> bool:
     """Return whether a worktree's files are those of its commit, so that they may be replaced."""
     left = find_uncommitted(worktree, ImportResult())
     return left is not None and not left
+
+
+def note_untouched(worktree: Worktree) -> bool:
+    """Return whether a worktree is untouched; if so, note that until `follow_branch` has been called.
+
+    If lw_coder is killed between, the branch can have moved, and the files are those of the commit before.
+    """
+    untouched = is_untouched(worktree)
+    if untouched:
+        (worktree.git_dir / _UNTOUCHED).write_text(worktree.head, encoding="ascii")
+    return untouched
+
+
+def follow_after_kill(repository: Repository, plan_id: str) -> None:
+    """Check out the commits of a branch that moved just before lw_coder was killed; its lock is held."""
+    worktree = plan_worktree(repository, plan_id)
+    note = worktree.git_dir / _UNTOUCHED if worktree else None
+    if worktree is None or note is None or not note.is_file():
+        return
+    before = note.read_text(encoding="ascii", errors="replace")
+    place = Place(worktree.path, git_dir=worktree.git_dir, work_tree=worktree.path)
+    unchanged = run_git("diff", "--quiet", "--no-ext-diff", before, "--", place=place, check=False).code == 0
+    follow_branch(worktree, ImportResult(moved=worktree.head != before), was_untouched=unchanged)
 
 
 def follow_branch(worktree: Worktree, imported: ImportResult, *, was_untouched: bool) -> None:
@@ -46,9 +70,13 @@ def follow_branch(worktree: Worktree, imported: ImportResult, *, was_untouched: 
         imported: its commits, after the branch has moved.
         was_untouched: whether the files were those of the commit before.
     """
-    if not imported.moved:
-        return
-    if not was_untouched or imported.nested:
+    if imported.moved:
+        _check_out(worktree, is_wanted=was_untouched and not imported.nested)
+    (worktree.git_dir / _UNTOUCHED).unlink(missing_ok=True)
+
+
+def _check_out(worktree: Worktree, *, is_wanted: bool) -> None:
+    if not is_wanted:
         warn(f"{worktree.path}: was changed meanwhile, so its files are not those of the new commits")
         return
     place = Place(worktree.path, git_dir=worktree.git_dir, work_tree=worktree.path)
@@ -127,12 +155,12 @@ def _limits(run: Run) -> Limits:
 
 def _import(repository: Repository, run: Run, *, yes: bool) -> None:
     worktree = plan_worktree(repository, run.plan_id)
-    untouched = worktree is not None and is_untouched(worktree)
+    untouched = worktree is not None and note_untouched(worktree)
     before = worktree.head if worktree else ""
     import_unfinished_run(repository, run, yes=yes)
     after = plan_worktree(repository, run.plan_id)
-    if after and after.head != before:
-        follow_branch(after, ImportResult(moved=True), was_untouched=untouched)
+    if after:
+        follow_branch(after, ImportResult(moved=after.head != before), was_untouched=untouched)
 
 
 def _require_given_up(run: Run, task: Task, *, gives_up: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,6 +100,11 @@ def _require_absent(folder: Path, error: OSError) -> None:
 
 
 def _require_folder(path: Path) -> None:
-    if not path.is_dir():
+    # One look: another command can remove it, and create it again, between two.
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        is_folder = not path.is_symlink()  # it has gone at this moment
+    if not is_folder:
         what = "is a link that leads to no folder" if path.is_symlink() else "is not a folder"
         raise FolderError(f"{path}: {what}", "rename it or remove it")

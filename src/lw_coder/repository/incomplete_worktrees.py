@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lw_coder.foundation.errors import GitError
+from lw_coder.foundation.folders import entries_of
 from lw_coder.foundation.report import printable, warn
 from lw_coder.repository.git import Place, Repository, committed_files, run_git
 
@@ -136,15 +137,21 @@ def lock_reason(git_dir: Path) -> str | None:
 
 def admin_dir(repository: Repository, path: Path) -> Path | None:
     """Return a worktree's folder below `.git/worktrees`, without reading anything in the worktree."""
-    every = sorted((repository.common_dir / "worktrees").glob("*/gitdir"))
+    every = [Path(entry.path) / "gitdir" for entry in entries_of(repository.common_dir / "worktrees")]
     found = [gitdir.parent for gitdir in every if named_path(gitdir, "") == path / ".git"]
     # If there are several, all but the one with an index are remains.
     return next(filter(_has_index, found), found[0] if found else None)
 
 
 def named_path(file: Path, prefix: str) -> Path | None:
-    """Return the path in a one-line file; since git 2.48 it can be relative to the file's folder."""
-    text = os.fsdecode(file.read_bytes()[:8192]).removesuffix("\n")
+    """Return the path in a one-line file; since git 2.48 it can be relative to the file's folder.
+
+    None if the file is not there, as when another command is removing the worktree, or begins otherwise.
+    """
+    try:
+        text = os.fsdecode(file.read_bytes()[:8192]).removesuffix("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     if not text.startswith(prefix):
         return None
     return Path(os.path.normpath(file.parent / text.removeprefix(prefix)))

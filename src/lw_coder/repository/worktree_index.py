@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 STAGEABLE_MODES = (0o100644, 0o100755, 0o120000)  # no submodules: they would be nested repositories
 
 _BASE = "lw_coder-index-base"  # in the worktree's git folder: the commit that its index belongs to
+_NEW_INDEX = "lw_coder-index"  # there too: the next index, until it takes the place of the other
+_MARK = b"lw_coder\n"  # in a lock of the index that is lw_coder's; git writes an index into its own
 _MOST_COMPARED = 2 << 30  # bytes of files whose contents git must read
 _LARGEST_NOTED = 0xFFFFFFFF
 _SEARCHED = 1000  # commits
@@ -80,7 +82,7 @@ def update_index(
         GitError: another git has locked the index, or git failed; the index has not changed.
         OSError: the disk is full.
     """
-    lock = worktree.git_dir / "index.lock"
+    lock, new = worktree.git_dir / "index.lock", worktree.git_dir / _NEW_INDEX
     _take_lock(lock)
     try:
         with isolated_git_dir(repository, worktree, folder) as place:
@@ -88,18 +90,35 @@ def update_index(
             _apply(place, repository, left)
             if compares:
                 _compare_with_files(place, repository)
-            shutil.copy2(_git_dir(place) / "index", lock)
-        lock.replace(worktree.git_dir / "index")
+            shutil.copy2(_git_dir(place) / "index", new)
+        new.replace(worktree.git_dir / "index")
     finally:
+        new.unlink(missing_ok=True)
         lock.unlink(missing_ok=True)
     (worktree.git_dir / _BASE).unlink(missing_ok=True)
 
 
+def is_own_lock(lock: Path) -> bool:
+    """Return whether the lock of an index is lw_coder's: if nobody holds the plan's lock, it was killed."""
+    try:
+        with lock.open("rb") as file:
+            return file.read(len(_MARK) + 1) == _MARK
+    except OSError:
+        return False
+
+
 def _take_lock(lock: Path) -> None:
-    """Lock the index as git does. Wait a moment if an editor runs `git status` just then."""
+    """Lock the index as git does; the caller holds the plan's lock.
+
+    Wait a moment if an editor runs `git status` just then.
+    """
     for _ in range(_TRIES):
+        if is_own_lock(lock):
+            lock.unlink()
         with suppress(FileExistsError):
-            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_MARK)
             return
         time.sleep(_PAUSE)
     remedy = f"close the git command or editor that uses it; if there is none, type: rm {quoted(lock)}"

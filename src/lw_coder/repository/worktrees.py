@@ -42,6 +42,7 @@ from lw_coder.repository.incomplete_worktrees import (
     remove_record,
     repair_record,
 )
+from lw_coder.repository.worktree_index import is_own_lock
 from lw_coder.repository.worktree_removal import remains_among, remove_remains, remove_worktree
 
 if TYPE_CHECKING:
@@ -258,8 +259,7 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
 
 def plans_with_worktree(repository: Repository) -> list[str]:
     """List the ids of the plans for which there is a folder among the worktrees, whatever is in it."""
-    folder = repository.home / WORKTREES_FOLDER
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) if folder.is_dir() else []
+    return [entry.name for entry in entries_of(repository.home / WORKTREES_FOLDER) if entry.is_dir()]
 
 
 def abandoned_worktrees(repository: Repository) -> list[tuple[str, Path]]:
@@ -615,13 +615,13 @@ def require_nothing_unfinished(path: Path, git_dir: Path) -> None:
 
 
 def require_unlocked(path: Path, git_dir: Path) -> None:
-    """Refuse a worktree in which a git process is at work, or was killed.
+    """Refuse a worktree in which a git process is at work, or was killed; a killed lw_coder does no harm.
 
     Raises:
         GitError: its index is locked.
     """
     lock = git_dir / "index.lock"
-    if lock.exists():
+    if lock.exists() and not is_own_lock(lock):
         raise GitError(
             f"{path}: another git process is at work here: {lock} exists",
             f"wait until it has ended; if none is running, type: rm {quoted(lock)}",

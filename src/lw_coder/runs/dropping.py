@@ -127,6 +127,6 @@ def _remove(repository: Repository, found: PlanRemains, ref: str | None) -> None
     dropped_refs.set_aside(
         repository, dropped_refs.refs_of_runs(repository, found.plan_id), found.plan_id, kept
     )
-    for run in found.runs:
-        remove_run(run)
     remove_abandoned(repository.home, found.plan_id)
+    for run in list_runs(repository.home, found.plan_id):  # with one that only lacked its seal
+        remove_run(run)

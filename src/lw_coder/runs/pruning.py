@@ -67,7 +67,7 @@ def prune_on_demand(repository: Repository, wanted: Pruning) -> list[str]:
 
 def judged_runs(repository: Repository, wanted: Pruning) -> list[tuple[Run, str | None]]:
     """Return the runs of a certain age, except the newest, each with the reason why it stays, or None."""
-    return [(run, _why_kept(repository, run, wanted, None)) for run in _old(repository, wanted)]
+    return [(run, why_kept(repository, run, wanted, None)) for run in _old(repository, wanted)]
 
 
 def _old(repository: Repository, wanted: Pruning) -> list[Run]:
@@ -100,7 +100,7 @@ def _lines(repository: Repository, runs: list[Run], wanted: Pruning, own: str | 
 def _why_not_removed(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:
     """Remove a run, or return why it stays."""
     try:
-        reason = _why_kept(repository, run, wanted, own)
+        reason = why_kept(repository, run, wanted, own)
         if reason is None and not wanted.is_rehearsal:
             remove_run(run)
     except OSError as error:
@@ -108,7 +108,15 @@ def _why_not_removed(repository: Repository, run: Run, wanted: Pruning, own: str
     return reason
 
 
-def _why_kept(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:
+def why_kept(repository: Repository, run: Run, wanted: Pruning, own: str | None) -> str | None:
+    """Return why a run must stay, or None.
+
+    Args:
+        repository: the user's.
+        run: the run, of the wanted age.
+        wanted: what to prune.
+        own: the plan whose lock the caller holds, if any.
+    """
     if is_scored(run) and not wanted.scored:
         return _SCORED
     if run.plan_id != own and is_locked(repository.common_dir, run.plan_id):

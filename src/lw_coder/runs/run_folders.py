@@ -155,14 +155,16 @@ def _partial(plan: Path) -> Iterator[Path]:
 
 
 def remove_abandoned_folder(folder: Path) -> bool:
-    """Remove a folder that `abandoned_folders` lists; return whether nothing is left of it.
+    """Remove a folder that `abandoned_folders` has listed; return whether nothing is left of it.
 
-    A run that lacked nothing but its seal is sealed instead: its next start finds how it ended.
+    A run that has been sealed since then stays. One that lacked nothing but its seal is sealed: its plan's
+    next start finds how it ended.
     """
-    marker = _marker(folder)
-    is_done = (marker.exists() and (folder / RECORD).is_file()) or remove_tree(folder)
+    if not _is_run_name(folder.name):
+        return remove_tree(folder)
+    is_done = _is_sealed(folder) or (folder / RECORD).is_file() or remove_tree(folder)
     if is_done:
-        marker.unlink(missing_ok=True)
+        _marker(folder).unlink(missing_ok=True)
     return is_done
 
 
@@ -172,12 +174,24 @@ def removed_on_failure(run: Run) -> Iterator[Run]:
     try:
         yield run
     except BaseException as error:
-        if _marker(run.folder).exists() and remove_tree(run.folder):
-            _marker(run.folder).unlink()
+        if _marker(run.folder).exists():
+            _remove_partial(run)
         _remove_if_empty(*run.made)
         if isinstance(error, OSError):
             raise _unusable(error, run) from error
         raise
+
+
+def _remove_partial(run: Run) -> None:
+    # The record first: with it, a run that is not sealed counts as complete.
+    run.record.unlink(missing_ok=True)
+    if remove_tree(run.folder):
+        _marker(run.folder).unlink(missing_ok=True)
+
+
+def has_partial_runs(root: Path) -> bool:
+    """Return whether a run is being prepared, or was when its command was killed."""
+    return any(_marker(folder).exists() for _, folder in abandoned_folders(root))
 
 
 def seal_run(run: Run) -> Run:
@@ -318,9 +332,12 @@ def remove_tree(folder: Path) -> bool:
 def _emptied(folder: Path, top: Path) -> list[Path]:
     """Remove a folder's files and move its folders to the top, which avoids long paths and recursion."""
     moved: list[Path] = []
+    entries: list[os.DirEntry[str]] = []
     with suppress(OSError):
         folder.chmod(0o700)
-        for entry in list(os.scandir(folder)):
+        entries += os.scandir(folder)
+    for entry in entries:
+        with suppress(OSError):  # another command may be removing it too
             if entry.is_dir(follow_symlinks=False):
                 Path(entry.path).chmod(0o700)
                 moved.append(Path(entry.path).rename(top / secrets.token_hex(8)))

@@ -12,7 +12,7 @@ from typing import Any
 
 from lw_coder.containers import engine
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.containers.labels import PLAN_RUNS, REPO_LABEL
+from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS, REPO_LABEL
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.disk import size_of
 from lw_coder.foundation.errors import LwCoderError, RunError
@@ -26,13 +26,15 @@ from lw_coder.repository.worktrees import (
     WORKTREES_FOLDER,
     abandoned_worktrees,
     plans_with_worktree,
+    temp_worktree_names,
     worktree_folders,
 )
 from lw_coder.runs.dropping import examine, remove
-from lw_coder.runs.pruning import Pruning, judged_runs
+from lw_coder.runs.pruning import Pruning, judged_runs, why_kept
 from lw_coder.runs.run_folders import (
     Run,
     abandoned_folders,
+    has_partial_runs,
     list_runs,
     read_record,
     remove_abandoned_folder,
@@ -166,12 +168,15 @@ def _runs(repository: Repository, age: timedelta) -> Found:
             yield Kept("run", run.identity, why)
         else:
             note, size = "no training data any more", size_of(run.folder)
-            yield Clutter("run", run.identity, size, note, partial(_remove_run, repository, run))
+            yield Clutter("run", run.identity, size, note, partial(_remove_run, repository, age, run))
 
 
-def _remove_run(repository: Repository, run: Run) -> None:
+def _remove_run(repository: Repository, age: timedelta, run: Run) -> None:
     lock = nullcontext() if run.plan_id == PLAN_RUNS else plan_lock(repository.common_dir, run.plan_id)
     with lock:
+        wanted = Pruning(age, busy=Replays(repository).why_busy)
+        if why := why_kept(repository, run, wanted, run.plan_id):
+            raise RunError(f"{run.identity}: {why}", "look at it, and try again")
         _require_gone(run.folder.parent, is_gone=remove_run(run))
 
 
@@ -182,14 +187,22 @@ def _require_gone(folder: Path, *, is_gone: bool) -> None:
 
 def _folders(repository: Repository) -> Found:
     for plan_id, folder in (*abandoned_folders(repository.home), *abandoned_worktrees(repository)):
-        if not is_locked(repository.common_dir, plan_id) and plan_id != PLAN_RUNS:
+        if not _may_be_in_use(repository, plan_id):
             name, size = str(repository.shown(folder)), size_of(folder)
             yield Clutter(
                 "folder", name, size, "left by a killed command", partial(_sweep, repository, plan_id, folder)
             )
 
 
+def _may_be_in_use(repository: Repository, plan_id: str) -> bool:
+    """Return whether a command may be at work in what is listed of a plan; it is asked after the listing."""
+    is_temporary = plan_id == REPLAY_RUNS and temp_worktree_names(repository)
+    return bool(is_temporary) or plan_id == PLAN_RUNS or is_locked(repository.common_dir, plan_id)
+
+
 def _sweep(repository: Repository, plan_id: str, folder: Path) -> None:
+    if plan_id == REPLAY_RUNS and temp_worktree_names(repository):
+        raise RunError(f"{plan_id}: a replay has begun meanwhile", "look at it, and try again")
     with plan_lock(repository.common_dir, plan_id):
         _require_gone(folder, is_gone=remove_abandoned_folder(folder))
 
@@ -232,9 +245,20 @@ def _images(repository: Repository, removed: set[str]) -> Found:
             yield Kept("image", short, "a run can be replayed with it")
         elif engine.has_containers(image.id):
             yield Kept("image", short, "a container uses it")
+        elif has_partial_runs(repository.home):
+            yield Kept("image", short, "a run that is being prepared may need it")
         else:
             note = "of an earlier build; shares layers with others"
-            yield Clutter("image", short, image.size, note, partial(engine.remove_image, image.id))
+            yield Clutter(
+                "image", short, image.size, note, partial(_remove_image, repository, removed, image.id)
+            )
+
+
+def _remove_image(repository: Repository, removed: set[str], image: str) -> None:
+    needed = _needed_images(repository, removed)
+    if needed is None or image in needed or has_partial_runs(repository.home):
+        raise RunError("a run that has begun meanwhile may need it", "try again later")
+    engine.remove_image(image)
 
 
 def _needed_images(repository: Repository, removed: set[str]) -> set[str] | None:

@@ -113,7 +113,8 @@ def _tip(repository: Repository, run: Run, record: dict[str, Any], base: str) ->
     """Choose the branch's tip for a plan's newest run, else the commit that the run ended with."""
     left = (record.get("ended") or {}).get("tip")
     branch = ref_value(repository, f"refs/heads/{BRANCH_PREFIX}{run.plan_id}")
-    is_newest = list_runs(repository.home, run.plan_id)[-1].name == run.name
+    newest = list_runs(repository.home, run.plan_id)[-1:]  # none, if another command removes them meanwhile
+    is_newest = [one.name for one in newest] == [run.name]
     if branch is not None and is_newest and (left is None or _contains(repository, left, branch)):
         return branch
     return str(left or base)

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from lw_coder.commands.take import TakeOptions, take_command
+from lw_coder.containers.labels import REPLAY_RUNS
 from lw_coder.foundation.disk import readable_size, size_of
 from lw_coder.foundation.locks import plan_lock
-from lw_coder.repository.git import identity
+from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.merging import How
 from lw_coder.repository.private_git import create_private_git
-from lw_coder.runs.run_folders import read_record, remove_run, write_record
+from lw_coder.repository.worktrees import temporary_worktree
+from lw_coder.runs.run_folders import open_run, read_record, remove_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan, made_run
 from tests.support.forked import forked
@@ -197,6 +199,17 @@ def test_what_killed_commands_left(plan: FinishedPlan, tmp_path: Path) -> None:
     assert not any(folder.exists() for folder in left)
     assert (plan.run.folder / "sessions").is_dir()
     assert (tmp_path / "precious").is_dir()
+
+
+def test_what_a_fresh_replay_may_be_preparing_stays(plan: FinishedPlan) -> None:
+    prepared = open_run(plan.root, REPLAY_RUNS)
+    (prepared.folder / "file").touch()
+    with temporary_worktree(find_repository(plan.root), plan.sample.sha):
+        assert cleaned(plan, "--yes", "--older-than", "50")["items"] == []
+    assert prepared.is_there()
+    (name,) = items(cleaned(plan, "--yes", "--older-than", "50"), "folder")
+    assert name == str(prepared.folder.relative_to(plan.root))
+    assert not prepared.is_there()
 
 
 def test_expired_refs(plan: FinishedPlan) -> None:

@@ -18,7 +18,7 @@ from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.locks import is_being_written, writers_lock
 from lw_coder.plans.plan_file import PlanMetadata
 from lw_coder.repository.git import find_repository
-from lw_coder.repository.incomplete_worktrees import is_incomplete
+from lw_coder.repository.incomplete_worktrees import admin_dir, is_incomplete
 from lw_coder.repository.worktrees import (
     Worktree,
     ensure_worktree,
@@ -204,6 +204,25 @@ def test_another_worktree_that_git_is_just_writing_is_waited_for(made: GitReposi
     worktree = ensured(made)
     timer.join()
     assert GitRepository(worktree.path).run("status", "--porcelain") == ""
+
+
+def test_worktrees_that_others_remove_meanwhile_are_no_error(made: GitRepository, tmp_path: Path) -> None:
+    others = made.path / ".git/worktrees"
+
+    def come_and_go() -> None:
+        for _ in range(300):
+            (others / "other").mkdir(parents=True)
+            (others / "other/gitdir").write_text("/elsewhere/.git\n")
+            (others / "other/gitdir").unlink()
+            (others / "other").rmdir()
+            others.rmdir()
+
+    repository = find_repository(made.path)
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(come_and_go)
+        while not busy.done():
+            assert admin_dir(repository, tmp_path / "nowhere") is None
+        busy.result()
 
 
 def test_an_incomplete_temporary_worktree_is_removed(made: GitRepository, tmp_path: Path) -> None:

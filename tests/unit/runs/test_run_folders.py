@@ -18,6 +18,7 @@ from lw_coder.runs.run_folders import (
     open_run,
     read_record,
     remove_abandoned,
+    remove_abandoned_folder,
     remove_run,
     remove_tree,
     removed_on_failure,
@@ -26,6 +27,7 @@ from lw_coder.runs.run_folders import (
     write_file,
     write_record,
 )
+from tests.support.small_disk import mounted_disk
 
 NOON = datetime(2025, 6, 30, 12, 0, 0, tzinfo=UTC)
 
@@ -120,6 +122,30 @@ def test_runs_that_fail_are_never_listed(tmp_path: Path) -> None:
             assert list_runs(tmp_path) == [Run("a-plan", kept.name, kept.folder)]
         failing.result()
     assert [path.name for path in kept.folder.parent.iterdir()] == [kept.name]
+
+
+def test_a_run_that_is_sealed_after_it_was_listed_stays(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan")
+    ((_, listed),) = abandoned_folders(tmp_path)
+    seal_run(run)
+    assert remove_abandoned_folder(listed)
+    assert run.is_there()
+
+
+def test_a_run_that_is_removed_in_part_does_not_count_as_complete(tmp_path: Path) -> None:
+    run = open_run(tmp_path, "a-plan")
+    write_record(run, {"schema": 1})
+    with (
+        mounted_disk(run.folder / "git", "1m"),  # which cannot be removed
+        pytest.raises(ZeroDivisionError),
+        removed_on_failure(run),
+    ):
+        _ = 1 / 0
+    assert run.is_there()
+    assert list_runs(tmp_path) == []
+    remove_abandoned(tmp_path, "a-plan")
+    assert not run.is_there()
+    assert abandoned_folders(tmp_path) == []
 
 
 def test_a_run_that_lacked_only_its_seal_is_kept(tmp_path: Path) -> None:

@@ -284,6 +284,17 @@ def test_an_index_that_an_editor_has_locked_is_a_note(session: Session, tmp_path
     assert session.host.run("status", "--porcelain") == ""
 
 
+def test_a_lock_of_the_index_that_a_killed_import_left(session: Session) -> None:
+    lock = session.worktree.git_dir / "index.lock"
+    lock.write_bytes(b"lw_coder\n")
+    (session.worktree.git_dir / "lw_coder-index").write_bytes(b"half an index")
+    session.agent.commit("one")
+    assert session.end().notes == ()
+    assert session.host.run("status", "--porcelain") == ""
+    assert not lock.exists()
+    assert not (session.worktree.git_dir / "lw_coder-index").exists()
+
+
 def test_a_temporary_worktree_is_detached_and_its_commits_come_home(tmp_path: Path) -> None:
     made = make_repository(tmp_path / "repo")
     repository = find_repository(made.path)
