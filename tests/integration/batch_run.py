@@ -125,7 +125,9 @@ class BatchScene:
 
     def waits_for(self, plan_id: str, commit_of: str) -> None:
         """Wait until a plan's agent has committed a file in its worktree."""
-        wait_until((self.worktree(plan_id) / commit_of).exists, f"{plan_id}: {commit_of}")
+        branch = f".lw_coder/runs/{plan_id}/2*/git/refs/heads/lw/task/{plan_id}"
+        has_file = (self.worktree(plan_id) / commit_of).exists
+        wait_until(lambda: has_file() and any(self.root.glob(branch)), f"{plan_id}: {commit_of}")
 
     def let_go(self, plan_id: str) -> None:
         """Let a plan's agent go on."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from tests.integration.batch_run import GO
 from tests.integration.conftest import Person, sessions_in
 from tests.integration.execution import run_folders
 from tests.integration.known_prompts import offer
@@ -68,6 +69,18 @@ def gateways_of(run: Path) -> list[str]:
     found = docker("ps", "--quiet", "--filter", f"name=gateway-{run.name.lower()}").split()
     # A run of another repository can have begun in the same second.
     return [one for one in found if str(run) in described(one, SOURCES)]
+
+
+def gateway_answers(root: Path) -> bool:
+    """Return whether the gateway accepts connections from the only session of a repository."""
+    (session,) = sessions_in(root)
+    connect = ("docker", "exec", session, "bash", "-c", "</dev/tcp/gateway/8080")
+    return subprocess.run(connect, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
+
+
+def let_go(root: Path) -> None:
+    """Let an agent whose step is `wait_for_go` go on."""
+    (root / ".lw_coder/worktrees" / PLAN_ID / GO).touch()
 
 
 def with_gateway(sample: SampleRepository, more: str = "") -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.agent_script import execute, subagent_role
+from tests.support.agent_script import REPEATS, execute, subagent_role
 from tests.support.scripted_model import Conversation, Reply, ToolCall
 
 REVIEWER = "maintainability-reviewer"
@@ -42,9 +42,12 @@ def scripted_planner(conversation: Conversation) -> Reply:
         return _review(conversation)
     if "The person has not said yet." in conversation.text:
         return Reply(QUESTION)
-    steps = (_write, _misbehave, *((_ask_reviewer,) if REVIEWED in conversation.text else ()))
+    steps = (_write, _misbehave)
     if conversation.rounds < len(steps):
         return Reply(tool_calls=(steps[conversation.rounds](conversation),))
+    is_missing = REVIEWED in conversation.text and FINDING not in _findings(conversation)
+    if is_missing and conversation.rounds < len(steps) + REPEATS:
+        return Reply(tool_calls=(_ask_reviewer(conversation),))
     return Reply(f"{SUMMARY_TITLE}\n\n{_findings(conversation)}\n\nIt stands in /output/{PLAN_ID}.md.")
 
 

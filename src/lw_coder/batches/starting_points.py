@@ -15,7 +15,7 @@ from lw_coder.repository.combined_commits import combined_commit, independent_co
 from lw_coder.repository.git import Repository, is_ancestor, missing_objects, ref_value
 from lw_coder.repository.log import is_on_a_branch
 from lw_coder.repository.worktrees import BRANCH_PREFIX
-from lw_coder.runs.run_folders import list_runs, read_record
+from lw_coder.runs.run_folders import list_runs, newest_record, read_record
 from lw_coder.runs.taken import is_merged
 from lw_coder.verdicts.recorded import recorded_verdict, verdict_fault
 
@@ -78,9 +78,9 @@ def _tip_without_branch(repository: Repository, plan: PlanFile, plan_id: str) ->
 
 def _fault(repository: Repository, plan_id: str, tip: str) -> str | None:
     """Return why there is no verdict that a plan's result passed, or None."""
-    runs = list_runs(repository.home, plan_id)
     try:
-        return verdict_fault(recorded_verdict(read_record(runs[-1])) if runs else None, tip)
+        found = newest_record(repository.home, plan_id)
+        return verdict_fault(recorded_verdict(found[1]) if found else None, tip)
     except RunError as error:
         return error.message
 

@@ -12,7 +12,7 @@ from lw_coder.foundation.errors import GitError, RunError
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.git import Repository, ref_value
 from lw_coder.repository.worktrees import BRANCH_PREFIX
-from lw_coder.runs.run_folders import Run, list_runs, read_record
+from lw_coder.runs.run_folders import Run, newest_record
 from lw_coder.runs.taken import is_merged
 from lw_coder.verdicts.checks import configured_checks
 from lw_coder.verdicts.recorded import recorded_verdict
@@ -29,9 +29,8 @@ def passed_run(repository: Repository, start: StartingPoint, checks: Iterable[st
         checks: those of config.toml.
     """
     plan_id = start.plan.metadata.plan_id
-    run = next(reversed(list_runs(repository.home, plan_id)), None)
     with suppress(RunError, GitError):
-        record = read_record(run) if run else {}
+        run, record = newest_record(repository.home, plan_id) or (None, {})
         if _has_passed(record) and _is_same(record, start.plan, checks):
             tip = _table(record, "verdict").get("tip")
             is_there = (

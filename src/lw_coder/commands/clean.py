@@ -21,7 +21,7 @@ from lw_coder.repository.git import Repository, find_repository
 from lw_coder.sessions.clutter import Clutter, Kept, find_clutter, find_without_engine
 
 _MOST_KEPT = 10  # lines
-_PATIENCE, _PAUSE = 10.0, 0.2  # seconds
+_PATIENCE, _PAUSE = 60.0, 0.2  # seconds
 _UNKNOWN: Mapping[str, Any] = {"items": [], "kept": [], "bytes": 0, "engine": None}
 
 

@@ -21,7 +21,7 @@ from lw_coder.repository.log import subjects
 from lw_coder.repository.merging import Hooks, How, Merge, Target, find_hooks, prepare_merge
 from lw_coder.repository.worktrees import BRANCH_PREFIX, branch_in_worktree
 from lw_coder.runs.pending import has_pending
-from lw_coder.runs.run_folders import Run, list_runs, read_record
+from lw_coder.runs.run_folders import Run, newest_record
 from lw_coder.runs.run_record import add_taken
 from lw_coder.runs.taken import is_taken_into
 from lw_coder.verdicts.pointed_out import PointedOut
@@ -85,10 +85,10 @@ def find_offer(repository: Repository, target: Target, plan_id: str) -> Offer:
             f"{target.root}: {branch} itself is checked out", "type: git switch <the branch to merge into>"
         )
     merge = prepare_merge(repository, target, tip)
-    run = next(reversed(list_runs(repository.home, plan_id)), None)
+    run, record = newest_record(repository.home, plan_id) or (None, {})
     counts = line_counts(repository, merge.base, tip)
     unusual = unusual_changes(repository, changed_files(repository, merge.base, tip), counts)
-    return Offer(plan_id, run, read_record(run) if run else {}, merge, tuple(counts), unusual)
+    return Offer(plan_id, run, record, merge, tuple(counts), unusual)
 
 
 def _no_branch(repository: Repository, plan_id: str) -> GitError:

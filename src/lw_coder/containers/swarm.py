@@ -6,6 +6,7 @@ when its node dies: that is for the person to decide, because the first attempt 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from lw_coder.foundation.report import printable
 
 _ENDED = {"complete", "failed", "rejected", "shutdown", "remove"}
 _ON_NODE = {"preparing", "starting", "running"}
+# What the client says, and what the manager says, of a service that was removed since it was inspected.
+_GONE = re.compile(r"no such service|service \S+ not found", re.IGNORECASE)
 _NOT_MANAGER = "is not a swarm manager"
 _MANAGER_REMEDY = (
     "type `docker swarm init` there, or choose a manager with DOCKER_HOST or `docker context`; "
@@ -189,7 +192,7 @@ def _tasks_of(names: Sequence[str]) -> list[Task]:
     if not services:
         return []
     listed = _PATIENCE.ask("service", "ps", "--quiet", "--no-trunc", *services)
-    if "no such service" in listed.reason.lower():  # it was removed meanwhile: there is one fewer now
+    if listed.status and _GONE.search(listed.reason):  # it was removed meanwhile: there is one fewer now
         return _tasks_of(names)
     told = _require(listed, "the tasks were not listed")
     latest: dict[str, dict[str, Any]] = {}

@@ -253,8 +253,12 @@ def _write_holder(descriptor: int) -> None:
 
 
 def _holder_note(path: Path) -> str:
-    try:
-        known = read_json(path.read_text(encoding="ascii"))
-        return f" (process {known['pid']}, since {known['since']})"
-    except (OSError, ValueError, KeyError, TypeError):  # it is being written, or the disk is full
-        return ""
+    for _ in range(_TRIES):
+        try:
+            known = read_json(path.read_text(encoding="ascii"))
+            return f" (process {known['pid']}, since {known['since']})"
+        except OSError:  # it has been released
+            break
+        except (ValueError, KeyError, TypeError):  # it is being written, or the disk is full
+            time.sleep(_PAUSE)
+    return ""

@@ -270,6 +270,22 @@ def list_runs(root: Path, plan_id: str | None = None) -> list[Run]:
     return [Run(plan.name, run.name, run) for plan in plans for run in _sealed(plan)]
 
 
+def newest_record(root: Path, plan_id: str) -> tuple[Run, dict[str, Any]] | None:
+    """Return a plan's newest run and its record, or None; one that is being removed does not count.
+
+    Raises:
+        RunError: the record is damaged.
+        FolderError: as `list_runs`.
+    """
+    for run in reversed(list_runs(root, plan_id)):
+        try:
+            return run, read_record(run)
+        except RunError:
+            if run.is_there():
+                raise
+    return None
+
+
 def _sealed(plan: Path) -> list[Path]:
     return [run for run in _folders(plan) if _is_run_name(run.name) and _is_sealed(run)]
 

@@ -163,19 +163,23 @@ def _drop(repository: Repository, plan_id: str, tip: str | None) -> None:
 
 
 def _runs(repository: Repository, age: timedelta) -> Found:
+    again = Pruning(age, busy=Replays(repository).why_busy)  # asked after the yes
     for run, why in judged_runs(repository, Pruning(age, busy=Replays(repository).why_busy)):
         if why:
             yield Kept("run", run.identity, why)
         else:
             note, size = "no training data any more", size_of(run.folder)
-            yield Clutter("run", run.identity, size, note, partial(_remove_run, repository, age, run))
+            yield Clutter("run", run.identity, size, note, partial(_remove_run, repository, again, run))
 
 
-def _remove_run(repository: Repository, age: timedelta, run: Run) -> None:
+def _remove_run(repository: Repository, wanted: Pruning, run: Run) -> None:
+    if not run.is_there():
+        return
+    wanted.busy(run)  # so that the engine is not waited for while the lock is held
     lock = nullcontext() if run.plan_id == PLAN_RUNS else plan_lock(repository.common_dir, run.plan_id)
     with lock:
-        wanted = Pruning(age, busy=Replays(repository).why_busy)
-        if why := why_kept(repository, run, wanted, run.plan_id):
+        why = why_kept(repository, run, wanted, run.plan_id)
+        if why and run.is_there():
             raise RunError(f"{run.identity}: {why}", "look at it, and try again")
         _require_gone(run.folder.parent, is_gone=remove_run(run))
 

@@ -88,9 +88,9 @@ def test_the_commits_of_a_session_that_is_ended_are_imported(remote: Remote) -> 
     status, document, said = remote.ended(process)
     assert (status, document["outcome"], document["commits"]["count"]) == (130, "signal", 1), said
 
-    status, document, said = remote.runs(WAITING.replace("First", "Second"), "--minutes", "0.2")
+    status, document, said = remote.runs(WAITING.replace("First", "Second"), "--minutes", "1")
     assert (status, document["outcome"], document["commits"]["count"]) == (5, "limit", 1), said
-    assert document["ended"]["limit"] == {"name": "minutes", "value": 0.2}
+    assert document["ended"]["limit"] == {"name": "minutes", "value": 1}
     assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["First.done", "Second.done"]
 
 

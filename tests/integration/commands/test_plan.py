@@ -108,7 +108,7 @@ def test_a_session_stays_open_while_its_provider_is_busy_and_goes_on(
             terminal.wait_until(lambda: datetime.now(UTC) > until, "the end of the pause")
             assert sessions_in(sample.root), "the person decides when it ends"
             terminal.type("Go on, please.")
-            terminal.settle(1)
+            terminal.wait_for("Go on, please.")
             terminal.type("\r")
             terminal.wait_for(SHOWN)
             assert terminal.leave() == 0, terminal.text

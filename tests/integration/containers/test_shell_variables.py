@@ -32,10 +32,7 @@ VALUES = {
 CLASSIC = ({"DOCKER_BUILDKIT": "0"}, {"DOCKER_BUILDKIT": "0", "COMPOSE_BAKE": "false"})
 BUILDKIT = ({"COMPOSE_BAKE": "true"}, {"COMPOSE_BAKE": "false"}, {"DOCKER_BUILDKIT": "1"})
 
-pytestmark = [
-    pytest.mark.timeout(900),  # an image may have to be built from nothing
-    pytest.mark.usefixtures("known_prompts"),
-]
+pytestmark = pytest.mark.usefixtures("known_prompts")
 
 
 @pytest.fixture(autouse=True)

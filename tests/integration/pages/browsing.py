@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.support.patience import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -41,6 +43,7 @@ class Shown:
 def opened(browser: Browser, file: Path, width: int = DESKTOP, theme: Theme = "light") -> Shown:
     """Open a page with all that it folds."""
     page = browser.new_page(viewport={"width": width, "height": HEIGHT}, color_scheme=theme)
+    page.set_default_timeout(PATIENCE * 1000)
     requests, messages = list[str](), list[str]()
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: messages.append(message.text))

@@ -28,6 +28,7 @@ from tests.integration.pages.browsing import (
     violations,
 )
 from tests.support.hostile_texts import HOSTILE
+from tests.support.patience import PATIENCE
 from tests.support.recorded_run import Recorded, call, heard, make_run, result, said, text
 from tests.support.sample_repository import SampleRepository, make_sample_repository
 
@@ -279,6 +280,7 @@ def test_not_even_hostile_texts_are_hard_to_read(browser: Browser, hostile: Writ
 
 def test_it_is_read_with_the_keyboard_alone(browser: Browser, ordinary: Written) -> None:
     page = browser.new_page(viewport={"width": DESKTOP, "height": HEIGHT}, java_script_enabled=False)
+    page.set_default_timeout(PATIENCE * 1000)
     page.goto(ordinary.file.as_uri())
     page.keyboard.press("Tab")
     skip = page.locator(".skip")

@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.integration.batch_run import wait_for_go
 from tests.integration.conftest import Person
-from tests.integration.headless_session import gateways_of, headless, with_gateway
+from tests.integration.headless_session import (
+    gateway_answers,
+    gateways_of,
+    headless,
+    let_go,
+    with_gateway,
+)
 from tests.integration.known_prompts import offer
 from tests.support.agent_script import execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
@@ -119,13 +126,15 @@ def test_a_cost_that_nobody_knows_cannot_be_limited(sample: SampleRepository, pe
 def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
     sample: SampleRepository, person: Person
 ) -> None:
-    patient = shell_agent([COMMIT, "sleep 5", "echo the end"])
+    patient = shell_agent([COMMIT, wait_for_go(), "echo the end"])
 
     def crash(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
         (run,) = (sample.root / ".lw_coder/runs" / PLAN_ID).glob("2*")
         (gateway,) = gateways_of(run)
         docker("exec", gateway, "pkill", "-KILL", "python3")
+        wait_until(lambda: gateway_answers(sample.root), "the gateway's second start")
+        let_go(sample.root)
 
     with_gateway(sample)
     ended = headless(person, sample, patient, "--json", meanwhile=crash)

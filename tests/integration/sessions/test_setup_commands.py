@@ -93,7 +93,7 @@ def test_at_a_terminal_the_output_is_seen_and_preparing_is_not_idle(
 
 
 def test_it_counts_to_the_minutes_of_a_session(sample: SampleRepository, person: Person) -> None:
-    configure(sample, [f"echo waits; sleep {NEVER:.0f}"], "limits = { minutes = 0.2 }")
+    configure(sample, [f"echo waits; sleep {NEVER:.0f}"], "limits = { minutes = 1 }")
     ended = headless(person, sample, shell_agent([]))
     assert ended.status == 5, ended.stderr
     assert ended.model.count("agent") == 0

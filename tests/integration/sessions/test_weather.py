@@ -9,12 +9,19 @@ from collections.abc import Container
 from itertools import count
 from typing import Any
 
+from tests.integration.batch_run import wait_for_go
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.execution import run_folders
-from tests.integration.headless_session import gateways_of, headless, with_gateway
+from tests.integration.headless_session import (
+    gateway_answers,
+    gateways_of,
+    headless,
+    let_go,
+    with_gateway,
+)
 from tests.integration.known_prompts import offer
 from tests.support.engine import bridge_address, docker
-from tests.support.patience import PATIENCE, read_until, wait_until
+from tests.support.patience import read_until, wait_until
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
@@ -63,13 +70,6 @@ def _gateways(sample: SampleRepository) -> list[str]:
     return gateways_of(run)
 
 
-def _answers(sample: SampleRepository) -> bool:
-    """Return whether the gateway accepts connections from the only session."""
-    (session,) = sessions_in(sample.root)
-    connect = ("docker", "exec", session, "bash", "-c", "</dev/tcp/gateway/8080")
-    return subprocess.run(connect, capture_output=True, timeout=PATIENCE, check=False).returncode == 0
-
-
 def _has_the_commit(sample: SampleRepository) -> bool:
     return sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
 
@@ -98,9 +98,9 @@ def test_short_trouble_ends_nothing_at_a_terminal(sample: SampleRepository, pers
                 lambda: any(end in terminal.screen for end in (BROKEN, DONE)), "the end of droid's turn"
             )
             if DONE not in terminal.screen:
-                wait_until(lambda: _answers(sample), "the gateway's second start")
+                wait_until(lambda: gateway_answers(sample.root), "the gateway's second start")
                 terminal.type("Go on, please.")
-                terminal.settle(1)
+                terminal.wait_for("Go on, please.")
                 terminal.type("\r")
             terminal.wait_for(DONE)
             assert terminal.leave() == 0, terminal.text
@@ -169,9 +169,12 @@ def test_a_provider_that_goes_away(sample: SampleRepository, person: Person) -> 
     def vanish(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
         model.stop()
+        let_go(sample.root)
 
     with_gateway(sample, SHORT_HOLD)
-    ended = headless(person, sample, shell_agent([COMMIT, "sleep 3", "echo 3"]), "--json", meanwhile=vanish)
+    ended = headless(
+        person, sample, shell_agent([COMMIT, wait_for_go(), "echo 3"]), "--json", meanwhile=vanish
+    )
     result = result_of(ended.stdout)
     assert (ended.status, result["outcome"]) == (8, "paused"), ended.stderr
     assert "paused: the provider cannot be reached; " in result["ended"]["reason"]
@@ -180,11 +183,12 @@ def test_a_provider_that_goes_away(sample: SampleRepository, person: Person) -> 
 
 def test_a_provider_that_goes_away_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample, SHORT_HOLD)
-    with ScriptedModel(shell_agent([COMMIT, "sleep 3", "echo 3"]), host=bridge_address()) as model:
+    with ScriptedModel(shell_agent([COMMIT, wait_for_go(), "echo 3"]), host=bridge_address()) as model:
         offer(person, sample, model)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 1, "the second request")
             model.stop()
+            let_go(sample.root)
             status = terminal.wait()
     assert status == 8, terminal.text
     assert "the session was paused: the provider cannot be reached; " in terminal.text
@@ -195,9 +199,10 @@ def test_a_gateway_that_is_killed(sample: SampleRepository, person: Person) -> N
     def kill(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
         docker("kill", *_gateways(sample))  # after that Docker does not start it again
+        let_go(sample.root)
 
     with_gateway(sample)
-    ended = headless(person, sample, shell_agent([COMMIT, "sleep 3", "echo 3"]), "--json", meanwhile=kill)
+    ended = headless(person, sample, shell_agent([COMMIT, wait_for_go(), "echo 3"]), "--json", meanwhile=kill)
     result = result_of(ended.stdout)
     assert (ended.status, result["outcome"]) == (4, "failed"), ended.stderr
     assert "onnection" in result["ended"]["reason"]
@@ -206,11 +211,12 @@ def test_a_gateway_that_is_killed(sample: SampleRepository, person: Person) -> N
 
 def test_a_gateway_that_is_killed_at_a_terminal(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample)
-    with ScriptedModel(shell_agent([COMMIT, "sleep 3", "echo 3"]), host=bridge_address()) as model:
+    with ScriptedModel(shell_agent([COMMIT, wait_for_go(), "echo 3"]), host=bridge_address()) as model:
         offer(person, sample, model)
         with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             terminal.wait_until(lambda: model.count("agent") > 1, "the second request")
             docker("kill", *_gateways(sample))  # after that Docker does not start it again
+            let_go(sample.root)
             terminal.wait_for(BROKEN)
             assert terminal.leave() == 0, terminal.text
     assert sessions_in(sample.root) == []

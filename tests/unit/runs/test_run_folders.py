@@ -15,6 +15,7 @@ from lw_coder.runs.run_folders import (
     Run,
     abandoned_folders,
     list_runs,
+    newest_record,
     open_run,
     read_record,
     remove_abandoned,
@@ -107,6 +108,24 @@ def test_files_keep_their_paths_when_the_run_is_sealed(tmp_path: Path) -> None:
     assert [one.folder for one in list_runs(tmp_path)] == [run.folder]
     assert file.read_text() == "{}"
     assert [path.name for path in run.folder.parent.iterdir()] == [run.name]
+
+
+def test_the_newest_record_while_runs_are_removed(tmp_path: Path) -> None:
+    assert newest_record(tmp_path, "a-plan") is None
+    runs = [sealed(tmp_path, NOON + timedelta(seconds=number)) for number in range(50)]
+    for run in runs:
+        write_record(run, {"schema": 1, "ended": None})
+    with ThreadPoolExecutor(1) as pool:
+        removal = pool.submit(lambda: [remove_run(run) for run in reversed(runs[1:])])
+        while not removal.done():
+            assert newest_record(tmp_path, "a-plan") is not None
+        removal.result()
+    found = newest_record(tmp_path, "a-plan")
+    assert found is not None
+    assert found[0].name == runs[0].name
+    runs[0].record.write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        newest_record(tmp_path, "a-plan")
 
 
 def test_runs_that_fail_are_never_listed(tmp_path: Path) -> None:
