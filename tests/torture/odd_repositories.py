@@ -24,12 +24,14 @@ class Shape:
         make: makes it in an empty folder, and returns where the person works.
         refused: what the error says, if lw_coder does not work there; else empty.
         is_of_plan: whether only this plan is refused there.
+        is_gits: whether git itself refuses it; versions of git that do not are no reason for lw_coder to.
     """
 
     name: str
     make: Callable[[Path], Path]
     refused: str = ""
     is_of_plan: bool = False
+    is_gits: bool = False
 
 
 def plain(root: Path, *options: str) -> Path:
@@ -114,7 +116,9 @@ def _with_submodule(folder: Path, name: str = "outer") -> Path:
 def _sparse(folder: Path) -> Path:
     root = plain(folder / "sparse")
     commit(root, "other/file", "x\n")
-    run_git(root, "sparse-checkout", "set", "--sparse-index", "src")
+    # In two steps: in git before 2.37, `set` has no options for these.
+    run_git(root, "sparse-checkout", "init", "--cone", "--sparse-index")
+    run_git(root, "sparse-checkout", "set", "src")
     return root
 
 
@@ -416,7 +420,7 @@ SHAPES: tuple[Shape, ...] = (
         ),
     ),
     Shape("files that git is not to look at", _index(("update-index", "--skip-worktree", "README.md"))),
-    Shape("somebody else's files", _foreign, "another user owns it"),
+    Shape("somebody else's files", _foreign, "another user owns it", is_gits=True),
     Shape("another repository inside", _nested),
     Shape("attributes", _attributes),
     Shape("links and programs", _links),

@@ -26,6 +26,7 @@ from tests.torture.odd_repositories import SHAPES, Shape
 
 MADE = "made-by-the-agent.txt"
 BRANCH = f"lw/task/{PLAN_ID}"
+_NO_COMMIT = "0" * 40
 _NO_MODEL = "http://127.0.0.1:9/v1"  # the prompts are known, and the agent is a script
 _DROID = f"""#!/bin/sh
 printf '{{"type":"system","subtype":"init","session_id":"one"}}\\n'
@@ -83,7 +84,7 @@ def _case(place: _Place, shape: Shape, number: int) -> Callable[[], Sequence[str
 
 
 def _tried(place: _Place, shape: Shape, root: Path) -> Iterator[str]:
-    if shape.refused:
+    if shape.refused and not (shape.is_gits and _head(root) != _NO_COMMIT):
         _dress(place, root, _head(root), known=False)
         yield from _refused(place, shape, root)
         return
@@ -106,7 +107,7 @@ def _head(root: Path) -> str:
     """Return the commit that is checked out; zeros if there is none."""
     command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
     found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else "0" * 40
+    return found.stdout.strip() if found.returncode == 0 else _NO_COMMIT
 
 
 def _dress(place: _Place, root: Path, sha: str, *, known: bool = True) -> None:
