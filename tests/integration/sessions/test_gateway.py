@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,16 +38,17 @@ curl -sS -i http://gateway:8080/v1/models; curl -sS -i http://gateway:8080/ -H '
 """
 
 
-def working(command: str = COMMIT) -> Script:
+def working(command: str = COMMIT, usage: dict[str, Any] | None = None) -> Script:
     """Make an agent that runs a command, and then others for ever; each answer reports what it cost."""
+    used = USAGE if usage is None else usage
 
     def play(conversation: Conversation) -> Reply:
         if conversation.kind != "agent":
             return (
-                prompt_answer(conversation) if conversation.kind == "dspy" else Reply("A title", usage=USAGE)
+                prompt_answer(conversation) if conversation.kind == "dspy" else Reply("A title", usage=used)
             )
         step = f"echo {conversation.rounds}" if conversation.rounds else command
-        return Reply(tool_calls=(execute(conversation, "Go on", step),), usage=USAGE)
+        return Reply(tool_calls=(execute(conversation, "Go on", step),), usage=used)
 
     return play
 
@@ -89,10 +91,12 @@ def test_all_requests_are_counted(sample: SampleRepository, person: Person) -> N
 
 def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Person) -> None:
     with_gateway(sample)
-    ended = headless(person, sample, working(), "--json", "--tokens", "2400")
+    # An answer that droid does not wait for to its end counts by an estimate, of some 5,000 tokens.
+    many = {"prompt_tokens": 8000, "completion_tokens": 2000}
+    ended = headless(person, sample, working(usage=many), "--json", "--tokens", "48000")
     result = json.loads(ended.stdout)
     assert (ended.status, result["outcome"]) == (5, "limit"), ended.stderr
-    assert result["ended"]["limit"] == {"name": "tokens", "value": 2400}
+    assert result["ended"]["limit"] == {"name": "tokens", "value": 48000}
     assert ended.ended["spent"]["total"]["requests"] == len(ended.model.requests) - ended.model.count("dspy")
     assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it", ended.stderr
 
