@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def note_untouched(worktree: Worktree) -> bool:
     """
     untouched = is_untouched(worktree)
     if untouched:
-        (worktree.git_dir / _UNTOUCHED).write_text(worktree.head, encoding="ascii")
+        with suppress(OSError):  # on a full disk: the import is worth more than the note
+            (worktree.git_dir / _UNTOUCHED).write_text(worktree.head, encoding="ascii")
     return untouched
 
 

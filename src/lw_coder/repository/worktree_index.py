@@ -116,13 +116,22 @@ def _take_lock(lock: Path) -> None:
         if is_own_lock(lock):
             lock.unlink()
         with suppress(FileExistsError):
-            descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_MARK)
+            _create_lock(lock)
             return
         time.sleep(_PAUSE)
     remedy = f"close the git command or editor that uses it; if there is none, type: rm {quoted(lock)}"
     raise GitError(f"{lock} exists", remedy)
+
+
+def _create_lock(lock: Path) -> None:
+    descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        os.write(descriptor, _MARK)
+    except OSError:  # the disk is full
+        lock.unlink()
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def copy_index(repository: Repository, worktree: Worktree, folder: Path, target: Path) -> None:
