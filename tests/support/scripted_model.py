@@ -148,6 +148,7 @@ class Reply:
     silent: bool = False  # accepted, and never answered
     usage: Json | None = None  # what is reported instead of an estimate; nothing, if it is empty
     stalls: float = 0.0  # seconds in the middle of the answer
+    resumes: threading.Event | None = None  # what the middle of the answer waits for
     pace: float = 0.0  # seconds between two of its pieces
 
 
@@ -460,6 +461,8 @@ class _Handler(BaseHTTPRequestHandler):
             half = len(parts) // 2
             self._write(parts[:half], reply.pace)
             self.server.closing.wait(reply.stalls)
+            if reply.resumes:
+                reply.resumes.wait(600)  # seconds
             self._write([*parts[half:], ""], reply.pace)
 
     def _send_json(self, body: Json, status: int = HTTPStatus.OK) -> None:

@@ -8,11 +8,19 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from aiohttp import ClientError, ClientResponse, ClientSession, TCPConnector, web
+from aiohttp import (
+    ClientConnectionResetError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    TCPConnector,
+    web,
+)
 
 from .budget import LIMIT_REACHED, Budget, Reserve, price_of
 from .ledger import Entry, Ledger, now
@@ -178,11 +186,27 @@ class Gateway:
             async for piece in self._pieces(answer, call):
                 await out.write(piece)
             call.ended = "whole"
+        except ClientConnectionResetError:  # what writing raises: the agent has gone
+            call.ended = "left"
+            await self._read_rest(answer, call)
+            return out
+        except asyncio.CancelledError:  # the same, while it waited
+            await self._read_rest(answer, call)
+            raise
         except (ClientError, TimeoutError, OSError):
             await self._break_off(request, out)
             return out
         await out.write_eof()
         return out
+
+    async def _read_rest(self, answer: ClientResponse, call: Call) -> None:
+        """Read on for a moment: an agent can go once it has what it wants, and the usage comes last."""
+        self._ledger.state.open[call.entry.number] = (call.entry, self._used_until_now(call))
+        self._ledger.save()  # the gateway can be killed meanwhile
+        with suppress(ClientError, TimeoutError, OSError):
+            async with asyncio.timeout(self._settings.rest_seconds):
+                async for _ in self._pieces(answer, call):
+                    pass
 
     async def _pieces(self, answer: ClientResponse, call: Call) -> AsyncIterator[bytes]:
         redactor = Redactor(self._secrets)
@@ -223,12 +247,20 @@ class Gateway:
         if lacks_cost and call.status == _OK:
             reported = await self._provider.usage_of(call.reader.answer_id) or reported
         if reported is None and call.status == _OK:
-            usage = Usage(call.order.input_estimate, min(call.order.max_tokens, call.reader.size))
-            cost = price_of(usage, price)
-            cost = call.reserve.cost_usd if cost is None else cost
-            return _with_usage(replace(entry, is_estimated=True), usage, cost)
+            most = self._used_until_now(call)
+            return _with_usage(replace(entry, is_estimated=True), _most_read(call), most.cost_usd)
         usage = reported or Usage(cost_usd=0.0)
         return _with_usage(entry, usage, price_of(usage, price))
+
+    def _used_until_now(self, call: Call) -> Reserve:
+        """Return the most that an answer can have used which reported nothing."""
+        usage = _most_read(call)
+        cost = price_of(usage, self._settings.prices.get(call.order.model))
+        return Reserve(usage.tokens, call.reserve.cost_usd if cost is None else cost)
+
+
+def _most_read(call: Call) -> Usage:
+    return Usage(call.order.input_estimate, min(call.order.max_tokens, call.reader.size))
 
 
 def _timed(call: Call) -> Entry:

@@ -43,6 +43,7 @@ class Settings:
         hold_seconds: how long one request waits for the provider at most, before it is refused.
         first_pause: seconds before the first repetition, if the provider does not say.
         silence_seconds: the longest pause between two pieces of an answer.
+        rest_seconds: how long an answer is read on that its agent no longer reads.
         minute: seconds in which `requests_per_minute` are counted.
         record_requests: whether requests and answers are kept.
         key_variable: the environment variable of the provider's key.
@@ -59,6 +60,7 @@ class Settings:
     hold_seconds: float = 230.0
     first_pause: float = 2.0
     silence_seconds: float = 300.0
+    rest_seconds: float = 3.0
     minute: float = 60.0
     record_requests: bool = False
     key_variable: str = "OPENROUTER_API_KEY"

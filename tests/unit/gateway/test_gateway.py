@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import KEY, MODEL, TOKEN, Answer, GatewayProcess, asks
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE, wait_until
 from tests.support.scripted_model import (
     CHAT_PATH,
     MESSAGES_PATH,
@@ -372,6 +372,39 @@ def test_an_answer_that_breaks_off_does_not_look_whole(tmp_path: Path) -> None:
         [entry] = gateway.wait_for(1)
     assert b"[DONE]" not in answer.body
     assert entry["ended"] == "cut"
+
+
+def test_what_an_agent_no_longer_reads_is_counted(tmp_path: Path) -> None:
+    has_gone = threading.Event()
+    with (
+        ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, resumes=has_gone)) as provider,
+        GatewayProcess(tmp_path, provider.base_url, rest_seconds=PATIENCE) as gateway,
+    ):
+        _read_first_bytes(gateway, threading.Event())
+        has_gone.set()
+        [entry] = gateway.wait_for(1)
+    assert (entry["input_tokens"], entry["output_tokens"], entry["cost_usd"]) == (100, 20, 0.004)
+    assert (entry["ended"], entry["is_estimated"]) == ("left", False)
+
+
+def test_an_answer_that_goes_on_without_its_agent_is_ended(tmp_path: Path) -> None:
+    with (
+        ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, stalls=600)) as provider,
+        GatewayProcess(tmp_path, provider.base_url, rest_seconds=0.1) as gateway,
+    ):
+        _read_first_bytes(gateway, threading.Event())
+        [entry] = gateway.wait_for(1)
+    assert (entry["ended"], entry["is_estimated"]) == ("left", True)
+
+
+def test_a_killed_gateway_has_told_what_an_agent_had_read_at_most(tmp_path: Path) -> None:
+    with (
+        ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, stalls=600)) as provider,
+        GatewayProcess(tmp_path, provider.base_url, rest_seconds=PATIENCE) as gateway,
+    ):
+        _read_first_bytes(gateway, threading.Event())
+        wait_until(lambda: gateway.state["open"][0]["tokens"] < 8192, "what has been used until now")
+        gateway.process.kill()
 
 
 def test_requests_of_a_minute_are_bounded(tmp_path: Path, provider: ScriptedModel) -> None:
