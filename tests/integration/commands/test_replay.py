@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lw_coder.containers.image_names import repo_hash
-from lw_coder.containers.labels import PROXY_LABEL
+from lw_coder.containers.labels import PROXY_LABEL, REPLAY_RUNS
 from lw_coder.repository.git import find_repository, root_commit
+from lw_coder.runs.run_folders import open_run
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
 from tests.integration.headless_session import Headless, headless, with_gateway
 from tests.support.agent_script import COMMIT_MESSAGE
@@ -58,6 +59,7 @@ def test_a_run_is_replayed_where_the_plan_is_and_where_the_run_began(
     assert f"Imported: {ref}\nCommits:  1 new on the plan's branch\n" in again.stderr
     assert subjects(sample, BRANCH) == ["Line 2", "Line 1"]
 
+    open_run(sample.root, REPLAY_RUNS)  # as a killed one leaves it
     fresh = replayed(person, sample, ended, PLAN_ID, "--fresh")
     assert fresh.returncode == 0, fresh.stderr
     assert subjects(sample, BRANCH) == ["Line 2", "Line 1"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from lw_coder.containers.image_names import BASE_TAG, repo_hash, repo_tag
 from lw_coder.containers.labels import PLAN_LABEL, REPO_LABEL
+from lw_coder.runs.run_folders import open_run, remove_abandoned
 from tests.integration.conftest import Person
 from tests.integration.headless_session import Headless, beside, headless
 from tests.support.engine import containers, docker
@@ -78,6 +79,12 @@ def test_a_result_is_taken_and_what_it_left_is_removed(
         assert found[short(unused)]["bytes"] > 1_000_000
         assert {"kind": "image", "name": short(used), "why": "a container uses it"} in document["kept"]
         assert docker("image", "inspect", "--format", "{{.Id}}", unused) == unused
+
+        open_run(sample.root, "another-plan")
+        why = "a run that is being prepared may need it"
+        kept = typed(person, "clean", "--dry-run")["kept"]
+        assert {"kind": "image", "name": short(unused), "why": why} in kept
+        remove_abandoned(sample.root, "another-plan")
 
         document = typed(person, "clean", "--yes")
         assert all(item["removed"] for item in document["items"])

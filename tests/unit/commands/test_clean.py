@@ -238,6 +238,19 @@ def test_a_person_is_asked_once(plan: FinishedPlan, answer: str) -> None:
     assert bool(changes(before, snapshot(plan.root))) == (answer == "y\r")
 
 
+def test_a_run_that_has_got_a_score_since_the_list_stays(plan: FinishedPlan) -> None:
+    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
+    with Terminal([COMMAND, "clean"], plan.root, environment) as terminal:
+        terminal.wait_for("Remove these 1?")
+        write_score(plan.run, parse_score("1", ""))
+        terminal.type("y\r")
+        assert terminal.wait() == 1
+        assert f"run {plan.run.identity}: {plan.run.identity}: it has a score" in " ".join(
+            terminal.text.split()
+        )
+    assert plan.run.folder.is_dir()
+
+
 def test_what_cannot_be_removed_is_told(plan: FinishedPlan) -> None:
     if os.getuid() == 0:  # whom no permission stops
         subprocess.run(["chattr", "+i", str(plan.run.record)], check=False, capture_output=True)

@@ -13,10 +13,11 @@ import pytest
 from lw_coder.commands.take import TakeOptions
 from lw_coder.commands.take_several import take_several_command
 from lw_coder.containers.docker_command import EngineProbe
+from lw_coder.containers.labels import TAKE_RUNS
 from lw_coder.foundation.errors import ExitCode, GitError, LwCoderError, VerdictError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.repository.merging import How
-from lw_coder.runs.run_folders import read_record
+from lw_coder.runs.run_folders import abandoned_folders, open_run, read_record
 from tests.support.finished_plans import FinishedPlans, finished_plans
 from tests.support.json_schemas import validated
 
@@ -89,6 +90,13 @@ def test_plans_are_merged_in_the_order_of_their_dependencies(
     assert f"git reset --keep {plans.base[:12]}" in said
     plans.git.run("reset", "--keep", plans.base)
     assert not files(plans) & RESULTS
+
+
+def test_what_a_killed_one_left_of_its_run_goes(plans: FinishedPlans) -> None:
+    left = open_run(plans.root, TAKE_RUNS)
+    assert take(plans, "top") is ExitCode.OK
+    assert not left.is_there()
+    assert abandoned_folders(plans.root) == []
 
 
 def test_one_commit_of_each_plan(plans: FinishedPlans) -> None:
