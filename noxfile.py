@@ -188,6 +188,7 @@ def torture(session: nox.Session) -> None:
     install(session, "test")
     ensure_engine(session)
     ensure_cluster(session)
+    session.run("sh", "tests/support/ensure_compiler.sh", external=True)
     session.run("sh", "tests/support/ensure_git_lfs.sh", str(session.bin), external=True)
     session.run("python", "-m", "tests.torture", *session.posargs)
 

@@ -11,8 +11,9 @@ from typing import Any
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import Repository, find_repository
 from lw_coder.repository.worktrees import Worktree, ensure_worktree
-from lw_coder.runs.run_folders import Run, open_run, read_record, seal_run, write_record
+from lw_coder.runs.run_folders import Run, read_record, write_record
 from tests.support.git_repository import GitRepository
+from tests.support.old_runs import old_run
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.snapshot import Snapshot, snapshot
 
@@ -104,9 +105,7 @@ def finished_plan(root: Path, days: int = 0) -> FinishedPlan:
 
 def made_run(root: Path, days: int = 0, plan_id: str = PLAN_ID) -> Run:
     """Make a run that is so many days old."""
-    run = open_run(root, plan_id, datetime.now(UTC) - timedelta(days=days))
-    write_record(run, _RECORD)
-    return seal_run(run)
+    return old_run(root, plan_id, datetime.now(UTC) - timedelta(days=days), _RECORD)
 
 
 def _is_left_out(name: str) -> bool:

@@ -17,6 +17,7 @@ from lw_coder.batches.starting_points import StartingPoint, starting_point
 from lw_coder.batches.state_file import BatchFolder
 from lw_coder.batches.states import Batch, PlanState, State
 from lw_coder.batches.unchanged import passed_run
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import LwCoderError, RunError
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.git import Repository, ref_value
@@ -155,7 +156,7 @@ class Conductor:
     def _ended(self, plan: PlanState, end: RunEnd) -> PlanState:
         if plan.plan_id in self._found and not end.document:  # it was killed, as its batch was
             return replace(plan, state=State.WAITING, started_at=None)
-        done = ended(plan, end, datetime.now(UTC))
+        done = ended(plan, end, not_before(plan.started_at or self._batch.started_at))
         if done.state is not State.CANCELLED or self._ending is not _Ending.STOP:
             return done
         return replace(done, state=State.LIMIT if self._is_over_limit else State.CANCELLED, reason=self._why)
@@ -259,7 +260,7 @@ class Conductor:
         signalled = next((number for number in received if number != signal.SIGINT), None)
         signalled = received[0] if signalled is None and received else signalled
         code = exit_code(self._batch, signalled, is_over_limit=self._is_over_limit)
-        self._batch = replace(self._batch, ended_at=datetime.now(UTC), exit_code=code)
+        self._batch = replace(self._batch, ended_at=not_before(self._batch.started_at), exit_code=code)
         self._save()
         self._view.show(self._batch)
         return self._batch

@@ -136,7 +136,7 @@ class Batch:
 
     def minutes(self, now: datetime | None = None) -> float:
         """Return how long it took, or has taken so far."""
-        return ((self.ended_at or now or datetime.now(UTC)) - self.started_at).total_seconds() / 60
+        return max(((self.ended_at or now or datetime.now(UTC)) - self.started_at).total_seconds(), 0.0) / 60
 
     def as_json(self) -> dict[str, Any]:
         """Return the document, as the schema of `lw_coder batch --json` describes it."""

@@ -12,6 +12,7 @@ import click
 
 from lw_coder.engines.choice import engine_for
 from lw_coder.engines.interface import Job
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import LwCoderError
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import Signalled, stop_raising
@@ -45,7 +46,7 @@ def carried_out(inputs: CodeInputs, setup: SessionSetup, session: SessionSpec) -
         name = engine.submit(job)
     except Signalled:
         signalled = stop_raising()
-        return SessionResult(signalled or 1, begun, datetime.now(UTC), signalled=signalled)
+        return SessionResult(signalled or 1, begun, not_before(begun), signalled=signalled)
     except (LwCoderError, OSError) as error:
         _record_failure(setup, begun, error)
         raise
@@ -56,7 +57,7 @@ def _record_failure(setup: SessionSetup, begun: datetime, error: LwCoderError | 
     """Record that a run ended before its session began, and why."""
     known = expected_error(error) if isinstance(error, OSError) else error
     why = session_redaction(setup.context).text(known.message if known else type(error).__name__)
-    result = SessionResult(1, begun, datetime.now(UTC), report=AgentReport(problem=printable(why)))
+    result = SessionResult(1, begun, not_before(begun), report=AgentReport(problem=printable(why)))
     run_record.complete(setup.run, result, ImportResult())
 
 

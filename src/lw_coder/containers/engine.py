@@ -329,7 +329,7 @@ def run_session(
     attached to the session again. If the container could not be started, Compose has printed the reason, and
     the status is Compose's.
     """
-    began = time.time()
+    began = time.monotonic()
     status = _run_service(folder, project, labels, dependencies=dependencies)
     own = {_PROJECT_LABEL: project, **labels}
     end = followed_to_end(status, own, lambda running: _attach(running, own))
@@ -340,8 +340,13 @@ def _reported_status(labels: Labels, began: float) -> int:
     """Ask the engine for a session's exit status, which its docker client did not know.
 
     Ctrl+C ends a client that has given back the terminal, and waits for the container's removal.
+
+    Args:
+        labels: the session's.
+        began: when the session began, by the clock that is never set back.
     """
-    times = ("--since", f"{began:.3f}", "--until", f"{time.time():.3f}")
+    now = time.time()
+    times = ("--since", f"{now - (time.monotonic() - began):.3f}", "--until", f"{now:.3f}")
     filters = (f"label={name}={value}" for name, value in labels.items())
     chosen = [word for each in ("event=die", *filters) for word in ("--filter", each)]
     told = (

@@ -23,6 +23,7 @@ from lw_coder.engines.node_paths import NodeRun
 from lw_coder.engines.node_variables import remove_variables, variables_in_memory
 from lw_coder.engines.node_work import BEGUN, left_work, own_work
 from lw_coder.engines.results import write_result
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import EngineError, ExitCode, LwCoderError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import say, tell, warn
@@ -156,6 +157,6 @@ def _swept(registry: Registry, folder: Path) -> None:
             engine.remove_containers_with({name: job.labels[name] for name in (PLAN_LABEL, RUN_LABEL)})
             remove_idle_proxies(job.labels[PLAN_LABEL])
             begun = datetime.fromtimestamp((folder / BEGUN).stat().st_mtime, UTC)
-            killed = SessionResult(_KILLED, begun, datetime.now(UTC))
+            killed = SessionResult(_KILLED, begun, not_before(begun))
             send(registry, job, run, killed, folder.name.removeprefix(f"{job.name}-"))
     remove_tree(folder)

@@ -23,6 +23,7 @@ from lw_coder.engines.results import Expected, RefusedResultError
 from lw_coder.engines.sent_job import SentJob, write_sent_job
 from lw_coder.engines.swarm_results import registry_at, state_of, take_from
 from lw_coder.engines.swarm_wait import SwarmWait
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import say, warn
 from lw_coder.foundation.signals import held
@@ -131,7 +132,7 @@ class SwarmEngine:
         found, signalled = wait.to_end()
         if found is None:  # it was cancelled before its session began
             self._close()
-            return SessionResult(signalled or 1, begun, datetime.now(UTC), signalled=signalled)
+            return SessionResult(signalled or 1, begun, not_before(begun), signalled=signalled)
         expected = Expected(name, setup.run.folder, setup.git, setup.limits)
         try:
             result = take_from(self._registry, found, expected)

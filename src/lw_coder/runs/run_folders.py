@@ -71,7 +71,7 @@ class Run:
     @property
     def number(self) -> int:
         """Which of the plan's runs of that second it is: 1, 2, ..."""
-        return int(self.name.partition("-")[2] or 1)
+        return _order(self.name)[1]
 
     def is_there(self) -> bool:
         """Return whether its folder exists; another command can have removed it since it was listed."""
@@ -80,6 +80,9 @@ class Run:
 
 def open_run(root: Path, plan_id: str, now: datetime | None = None) -> Run:
     """Create the folder of a new run, which is partial until it is sealed.
+
+    Its name is the present time, or the time of the plan's newest run with the next number if the clock has
+    been set back since: by their names, the runs have the order in which they began.
 
     Raises:
         RunError: the folder cannot be created.
@@ -287,7 +290,8 @@ def newest_record(root: Path, plan_id: str) -> tuple[Run, dict[str, Any]] | None
 
 
 def _sealed(plan: Path) -> list[Path]:
-    return [run for run in _folders(plan) if _is_run_name(run.name) and _is_sealed(run)]
+    runs = (run for run in _folders(plan) if _is_run_name(run.name) and _is_sealed(run))
+    return sorted(runs, key=lambda run: _order(run.name))
 
 
 def _is_sealed(run: Path) -> bool:
@@ -363,12 +367,19 @@ def _emptied(folder: Path, top: Path) -> list[Path]:
 
 
 def _make_run(parent: Path, timestamp: str) -> str:
-    """Create the folder under the first free name, safely with other processes."""
-    name, number = timestamp, 1
-    while not _is_made(parent, name):
+    """Create the folder under the first free name after all others, safely with other processes."""
+    names = (entry.name for entry in entries_of(parent))
+    newest, last = max((_order(name) for name in names if _is_run_name(name)), default=("", 0))
+    timestamp, number = (timestamp, 1) if timestamp > newest else (newest, last + 1)
+    while not _is_made(parent, name := timestamp if number == 1 else f"{timestamp}-{number}"):
         number += 1
-        name = f"{timestamp}-{number}"
     return name
+
+
+def _order(name: str) -> tuple[str, int]:
+    """Return what sorts the names of a plan's runs: the time, and which run of that second it is."""
+    timestamp, _, number = name.partition("-")
+    return timestamp, int(number or 1)
 
 
 def _is_made(parent: Path, name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lw_coder.containers import docker_command, engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import printable, say
 from lw_coder.foundation.signals import Signalled, stop_raising
@@ -150,7 +151,7 @@ def run_headless(
     return SessionResult(
         watch.signalled or status,
         started,
-        datetime.now(UTC),
+        not_before(started),
         refused,
         watch.signalled,
         limit=watch.reached,

@@ -87,11 +87,13 @@ def waited_until(moment: datetime, announce: Callable[[], object] = lambda: None
         moment: when the wait is over.
         announce: says so; a signal that arrives from then on ends the wait.
     """
+    # A clock that is set back does not make it longer, and a machine that was suspended has waited too.
+    end = time.monotonic() + (moment - datetime.now(UTC)).total_seconds()
     raise_again()
     try:
         announce()
         with interruptible():
-            while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
+            while (left := min((moment - datetime.now(UTC)).total_seconds(), end - time.monotonic())) > 0:
                 time.sleep(min(left, _STEP))
     except Signalled:
         return stop_raising()

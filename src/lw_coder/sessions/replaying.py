@@ -9,6 +9,7 @@ from lw_coder.containers import docker_command
 from lw_coder.containers.labels import OWN_LABEL, session_labels
 from lw_coder.containers.proxy import FILTER_FILE
 from lw_coder.containers.specs import GatewaySpec, SessionSpec
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.report import say, show
 from lw_coder.foundation.signals import Signalled, stop_raising
 from lw_coder.gateway.settings import SETTINGS_FILE
@@ -64,7 +65,7 @@ def _printed(run: Run, session: SessionSpec, redaction: Redaction) -> SessionRes
     finally:
         stop_raising()  # what follows is short
         refused = remove_containers(session)
-    ended, spending = datetime.now(UTC), read_spending(run.folder)
+    ended, spending = not_before(started), read_spending(run.folder)
     return SessionResult(status, started, ended, refused, signalled, spending=spending)
 
 

@@ -14,6 +14,7 @@ from lw_coder.containers import engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.containers.proxy import refused_hosts
 from lw_coder.containers.specs import SessionSpec
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import EngineError, SilentEngineError
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.signals import Signalled, handled_by, leave_interrupts_to_session, stop_raising
@@ -59,7 +60,7 @@ def run_session(
         stop_raising()  # what follows is short; a closing terminal can end the session, and then this process
         refused = remove_containers(session, is_removed=is_removed, may_come=not is_removed)
         discard_input()  # those that arrived late
-    ended = datetime.now(UTC)
+    ended = not_before(started)
     watch.note_end()
     return SessionResult(
         status,

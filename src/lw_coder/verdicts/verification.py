@@ -15,6 +15,7 @@ from lw_coder.containers.docker_command import Question
 from lw_coder.containers.images import DOCKERFILE
 from lw_coder.containers.labels import CHECK_LABEL, OWN_LABEL, PROXY_LABEL, check_labels
 from lw_coder.containers.service_call import start_service
+from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import EngineError, GitError, RunError
 from lw_coder.foundation.report import warn
 from lw_coder.foundation.system_errors import remedy_of
@@ -110,7 +111,7 @@ def _begun(subject: Subject) -> Verdict:
 
 
 def _recorded(subject: Subject, verdict: Verdict) -> Verdict:
-    ended = replace(verdict, ended=datetime.now(UTC))
+    ended = replace(verdict, ended=not_before(verdict.started))
     run_record.add_verdict(subject.run, ended.as_record())
     return ended
 

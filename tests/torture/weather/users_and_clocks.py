@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from lw_coder.containers.images import base_fingerprint
+from lw_coder.runs.run_folders import list_runs, read_record
 from tests.support.patience import within_cpu_time
 from tests.support.stand_in import give_base_image
 from tests.torture.scenes import Scene
 from tests.torture.weather.folders import done_under, mounted
-from tests.torture.weather.place import Kind, Place, recovered, waiting
+from tests.torture.weather.place import BRANCH, Kind, Place, recovered, waiting
 from tests.torture.weather.running import CODE, DONE, REFUSED, ran, unusual
 
 _UID = 64321
@@ -39,13 +44,60 @@ def another_home(place: Place, name: str) -> Iterator[str]:
         yield from session.recovered()
 
 
-def clock(place: Place, shift: str) -> Iterator[str]:
+def clock_between(place: Place, shift: timedelta) -> Iterator[str]:
     """The clock is behind what an earlier run saw."""
-    with place.scene() as scene:
+    with place.scene() as scene, _shifted(place) as clock:
         before = scene.persons()
         yield from unusual(ran(scene, *CODE), DONE)
-        yield from unusual(ran(scene, *CODE, under=("faketime", "-m", "-f", shift)), DONE)
+        clock.set_back(shift)
+        yield from unusual(ran(scene, *CODE, **clock.variables), DONE)
+        yield from _times(scene, runs=2)
         yield from recovered(scene, before, commits=2)
+
+
+def clock_within(place: Place, shift: timedelta) -> Iterator[str]:
+    """The clock goes back while an agent is at work."""
+    with place.scene() as scene, _shifted(place) as clock:
+        with waiting(scene, clock.variables) as session:
+            clock.set_back(shift)
+            session.let_go()
+            yield from unusual(session.command.end(), DONE)
+        yield from _times(scene, runs=1)
+        yield from session.recovered()
+        yield from _times(scene, runs=2)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """A time of day that can be set back, for the programs that have these variables."""
+
+    file: Path
+    variables: Mapping[str, str]
+
+    def set_back(self, shift: timedelta) -> None:
+        self.file.write_text(f"{-shift.total_seconds():.0f}", encoding="ascii")
+
+
+@contextmanager
+def _shifted(place: Place) -> Iterator[_Clock]:
+    library, file = place.folder / "clock.so", place.folder / "clock-shift"
+    source = str(Path(__file__).with_name("clock.c"))
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), source, "-ldl"], check=True)
+    file.write_text("0", encoding="ascii")
+    yield _Clock(file, {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(file)})
+
+
+def _times(scene: Scene, runs: int) -> Iterator[str]:
+    """Name what is wrong with the order of the runs, and with their times."""
+    found = list_runs(scene.root)
+    ends = [read_record(run)["ended"] for run in found]
+    if len(found) != runs:
+        yield f"there are {len(found)} runs, not {runs}"
+    if any(end["ended_at"] < end["started_at"] for end in ends):
+        yield f"a session ended before it began: {ends}"
+    tips = [end["tip"] for end in ends]
+    if tips[-1] != scene.sample.git("rev-parse", BRANCH):
+        yield f"the newest run is not the one that ended last: {tips}"
 
 
 def ordinary_user(place: Place, mask: str) -> Iterator[str]:
@@ -94,5 +146,14 @@ def kinds() -> Iterator[Kind]:
         yield "users and clocks", f"another {name}", partial(another_home, name=name)
     for mask in ("022", "077"):
         yield "users and clocks", f"an ordinary user, umask {mask}", partial(ordinary_user, mask=mask)
-    for shift in ("-2h", "-400d"):
-        yield "users and clocks", f"the clock goes back, {shift}", partial(clock, shift=shift)
+    for shift in (timedelta(hours=2), timedelta(days=400)):
+        yield (
+            "users and clocks",
+            f"the clock goes back between runs, {shift}",
+            partial(clock_between, shift=shift),
+        )
+        yield (
+            "users and clocks",
+            f"the clock goes back in a session, {shift}",
+            partial(clock_within, shift=shift),
+        )

@@ -19,6 +19,7 @@ from lw_coder.repository.worktrees import ensure_worktree, temporary_worktree
 from lw_coder.runs.pruning import NO_SCORED_DATA, NO_TRAINING_DATA, prune
 from lw_coder.runs.run_folders import Run, list_runs, open_run, seal_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
+from tests.support.old_runs import old_run
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 
 RECORD = {"schema": 1, "signature": None, "ended": None}
@@ -42,9 +43,7 @@ class Made:
 
 
 def made_run(root: Path, days: int, plan_id: str = PLAN_ID) -> Run:
-    run = open_run(root, plan_id, datetime.now(UTC) - timedelta(days=days))
-    write_record(run, RECORD)
-    return seal_run(run)
+    return old_run(root, plan_id, datetime.now(UTC) - timedelta(days=days), RECORD)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.runs.run_folders import Run, open_run, seal_run, write_record
+from lw_coder.runs.run_folders import Run
+from tests.support.old_runs import old_run
 from tests.support.sample_repository import PLAN_ID, make_sample_repository
 
 RECORD = {
@@ -48,9 +49,7 @@ class Made:
 
 
 def _run(root: Path, when: datetime) -> Run:
-    run = open_run(root, PLAN_ID, when)
-    write_record(run, RECORD)
-    return seal_run(run)
+    return old_run(root, PLAN_ID, when, RECORD)
 
 
 @pytest.fixture

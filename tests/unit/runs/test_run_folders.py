@@ -100,6 +100,19 @@ def test_runs_of_the_same_second(tmp_path: Path) -> None:
     assert second.started == NOON
 
 
+def test_runs_keep_their_order_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    begun = [open_run(tmp_path, "a-plan", when) for when in (NOON, NOON - timedelta(hours=2))]
+    begun += [seal_run(open_run(tmp_path, "a-plan", NOON)) for _ in range(12)]
+    for run in begun[:2]:
+        seal_run(run)
+    assert [run.name for run in list_runs(tmp_path)] == [run.name for run in begun]
+    for run in (begun[0], begun[5]):
+        remove_run(run)
+    newest = seal_run(open_run(tmp_path, "a-plan", NOON - timedelta(days=400)))
+    assert list_runs(tmp_path)[-1] == newest
+    assert seal_run(open_run(tmp_path, "a-plan", NOON + timedelta(hours=1))) == list_runs(tmp_path)[-1]
+
+
 def test_files_keep_their_paths_when_the_run_is_sealed(tmp_path: Path) -> None:
     run = open_run(tmp_path, "plan")
     file = write_file(run.folder, "settings.json", "{}")
@@ -239,8 +252,8 @@ def test_only_a_full_disk_is_called_one(tmp_path: Path) -> None:
 
 
 def test_lists_sealed_runs_by_name(tmp_path: Path) -> None:
-    late = sealed(tmp_path, NOON.replace(hour=13))
     early = sealed(tmp_path)
+    late = sealed(tmp_path, NOON.replace(hour=13))
     other = sealed(tmp_path, plan="b-plan")
     open_run(tmp_path, "a-plan")
     (tmp_path / RUNS_FOLDER / "a-plan/notes").mkdir()
