@@ -19,7 +19,8 @@ from lw_coder.foundation.state import prompt_cache_folder
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.commit_ids import require_commit
 from lw_coder.repository.git import find_repository
-from lw_coder.repository.worktrees import Worktree, create_temp_worktree, ensure_worktree
+from lw_coder.repository.temporary_worktrees import create_temp_worktree
+from lw_coder.repository.worktrees import Worktree, ensure_worktree
 from lw_coder.settings.environment import DEFAULT_MODEL
 from tests.integration.conftest import LW_CODER, SUMMARY, Execute, Person
 from tests.integration.execution import Execution, run_folders

@@ -21,7 +21,8 @@ from lw_coder.gateway.settings import SETTINGS_FILE
 from lw_coder.repository.git import require_identity
 from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.private_git import PrivateGit, create_private_git, open_private_git
-from lw_coder.repository.worktrees import WORKTREES_FOLDER, Worktree, temporary_worktree
+from lw_coder.repository.temporary_worktrees import temporary_worktree
+from lw_coder.repository.worktrees import WORKTREES_FOLDER, Worktree
 from lw_coder.runs.run_folders import Run, open_run, removed_on_failure, seal_run, write_file, write_record
 from lw_coder.runs.temporary_runs import remove_abandoned_runs
 from lw_coder.sessions.droid_settings import OVERRIDES_FILE

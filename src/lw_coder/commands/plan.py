@@ -38,13 +38,13 @@ from lw_coder.repository import git
 from lw_coder.repository.git_settings import read_configuration
 from lw_coder.repository.importing.commits import import_commits
 from lw_coder.repository.private_git import create_private_git, open_private_git
-from lw_coder.repository.worktrees import (
+from lw_coder.repository.temporary_worktrees import (
     TEMP_WORKTREES_FOLDER,
-    Worktree,
     remove_stale_temp_worktrees,
     temp_worktree_names,
     temporary_worktree,
 )
+from lw_coder.repository.worktrees import Worktree
 from lw_coder.runs import run_folders, run_record
 from lw_coder.runs.pruning import prune
 from lw_coder.runs.temporary_runs import remove_abandoned_runs

@@ -108,11 +108,16 @@ def _turn(cluster: str, told: Callable[[], None]) -> Iterator[None]:
 def _ticket(folder: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         with _numbering(folder):
-            last = max((int(ticket.stem) for ticket in _tickets(folder)), default=0)
-            path = folder / f"{last + 1:012}.ticket"
-            stack.enter_context(exclusive(path))
+            # Another process can take one that is not locked yet for one that was left, and remove it.
+            while not stack.enter_context(exclusive(path := _next_ticket(folder))):
+                pass
             stack.callback(path.unlink, missing_ok=True)
         yield path
+
+
+def _next_ticket(folder: Path) -> Path:
+    last = max((int(ticket.stem) for ticket in _tickets(folder)), default=0)
+    return folder / f"{last + 1:012}.ticket"
 
 
 @contextmanager

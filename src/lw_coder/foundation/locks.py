@@ -27,6 +27,8 @@ _TRIES, _PAUSE = 10, 0.02  # seconds; who only looks whether a lock is held has 
 def exclusive(path: Path) -> Iterator[bool]:
     """Lock a file during the block, creating it if needed; yield False at once if it is locked already.
 
+    It is False, too, if another process has locked and removed the file since it was opened here.
+
     It uses flock(2) directly: a library takes longer to import than the rest of a plan's checks.
 
     Raises:
@@ -34,7 +36,7 @@ def exclusive(path: Path) -> Iterator[bool]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        yield _is_taken(descriptor)
+        yield _is_taken(descriptor) and _is_still(path, descriptor)
     finally:
         os.close(descriptor)
 

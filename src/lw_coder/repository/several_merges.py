@@ -20,13 +20,13 @@ from lw_coder.repository.merging import (
     prepare_merge,
     require_mergeable,
 )
+from lw_coder.repository.temporary_worktrees import temporary_worktree
 from lw_coder.repository.tree_merges import (
     MERGES_TREES,
     can_merge_trees,
     commit_of_tree,
     merge_trees,
 )
-from lw_coder.repository.worktrees import temporary_worktree
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
-"""Worktrees: permanent ones of plans, and temporary ones. The two kinds share no folder.
+"""The permanent worktrees of plans. Temporary ones, in `temporary_worktrees`, share no folder with them.
 
-`ensure_worktree` removes nothing, `ensured_worktree` only what it created itself. `create_temp_worktree` and
-`remove_temp_worktree` work below `.lw_coder/temp-worktrees` alone.
+`ensure_worktree` removes nothing, `ensured_worktree` only what it created itself.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.folders import entries_of, make_folder, real_path, remove_if_unused
-from lw_coder.foundation.locks import exclusive, is_being_written, writers_lock
+from lw_coder.foundation.locks import is_being_written, writers_lock
 from lw_coder.foundation.report import printable, waiting
 from lw_coder.foundation.signals import interruptible
 from lw_coder.foundation.system_errors import remedy_of
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 WORKTREES_FOLDER = Path(".lw_coder/worktrees")
-TEMP_WORKTREES_FOLDER = Path(".lw_coder/temp-worktrees")
 BRANCH_PREFIX = "lw/task/"
 
 _LONGEST_CHECKOUT = 900.0  # seconds
@@ -199,7 +196,7 @@ def _ensured(
     if os.path.lexists(path) and not incomplete:
         git_dir = _require_own_worktree(repository, path, branch, record)
         _require_nothing_left_unfinished(path, git_dir, yes=yes)
-        return _worktree_at(repository, path, branch, tip)
+        return worktree_at(repository, path, branch, tip)
     head = tip or plan.git_sha
     with writers_lock(repository.common_dir, plan.plan_id) as lock:
         if lock is None:
@@ -210,7 +207,7 @@ def _ensured(
             remove_incomplete(repository, path, head)
         start = plan.git_sha if tip is None else None
         _beside_others(partial(_add_plan_worktree, repository, path, branch, start=start, lock=lock))
-    return _worktree_at(repository, path, branch, head)
+    return worktree_at(repository, path, branch, head)
 
 
 def _wait_for_writer(repository: Repository, plan_id: str) -> None:
@@ -254,7 +251,7 @@ def plan_worktree(repository: Repository, plan_id: str) -> Worktree | None:
     path = real_path(repository.home / WORKTREES_FOLDER) / plan_id
     if not path.is_dir() or admin_dir(repository, path) is None or is_incomplete(repository, path):
         return None
-    return _worktree_at(repository, path, BRANCH_PREFIX + plan_id)
+    return worktree_at(repository, path, BRANCH_PREFIX + plan_id)
 
 
 def plans_with_worktree(repository: Repository) -> list[str]:
@@ -321,7 +318,7 @@ def removable_worktree(repository: Repository, plan_id: str) -> Removable:
     if here is not None and here.is_locked:
         raise _locked(path)
     require_unlocked(path, _require_own_worktree(repository, path, branch, here))
-    return Removable(path, _worktree_at(repository, path, branch), elsewhere)
+    return Removable(path, worktree_at(repository, path, branch), elsewhere)
 
 
 def remove_plan_worktree(repository: Repository, found: Removable, plan_id: str, head: str | None) -> None:
@@ -398,99 +395,6 @@ def _undo_plan_worktree(repository: Repository, worktree: Worktree, *, with_bran
     if with_branch and not worktree.path.exists():
         ref = f"refs/heads/{worktree.branch}"
         run_git("update-ref", "-d", ref, worktree.head, place=repository.place, check=False)
-
-
-@contextmanager
-def temporary_worktree(repository: Repository, sha: str) -> Iterator[Worktree]:
-    """Check a commit out, detached, in a new temporary worktree; hold its lock; remove it at the end.
-
-    Raises:
-        GitError: the commit is unknown, or the worktree could not be made or removed.
-    """
-    name, parent = f"plan-{secrets.token_hex(6)}", repository.home / TEMP_WORKTREES_FOLDER
-    had_parent = os.path.lexists(parent)
-    try:
-        _make_ignored_folder(parent)
-        with exclusive(_lock_path(_temp_path(repository, name))):
-            try:
-                yield create_temp_worktree(repository, sha, name)
-            finally:
-                remove_temp_worktree(repository, name)
-    except BaseException:
-        if not had_parent:
-            remove_if_unused(parent)
-        raise
-
-
-def create_temp_worktree(repository: Repository, sha: str, name: str) -> Worktree:
-    """Check a commit out, detached, at `.lw_coder/temp-worktrees/<name>`.
-
-    Without the lock that `temporary_worktree` holds, `remove_stale_temp_worktrees` would remove it.
-
-    Raises:
-        GitError: the commit is unknown, the name is taken, or git failed.
-    """
-    path = _temp_path(repository, name)
-    require_commit(repository, sha)
-    if os.path.lexists(path):
-        raise GitError(f"{path}: already exists", f"check its contents, then type: rm -rf {quoted(path)}")
-    _make_ignored_folder(path.parent)
-    run_git("worktree", "add", "--quiet", "--force", "--detach", str(path), sha, place=repository.place)
-    _make_ignored_folder(path.parent)  # again: a command that failed meanwhile can have removed it
-    return _worktree_at(repository, path, None)
-
-
-def remove_temp_worktree(repository: Repository, name: str) -> None:
-    """Remove a temporary worktree, git's record of it and its lock file; a missing one is no error.
-
-    Raises:
-        GitError: the folder could not be removed.
-    """
-    path = _temp_path(repository, name)
-    remove_folder(path)
-    remove_record(repository, path)
-    _lock_path(path).unlink(missing_ok=True)
-
-
-def remove_stale_temp_worktrees(
-    repository: Repository, before: Callable[[str], None] | None = None
-) -> tuple[str, ...]:
-    """Remove temporary worktrees whose lock nobody holds, after a crash; return their names.
-
-    Args:
-        repository: the person's.
-        before: called with each name, with its lock held, before it is removed.
-
-    Raises:
-        GitError: one of them could not be removed.
-    """
-    names = temp_worktree_names(repository)
-    return tuple(name for name in names if _remove_if_free(repository, name, before))
-
-
-def temp_worktree_names(repository: Repository) -> tuple[str, ...]:
-    """Return the names of all temporary worktrees, sorted."""
-    entries = entries_of(repository.home / TEMP_WORKTREES_FOLDER)
-    return tuple(entry.name for entry in entries if entry.is_dir())
-
-
-def _remove_if_free(repository: Repository, name: str, before: Callable[[str], None] | None) -> bool:
-    with exclusive(_lock_path(_temp_path(repository, name))) as is_free:
-        if is_free:
-            if before is not None:
-                before(name)
-            remove_temp_worktree(repository, name)
-    return is_free
-
-
-def _lock_path(path: Path) -> Path:
-    return path.with_name(path.name + ".lock")
-
-
-def _temp_path(repository: Repository, name: str) -> Path:
-    if not name or Path(name).name != name or name.startswith(".") or name.endswith(".lock"):
-        raise GitError(f"{printable(name)}: is not a valid worktree name", "use letters, digits and hyphens")
-    return real_path(repository.home / TEMP_WORKTREES_FOLDER) / name
 
 
 def _require_branch_name(plan_id: str, branch: str) -> None:
@@ -655,13 +559,13 @@ def _require_nothing_left_unfinished(path: Path, git_dir: Path, *, yes: bool) ->
 def _add_plan_worktree(
     repository: Repository, path: Path, branch: str, *, start: str | None, lock: int
 ) -> None:
-    _make_ignored_folder(path.parent)
+    make_ignored_folder(path.parent)
     target = ("--no-track", "-b", branch, str(path), start) if start else (str(path), branch)
     # --force: git may still have a record of this very path, whose folder someone deleted.
     command = ("worktree", "add", "--quiet", "--force", *target)
     try:
         run_git(*command, place=repository.place, keeps_open=(lock,))
-        _make_ignored_folder(path.parent)  # again: a command that failed meanwhile can have removed it
+        make_ignored_folder(path.parent)  # again: a command that failed meanwhile can have removed it
     except BaseException:
         # git usually removes the folder, but never the branch. Only git has written there so far.
         with suppress(GitError):
@@ -686,7 +590,12 @@ def _remove_empty_remains(repository: Repository, branch: str) -> None:
             (repository.common_dir / folder).rmdir()
 
 
-def _make_ignored_folder(folder: Path) -> None:
+def make_ignored_folder(folder: Path) -> None:
+    """Create a folder for worktrees, in which git sees nothing.
+
+    Raises:
+        GitError: it cannot be created.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Closed to other users: they must not be able to reach a setuid file that an agent left.
@@ -696,7 +605,12 @@ def _make_ignored_folder(folder: Path) -> None:
         raise GitError(f"{folder}: cannot be written: {reason}", remedy_of(error)) from error
 
 
-def _worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:
+def worktree_at(repository: Repository, path: Path, branch: str | None, head: str | None = None) -> Worktree:
+    """Return the worktree at a path; its head, unless it is known, is asked for.
+
+    Raises:
+        GitError: git has no record of it.
+    """
     git_dir = admin_dir(repository, path)
     if git_dir is None:
         raise GitError(f"{path}: git has no record of this worktree", "type: git worktree list")

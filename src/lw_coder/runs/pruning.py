@@ -13,7 +13,7 @@ from lw_coder.foundation.locks import is_locked
 from lw_coder.repository.git import Repository
 from lw_coder.repository.importing.commits import pending
 from lw_coder.repository.private_git import open_private_git
-from lw_coder.repository.worktrees import temp_worktree_names
+from lw_coder.repository.temporary_worktrees import temp_worktree_names
 from lw_coder.runs.run_folders import KEEP, Run, list_runs, oldest_first, remove_run, runs_to_prune
 from lw_coder.runs.scores import is_scored
 

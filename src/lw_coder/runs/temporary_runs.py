@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lw_coder.repository.git import Repository
-from lw_coder.repository.worktrees import temp_worktree_names
+from lw_coder.repository.temporary_worktrees import temp_worktree_names
 from lw_coder.runs.run_folders import abandoned_folders, remove_abandoned_folder
 
 

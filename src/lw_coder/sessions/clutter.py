@@ -21,12 +21,12 @@ from lw_coder.plans.plan_rules import is_plan_id
 from lw_coder.repository import dropped_refs
 from lw_coder.repository.git import Repository, list_refs, root_commit
 from lw_coder.repository.incomplete_worktrees import quoted
+from lw_coder.repository.temporary_worktrees import temp_worktree_names
 from lw_coder.repository.worktrees import (
     BRANCH_PREFIX,
     WORKTREES_FOLDER,
     abandoned_worktrees,
     plans_with_worktree,
-    temp_worktree_names,
     worktree_folders,
 )
 from lw_coder.runs.dropping import examine, remove

@@ -17,7 +17,7 @@ import pytest
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository, root_commit
-from lw_coder.repository.worktrees import create_temp_worktree, temporary_worktree
+from lw_coder.repository.temporary_worktrees import create_temp_worktree, temporary_worktree
 from lw_coder.sessions.container_paths import MAIN_PROMPT
 from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.integration.headless_session import with_gateway

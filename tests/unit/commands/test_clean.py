@@ -18,7 +18,7 @@ from lw_coder.foundation.locks import plan_lock
 from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.merging import How
 from lw_coder.repository.private_git import create_private_git
-from lw_coder.repository.worktrees import temporary_worktree
+from lw_coder.repository.temporary_worktrees import temporary_worktree
 from lw_coder.runs.run_folders import open_run, read_record, remove_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
 from tests.support.finished_plan import BRANCH, FinishedPlan, finished_plan, made_run

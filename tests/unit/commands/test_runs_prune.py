@@ -15,7 +15,8 @@ from lw_coder.foundation.locks import plan_lock
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository, identity
 from lw_coder.repository.private_git import create_private_git
-from lw_coder.repository.worktrees import ensure_worktree, temporary_worktree
+from lw_coder.repository.temporary_worktrees import temporary_worktree
+from lw_coder.repository.worktrees import ensure_worktree
 from lw_coder.runs.pruning import NO_SCORED_DATA, NO_TRAINING_DATA, prune
 from lw_coder.runs.run_folders import Run, list_runs, open_run, seal_run, write_record
 from lw_coder.runs.scores import parse_score, write_score

@@ -19,13 +19,8 @@ from lw_coder.foundation.locks import is_being_written, writers_lock
 from lw_coder.plans.plan_file import PlanMetadata
 from lw_coder.repository.git import find_repository
 from lw_coder.repository.incomplete_worktrees import admin_dir, is_incomplete
-from lw_coder.repository.worktrees import (
-    Worktree,
-    ensure_worktree,
-    ensured_worktree,
-    plan_worktree,
-    remove_stale_temp_worktrees,
-)
+from lw_coder.repository.temporary_worktrees import remove_stale_temp_worktrees
+from lw_coder.repository.worktrees import Worktree, ensure_worktree, ensured_worktree, plan_worktree
 from tests.support.git_repository import GitRepository, make_repository
 
 PLAN = "sample-plan"

@@ -16,7 +16,7 @@ from lw_coder.repository.git import find_repository
 from lw_coder.repository.importing import untrusted_files
 from lw_coder.repository.importing.commits import ImportResult, import_commits, pending
 from lw_coder.repository.private_git import open_private_git
-from lw_coder.repository.worktrees import temporary_worktree
+from lw_coder.repository.temporary_worktrees import temporary_worktree
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.git_session import AGENT, BRANCH, PREFIX, RUN, Session, begin, start
 
