@@ -34,7 +34,7 @@ def left(scene: Scene) -> Iterator[str]:
     """Name what a command must not leave that a signal has ended in good order, nor the next one after it."""
     yield from in_the_engine(scene)
     yield from (f"left: {folder}" for _, folder in abandoned_folders(scene.root))
-    for pattern in ("temp-worktrees/*/", "worktrees/.*/"):
+    for pattern in ("temp-worktrees/*/", "temp-worktrees/*.lock", "worktrees/.*/"):
         yield from (f"left: {path}" for path in (scene.root / ".lw_coder").glob(pattern))
     yield from (f"left: {path.name}" for path in scene.root.glob(_LOCKS))
     yield from (f"left: {path}" for path in scene.tmp.glob("lw_coder-*"))
