@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lw_coder.runs.run_folders import RUNS_FOLDER, Run, open_run, seal_run, write_record
+from lw_coder.runs.run_folders import RUNS_FOLDER, Run, make_private, open_run, seal_run, write_record
 
 
 def old_run(root: Path, plan_id: str, began: datetime, record: Mapping[str, Any]) -> Run:
@@ -17,6 +17,7 @@ def old_run(root: Path, plan_id: str, began: datetime, record: Mapping[str, Any]
         run = open_run(Path(elsewhere), plan_id, began)
         write_record(run, record)
         folder = root / RUNS_FOLDER / plan_id / run.name
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(root / RUNS_FOLDER, gitignore=True)
+        make_private(folder.parent)
         seal_run(run).folder.rename(folder)
     return Run(plan_id, run.name, folder)

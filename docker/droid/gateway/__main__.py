@@ -39,7 +39,8 @@ def main() -> None:
 
 def _is_worth_a_trace(record: logging.LogRecord) -> bool:
     """Leave out requests that are no HTTP: aiohttp answers them, and their bytes belong in no log."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    is_bad_request = (HttpProcessingError, web.RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], is_bad_request))
 
 
 main()

@@ -46,6 +46,7 @@ class Call:
     order: Order
     entry: Entry
     reserve: Reserve
+    answer: ClientResponse | None = None
     reader: AnswerReader = field(default_factory=lambda: AnswerReader(is_stream=False))
     begun: float = field(default_factory=time.monotonic)
     waits_since: float = 0.0
@@ -132,12 +133,12 @@ class Gateway:
         self._ledger.save()
         try:
             return await self._relay(request, call)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the agent has gone, while it was waited for
             call.ended = "left"
             raise
         finally:
             # A task: the agent that goes away does not stop it.
-            task = asyncio.create_task(self._settle(call))
+            task = asyncio.create_task(self._end(call))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
 
@@ -146,13 +147,9 @@ class Gateway:
         asking = asyncio.create_task(
             self._provider.ask(call.order, passed_on, lambda until: self._note_wait(call, until))
         )
-        answer = await self._unless_over(asking)
+        call.answer = answer = await self._unless_over(asking)
         self._answers.add(answer)
-        try:
-            async with answer:
-                return await self._pass_back(request, answer, call)
-        finally:
-            self._answers.discard(answer)
+        return await self._pass_back(request, answer, call)
 
     async def _unless_over(self, asking: asyncio.Task[ClientResponse]) -> ClientResponse:
         over = asyncio.create_task(self._budget.over.wait())
@@ -188,16 +185,20 @@ class Gateway:
             call.ended = "whole"
         except ClientConnectionResetError:  # what writing raises: the agent has gone
             call.ended = "left"
-            await self._read_rest(answer, call)
             return out
-        except asyncio.CancelledError:  # the same, while it waited
-            await self._read_rest(answer, call)
-            raise
         except (ClientError, TimeoutError, OSError):
             await self._break_off(request, out)
             return out
         await out.write_eof()
         return out
+
+    async def _end(self, call: Call) -> None:
+        if call.answer is not None:
+            async with call.answer:
+                if call.ended == "left":
+                    await self._read_rest(call.answer, call)
+            self._answers.discard(call.answer)
+        await self._settle(call)
 
     async def _read_rest(self, answer: ClientResponse, call: Call) -> None:
         """Read on for a moment: an agent can go once it has what it wants, and the usage comes last."""

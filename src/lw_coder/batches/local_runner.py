@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,18 @@ class LocalRunner:
         """Start a child process; see `Runner`."""
         plan_id = plan.metadata.plan_id
         log, result = self.folder.log(plan_id), self.folder.result(plan_id)
-        files = _Files(self.repository, plan_id, log, result, datetime.now(UTC))
         try:
             log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with child_lock(self.repository.common_dir, plan_id) as lock:
                 if lock is None:
                     raise RunError(f"{plan_id}: a run of it has just begun", "wait until it has ended")
+                earlier = _newest_run(self.repository, plan_id)
                 program = start_program(_command(plan.path, limits), self.repository.root, result, log, lock)
                 note_child(lock, program.pid)
         except OSError as error:
             raise disk_error(Path(error.filename or log), error) from error
-        return _ChildRun(files, program)
+        is_own = partial(_is_later, earlier=earlier)
+        return _ChildRun(_Files(self.repository, plan_id, log, result, is_own), program)
 
     def find(self, plan_id: str) -> PlanRun | None:
         """Find the process that an earlier batch has started; see `Runner`."""
@@ -72,7 +74,20 @@ class LocalRunner:
         log = batch.log(plan_id)
         # Both files are created when the process is started; nothing else is ever in their folder.
         begun = datetime.fromtimestamp(log.parent.stat().st_mtime if log.exists() else time.time(), UTC)
-        return _FoundRun(_Files(self.repository, plan_id, log, batch.result(plan_id), begun), pid)
+        is_own = partial(_began_after, begun=begun.replace(microsecond=0))
+        return _FoundRun(_Files(self.repository, plan_id, log, batch.result(plan_id), is_own), pid)
+
+
+def _newest_run(repository: Repository, plan_id: str) -> Run | None:
+    return next(reversed(list_runs(repository.home, plan_id)), None)
+
+
+def _is_later(run: Run, *, earlier: Run | None) -> bool:
+    return earlier is None or (run.started, run.number) > (earlier.started, earlier.number)
+
+
+def _began_after(run: Run, *, begun: datetime) -> bool:
+    return run.started >= begun
 
 
 def _command(plan: Path, limits: Limits) -> list[str]:
@@ -89,7 +104,7 @@ class _Files:
     plan_id: str
     log: Path
     result: Path
-    begun: datetime
+    is_own: Callable[[Run], bool]
 
     def document(self) -> Mapping[str, Any]:
         """Return what the process printed; empty if it was killed."""
@@ -107,10 +122,9 @@ class _Files:
         return Progress(run.identity if run else None, cost, self._last_line())
 
     def _run(self) -> Run | None:
-        """Return the newest run of the plan, if it is not older than the process."""
-        newest = next(reversed(list_runs(self.repository.home, self.plan_id)), None)
-        is_own = newest is not None and newest.started >= self.begun.replace(microsecond=0)
-        return newest if is_own else None
+        """Return the newest run of the plan, if it is the process's."""
+        newest = _newest_run(self.repository, self.plan_id)
+        return newest if newest is not None and self.is_own(newest) else None
 
     def _last_line(self) -> str:
         try:

@@ -49,7 +49,7 @@ class RunRow:
 
     def age(self, now: datetime | None = None) -> str:
         """Return how long ago the run was started, such as `3 hours`."""
-        passed = (now or datetime.now(UTC)) - self.run.started
+        passed = max((now or datetime.now(UTC)) - self.run.started, timedelta(0))  # the clock can be set back
         for unit, name in _PARTS:
             if number := passed // unit:
                 return counted(number, name)

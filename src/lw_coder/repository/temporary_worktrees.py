@@ -1,4 +1,4 @@
-"""Temporary worktrees, below `.lw_coder/temp-worktrees` alone: those of `plan` and of fresh replays."""
+"""Temporary worktrees, below `.lw_coder/temp-worktrees` alone: those of `plan`, fresh replays and `take`."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway import KEY, MODEL, TOKEN, Answer, GatewayProcess, asks
-from tests.support.patience import PATIENCE, wait_until
+from tests.support.patience import NEVER, PATIENCE, wait_until
 from tests.support.scripted_model import (
     CHAT_PATH,
     MESSAGES_PATH,
@@ -390,7 +390,7 @@ def test_what_an_agent_no_longer_reads_is_counted(tmp_path: Path) -> None:
 def test_an_answer_that_goes_on_without_its_agent_is_ended(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, stalls=600)) as provider,
-        GatewayProcess(tmp_path, provider.base_url, rest_seconds=0.1) as gateway,
+        GatewayProcess(tmp_path, provider.base_url, rest_seconds=0.1, silence_seconds=NEVER) as gateway,
     ):
         _read_first_bytes(gateway, threading.Event())
         [entry] = gateway.wait_for(1)
@@ -500,5 +500,6 @@ def test_a_request_that_is_no_http_leaves_nothing_in_the_log(
 ) -> None:
     with GatewayProcess(tmp_path, provider.base_url) as gateway:
         gateway.send(POST + b"a\xff b: 1\r\n\r\n")
+        gateway.ask(asks(), **{"Content-Encoding": "gzip"})
         assert gateway.ask(asks()).status == 200
     assert capfd.readouterr() == ("", "")
