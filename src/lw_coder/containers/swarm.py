@@ -39,6 +39,7 @@ _MANAGER_REMEDY = (
 )
 _SWARM_REMEDY = "`docker node ls` and `docker service ls` tell more"
 _PATIENCE = Patience()
+_BY_SIGNAL = 128  # an exit status from here on
 _UPDATE_TRIES = 5  # a service that changes meanwhile is not updated
 
 
@@ -65,6 +66,7 @@ class Task:
         reason: why it waits or failed, in one line, or empty.
         attempt: 0 for the first one.
         labels: the service's.
+        node_id: Swarm's id of its node, or empty.
     """
 
     id: str
@@ -75,11 +77,17 @@ class Task:
     reason: str = ""
     attempt: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    node_id: str = ""
 
     @property
     def is_over(self) -> bool:
         """Whether it is known to have ended."""
         return self.phase in {TaskPhase.COMPLETE, TaskPhase.FAILED}
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it, or its engine did not see its end."""
+        return self.status is not None and self.status >= _BY_SIGNAL
 
 
 @dataclass(frozen=True)
@@ -225,6 +233,7 @@ def _task(told: Mapping[str, Any] | None, spec: Mapping[str, Any], nodes: Mappin
         reason=printable(str(status.get("Err", ""))),
         attempt=_age(told)[0],
         labels=labels,
+        node_id=node.id if node else "",
     )
 
 
@@ -242,7 +251,33 @@ def try_again(name: str) -> None:
     Raises:
         EngineError: it is not there any more, or the cluster does not answer.
     """
-    words = ("service", "update", "--force", "--detach", "--quiet", name)
+    _start_again(name)
+
+
+def start_beside(task: Task, environment: Mapping[str, str]) -> None:
+    """Start a job once more on the node of an earlier task, for a little work: nothing is reserved for it.
+
+    Args:
+        task: the earlier one.
+        environment: variables that are set, or have other values than before.
+
+    Raises:
+        EngineError: it is not there any more, or the cluster does not answer.
+    """
+    place = ("--constraint-add", f"node.id=={task.node_id}")
+    slots = (word for slot in _slots_of(task.job) for word in ("--generic-resource-rm", slot))
+    _start_again(task.job, *place, "--reserve-memory", "0", *slots, *_pairs("--env-add", environment))
+
+
+def _slots_of(name: str) -> list[str]:
+    """Return the generic resources that a job reserves."""
+    templates = (one["Spec"]["TaskTemplate"] for one in _inspected("service", [name]))
+    reserved = (one.get("Resources", {}).get("Reservations", {}) for one in templates)
+    return [slot for one in reserved for slot in _counted(one.get("GenericResources") or ())]
+
+
+def _start_again(name: str, *changes: str) -> None:
+    words = ("service", "update", "--force", "--detach", "--quiet", *changes, name)
     for _ in range(_UPDATE_TRIES):
         outcome = _PATIENCE.ask(*words)
         if "out of sequence" not in outcome.reason:

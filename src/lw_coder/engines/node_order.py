@@ -23,7 +23,7 @@ class NodeOrder:
 
     Attributes:
         place: the registry.
-        run: digest of the run's manifest.
+        run: digest of the run's manifest; empty if only what other runners left on the node is sent.
         job: the job's name.
         task: the name of this attempt, which no other has.
         login: user and password for the registry, or None. Secret.
@@ -50,6 +50,10 @@ class NodeOrder:
     def secret(self) -> bytes:
         """Return the contents of the secret."""
         return json.dumps({"login": self.login, "values": dict(self.values)}).encode()
+
+
+SENDS_WHAT_IS_LEFT = {_RUN: ""}
+"""What a runner has in its environment that carries out no session."""
 
 
 def result_tag(job: str, task: str) -> str:

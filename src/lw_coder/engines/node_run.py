@@ -43,7 +43,7 @@ _KEPT = 7 * 86_400  # seconds; what could not be sent for so long is removed
 
 
 def node_run() -> ExitCode:
-    """Carry out the session of a job on this node, and send what it left.
+    """Carry out the session of a job on this node, and send what it left; before, what killed runners left.
 
     Raises:
         LwCoderError: it could not be carried out, or not be sent.
@@ -53,6 +53,8 @@ def node_run() -> ExitCode:
     registry = order.registry
     with _logged_in(order), own_work(result_tag(order.job, order.task)) as work:
         sweep(registry)
+        if not order.run:
+            return ExitCode.OK
         job = fetch_run(registry, order.run, work)
         run = NodeRun(work, job.plan_id, job.run)
         rebuild(registry, job, run)

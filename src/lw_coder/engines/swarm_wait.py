@@ -10,6 +10,7 @@ from lw_coder.containers import swarm
 from lw_coder.containers.docker_command import LONGEST_ANSWER, carry_out
 from lw_coder.containers.job_spec import STOP_GRACE
 from lw_coder.engines.interface import JobState, Phase
+from lw_coder.engines.node_order import SENDS_WHAT_IS_LEFT
 from lw_coder.engines.swarm_results import find_result, state_of
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.report import printable, say, tell, warn
@@ -23,6 +24,7 @@ _INTERVAL = 1.0  # seconds between questions
 _PATIENCE = 600.0  # seconds without an answer of the manager or of the registry
 _SENDING = 60.0  # seconds and more that a result may need after a runner's grace
 _LATE = 10  # questions, while a runner that is over may still be seen to have sent something
+_RECOVERY = 120.0  # seconds until a node has sent what a killed runner left there
 _LONGEST_LINE = 300
 
 
@@ -59,6 +61,8 @@ class SwarmWait:
         self._shown = JobState(Phase.ENDED)
         self._lost_since: float | None = None
         self._cancelled: float | None = None
+        self._killed: Task | None = None
+        self._recovers_until = 0.0
         self.attempts: list[str] = []
         self.node = ""
 
@@ -76,7 +80,9 @@ class SwarmWait:
                 late += is_over
                 if self._is_lost_for_good():
                     self._require_node()
-                if found or late > _LATE or (is_over and not self.attempts):
+                if found is None and is_over and self._starts_recovery():
+                    late = 0
+                elif found or late > _LATE or (is_over and not self.attempts) or self._recovers_in_vain():
                     return self._ended(found, signalled)
                 with interruptible():
                     time.sleep(_INTERVAL)
@@ -100,6 +106,19 @@ class SwarmWait:
         look = is_over or self._cancelled or len(self.attempts) > 1
         return (find_result(self._registry, self._job, self.attempts) if look else None), is_over
 
+    def _starts_recovery(self) -> bool:
+        """Let another runner send what one that was killed has left on its node; return whether it is new."""
+        task = None if self._killed or self._cancelled else swarm.find_task(self._job)
+        if task is None or not (task.is_over and task.was_killed and task.node_id):
+            return False
+        self._killed, self._recovers_until = task, time.monotonic() + _RECOVERY
+        warn(f"the runner on node {printable(task.node)} was killed; what its session did is fetched")
+        swarm.start_beside(task, SENDS_WHAT_IS_LEFT)
+        return True
+
+    def _recovers_in_vain(self) -> bool:
+        return self._killed is not None and time.monotonic() > self._recovers_until
+
     def _is_ending(self) -> bool:
         """Return whether an attempt of a job that was removed is still sending its result."""
         begun = self._cancelled or time.monotonic()
@@ -118,7 +137,7 @@ class SwarmWait:
         elif self._lost_since is None:
             self._lost_since = time.monotonic()
             self._act_on_loss(task.node)
-        if (state.phase, state.node) != (self._shown.phase, self._shown.node):
+        if not self._killed and (state.phase, state.node) != (self._shown.phase, self._shown.node):
             self._show(state)
         self._shown = state
 
@@ -168,7 +187,7 @@ class SwarmWait:
         """Return what the runner said last, or what Swarm says."""
         told = carry_out("service", "logs", "--raw", "--tail", "20", self._job, seconds=LONGEST_ANSWER)
         lines = [line.strip() for line in f"{told.told}\n{told.reason}".split("\n") if "error: " in line]
-        task = swarm.find_task(self._job)
+        task = self._killed or swarm.find_task(self._job)
         reason = lines[-1] if lines else (task.reason if task else "")
         return printable(reason or "it was removed")[:_LONGEST_LINE]
 

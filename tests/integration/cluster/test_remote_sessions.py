@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lw_coder.containers import swarm
 from lw_coder.containers.image_names import BASE_TAG
 from lw_coder.containers.job_spec import SLOT
 from lw_coder.containers.registry import Registry
@@ -19,7 +20,7 @@ from lw_coder.engines.swarm_results import find_result
 from lw_coder.settings.registry_place import parse_place
 from tests.integration.cluster.remote import Remote, committing, files_with
 from tests.support.base_image import ensure_base_image
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, Node
 from tests.support.patience import wait_until
 from tests.support.sample_repository import KEY
 from tests.support.scripted_model import ScriptedModel
@@ -173,14 +174,35 @@ def test_a_killed_command_leaves_its_result_to_the_next(remote: Remote) -> None:
     assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["Kept.done", "Next.done"]
 
 
+def _kill_runner(remote: Remote, node: Node) -> None:
+    wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
+    node.docker("kill", *node.docker("ps", "--quiet", "--filter", "name=lw-.*[.]").split())
+
+
+def test_what_a_killed_runner_has_is_fetched_from_its_node(remote: Remote) -> None:
+    two = remote.cluster.nodes[1]
+    with remote.cluster.only(two):
+        process = remote.types(WAITING)
+        _kill_runner(remote, two)
+    status, document, said = remote.ended(process)
+    assert "the runner on node node-two was killed; what its session did is fetched" in said
+    assert (status, document["outcome"], document["commits"]["count"]) == (4, "failed", 1), said
+    assert (remote.worktree / "First.done").exists()
+    assert (remote.on_nodes(), swarm.list_tasks()) == ([], [])
+    status, document, said = remote.runs(committing("Second"))
+    assert (status, document["commits"]["count"]) == (0, 1), said
+    assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["First.done", "Second.done"]
+
+
 def test_a_killed_runner_leaves_its_result_to_the_next_one_there(remote: Remote) -> None:
+    """Its command was killed too, so that nobody has fetched it."""
     two = remote.cluster.nodes[1]
     with remote.cluster.only(two):
         process = remote.types(WAITING)
         wait_until(lambda: remote.files_on_nodes("root/.lw_coder/worktrees/*/.lw-is-up"), "the session")
-        two.docker("kill", *two.docker("ps", "--quiet", "--filter", "name=lw-.*[.]").split())
-        status, _, said = remote.ended(process)
-        assert (status, "ended without a result" in said) == (1, True), said
+        process.kill()
+        process.wait()
+        _kill_runner(remote, two)
         first = remote.run.name
         status, _, said = remote.runs(committing("Second"))
         assert status == 0, said
