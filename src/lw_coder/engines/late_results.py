@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lw_coder.containers import swarm
+from lw_coder.engines.node_order import SENDS_WHAT_IS_LEFT
 from lw_coder.engines.results import Expected, RefusedResultError
 from lw_coder.engines.sent_job import read_sent_job, write_sent_job
 from lw_coder.engines.swarm_results import find_result, registry_at, take_from
+from lw_coder.engines.swarm_wait import RECOVERY
 from lw_coder.foundation.errors import EngineError, GitError, RunError, SessionError
 from lw_coder.foundation.report import printable, tell, warn
+from lw_coder.foundation.signals import held, interruptible
 from lw_coder.repository.git import Place, run_git
 from lw_coder.repository.importing.commits import ImportResult
 from lw_coder.repository.importing.uncommitted import find_uncommitted
@@ -24,6 +28,7 @@ from lw_coder.sessions.unfinished import import_unfinished_run
 from lw_coder.settings.limits import Limits
 
 if TYPE_CHECKING:
+    from lw_coder.containers.registry import Artifact
     from lw_coder.containers.swarm import Task
     from lw_coder.engines.sent_job import SentJob
     from lw_coder.repository.git import Repository
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from lw_coder.runs.run_folders import Run
 
 _UNTOUCHED = "lw_coder-untouched"  # in the worktree's git folder: the commit whose files are in the worktree
+_PAUSE = 1.0  # seconds between questions
 _KEPT = timedelta(days=8)  # a node keeps what it could not send for a week
 
 
@@ -91,7 +97,7 @@ def _check_out(worktree: Worktree, *, is_wanted: bool) -> None:
 def import_late_results(repository: Repository, plan_id: str, *, gives_up: bool, yes: bool) -> None:
     """Import the results of a plan's runs on nodes whose lw_coder was killed, or gave up waiting.
 
-    A runner that was killed has left what its session did on its node; the next runner there sends it.
+    A runner that was killed has left what its session did on its node; another runner there sends it.
 
     Args:
         repository: the user's.
@@ -129,8 +135,12 @@ def _require_wish(run: Run, error: EngineError, *, gives_up: bool) -> None:
 def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: bool, yes: bool) -> None:
     task = swarm.find_task(sent.job)
     attempts = list(dict.fromkeys([*sent.attempts, *([task.id] if task and task.id else [])]))
+    sent = msgspec.structs.replace(sent, attempts=tuple(attempts))
     registry = registry_at(sent.registry)
-    if found := find_result(registry, sent.job, attempts):
+    found = find_result(registry, sent.job, attempts)
+    if found is None and task and task.is_over and task.was_killed:
+        found = _sent_by_another(run, sent, task)
+    if found:
         git = open_private_git(run.folder)
         take_from(registry, found, Expected(sent.job, run.folder, git, _limits(run)))
         _close(run, sent)
@@ -142,6 +152,27 @@ def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: b
         _close(run, sent)
     elif task is None:
         swarm.remove(sent.job)  # the secret of a job that was never submitted
+
+
+def _sent_by_another(run: Run, sent: SentJob, killed: Task) -> Artifact | None:
+    """Let another runner send what a killed one left on its node; return None if nothing came."""
+    tell(f"Cluster:  the runner of {run.identity} was killed; what its session did is fetched from its node")
+    write_sent_job(run.folder, sent)  # the next start finds the result, too
+    deadline = time.monotonic() + RECOVERY
+    try:
+        swarm.start_beside(killed, SENDS_WHAT_IS_LEFT)
+        while not _is_over(sent.job, killed) and time.monotonic() < deadline:
+            with interruptible():
+                time.sleep(_PAUSE)
+    finally:
+        with held():
+            swarm.remove(sent.job)
+    return find_result(registry_at(sent.registry), sent.job, sent.attempts)
+
+
+def _is_over(job: str, earlier: Task) -> bool:
+    task = swarm.find_task(job)
+    return task is None or (task.is_over and task.attempt > earlier.attempt)
 
 
 def _close(run: Run, sent: SentJob) -> None:

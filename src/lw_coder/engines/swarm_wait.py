@@ -24,7 +24,7 @@ _INTERVAL = 1.0  # seconds between questions
 _PATIENCE = 600.0  # seconds without an answer of the manager or of the registry
 _SENDING = 60.0  # seconds and more that a result may need after a runner's grace
 _LATE = 10  # questions, while a runner that is over may still be seen to have sent something
-_RECOVERY = 120.0  # seconds until a node has sent what a killed runner left there
+RECOVERY = 120.0  # seconds until a node has sent what a killed runner left there
 _LONGEST_LINE = 300
 
 
@@ -111,7 +111,7 @@ class SwarmWait:
         task = None if self._killed or self._cancelled else swarm.find_task(self._job)
         if task is None or not (task.is_over and task.was_killed and task.node_id):
             return False
-        self._killed, self._recovers_until = task, time.monotonic() + _RECOVERY
+        self._killed, self._recovers_until = task, time.monotonic() + RECOVERY
         warn(f"the runner on node {printable(task.node)} was killed; what its session did is fetched")
         swarm.start_beside(task, SENDS_WHAT_IS_LEFT)
         return True

@@ -194,8 +194,7 @@ def test_what_a_killed_runner_has_is_fetched_from_its_node(remote: Remote) -> No
     assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["First.done", "Second.done"]
 
 
-def test_a_killed_runner_leaves_its_result_to_the_next_one_there(remote: Remote) -> None:
-    """Its command was killed too, so that nobody has fetched it."""
+def test_what_a_killed_runner_of_a_killed_command_has_is_fetched_by_the_next_start(remote: Remote) -> None:
     two = remote.cluster.nodes[1]
     with remote.cluster.only(two):
         process = remote.types(WAITING)
@@ -203,14 +202,13 @@ def test_a_killed_runner_leaves_its_result_to_the_next_one_there(remote: Remote)
         process.kill()
         process.wait()
         _kill_runner(remote, two)
-        first = remote.run.name
-        status, _, said = remote.runs(committing("Second"))
-        assert status == 0, said
-    status, _, said = remote.runs(committing("Third"))
-    assert (status, f"the result of sample-plan/{first} has arrived" in said) == (0, True), said
-    kept = remote.sample.git("for-each-ref", "--format=%(subject)", f"refs/lw_coder/sample-plan/{first}")
-    assert kept == "First"
-    assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["Second.done", "Third.done"]
+    first = remote.run.name
+    status, document, said = remote.runs(committing("Second"))
+    assert (status, document["commits"]["count"]) == (0, 1), said
+    assert f"the runner of sample-plan/{first} was killed" in said
+    assert f"the result of sample-plan/{first} has arrived" in said
+    assert sorted(path.name for path in remote.worktree.glob("*.done")) == ["First.done", "Second.done"]
+    assert (remote.on_nodes(), swarm.list_tasks()) == ([], [])
 
 
 def test_the_real_agent_on_a_node(real_base: str, remote: Remote) -> None:
