@@ -193,12 +193,14 @@ class Gateway:
         return out
 
     async def _end(self, call: Call) -> None:
-        if call.answer is not None:
-            async with call.answer:
-                if call.ended == "left":
-                    await self._read_rest(call.answer, call)
+        try:
+            if call.answer is not None:
+                async with call.answer:
+                    if call.ended == "left":
+                        await self._read_rest(call.answer, call)
+        finally:
             self._answers.discard(call.answer)
-        await self._settle(call)
+            await self._settle(call)
 
     async def _read_rest(self, answer: ClientResponse, call: Call) -> None:
         """Read on for a moment: an agent can go once it has what it wants, and the usage comes last."""

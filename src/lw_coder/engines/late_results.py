@@ -138,7 +138,7 @@ def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: b
     sent = msgspec.structs.replace(sent, attempts=tuple(attempts))
     registry = registry_at(sent.registry)
     found = find_result(registry, sent.job, attempts)
-    if found is None and task and task.is_over and task.was_killed:
+    if found is None and task and task.is_over and task.was_killed and task.node_id:
         found = _sent_by_another(run, sent, task)
     if found:
         git = open_private_git(run.folder)
@@ -150,29 +150,34 @@ def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: b
         _require_given_up(run, task, gives_up=gives_up)
         swarm.remove(sent.job)
         _close(run, sent)
-    elif task is None:
-        swarm.remove(sent.job)  # the secret of a job that was never submitted
+    else:
+        swarm.remove(sent.job)  # also the secret of a job that was never submitted
 
 
 def _sent_by_another(run: Run, sent: SentJob, killed: Task) -> Artifact | None:
     """Let another runner send what a killed one left on its node; return None if nothing came."""
     tell(f"Cluster:  the runner of {run.identity} was killed; what its session did is fetched from its node")
     write_sent_job(run.folder, sent)  # the next start finds the result, too
-    deadline = time.monotonic() + RECOVERY
     try:
-        swarm.start_beside(killed, SENDS_WHAT_IS_LEFT)
-        while not _is_over(sent.job, killed) and time.monotonic() < deadline:
-            with interruptible():
-                time.sleep(_PAUSE)
+        with suppress(EngineError):  # then the next runner there sends it
+            swarm.start_beside(killed, SENDS_WHAT_IS_LEFT)
+            _wait_for_the_next(killed)
     finally:
         with held():
             swarm.remove(sent.job)
     return find_result(registry_at(sent.registry), sent.job, sent.attempts)
 
 
-def _is_over(job: str, earlier: Task) -> bool:
-    task = swarm.find_task(job)
-    return task is None or (task.is_over and task.attempt > earlier.attempt)
+def _wait_for_the_next(killed: Task) -> None:
+    """Wait for the end of the task after a killed one, and not for long until it runs."""
+    deadline = time.monotonic() + RECOVERY
+    while task := swarm.find_task(killed.job):
+        if task.attempt > killed.attempt and task.is_over:
+            return
+        if task.phase is not swarm.TaskPhase.RUNNING and time.monotonic() > deadline:
+            return
+        with interruptible():
+            time.sleep(_PAUSE)
 
 
 def _close(run: Run, sent: SentJob) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,13 +22,12 @@ from lw_coder.engines.node_fetch import fetch_run, rebuild
 from lw_coder.engines.node_order import NodeOrder, read_order, result_tag
 from lw_coder.engines.node_paths import NodeRun
 from lw_coder.engines.node_variables import remove_variables, variables_in_memory
-from lw_coder.engines.node_work import BEGUN, left_work, own_work
+from lw_coder.engines.node_work import BEGUN, left_work, own_work, remove_work
 from lw_coder.engines.results import write_result
 from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.errors import EngineError, ExitCode, LwCoderError
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.foundation.report import say, tell, warn
-from lw_coder.runs.run_folders import remove_tree
 from lw_coder.runs.session_result import SessionResult
 from lw_coder.sessions.cleanup import remove_idle_proxies
 from lw_coder.sessions.headless import run_headless
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _KILLED = 137  # the status of a session whose runner was killed
 _MEMORY = Path("/dev/shm")  # noqa: S108 - never written to a disk
+_SENDING = 600.0  # seconds
 _KEPT = 7 * 86_400  # seconds; what could not be sent for so long is removed
 
 
@@ -52,9 +53,10 @@ def node_run() -> ExitCode:
     order = read_order(os.environ)
     registry = order.registry
     with _logged_in(order), own_work(result_tag(order.job, order.task)) as work:
-        sweep(registry)
         if not order.run:
+            _send_what_is_left(registry, order.job, work)
             return ExitCode.OK
+        sweep(registry)
         job = fetch_run(registry, order.run, work)
         run = NodeRun(work, job.plan_id, job.run)
         rebuild(registry, job, run)
@@ -138,16 +140,32 @@ def send(registry: Registry, job: JobDocument, run: NodeRun, result: SessionResu
     tell(f"Result:   {result.outcome}, sent")
 
 
-def sweep(registry: Registry) -> None:
-    """Remove what other runners left on this node, after what their sessions did has been sent."""
-    with left_work() as folders:
+def _send_what_is_left(registry: Registry, job: str, own: Path) -> None:
+    """Send what earlier attempts of a job left; another runner may be doing so, or the registry fail."""
+    deadline = time.monotonic() + _SENDING
+    while True:
+        sweep(registry, job)
+        is_done = set(own.parent.glob(result_tag(job, "*"))) <= {own}
+        if is_done or time.monotonic() > deadline:
+            return
+        time.sleep(1)
+
+
+def sweep(registry: Registry, job: str = "") -> None:
+    """Remove what other runners left on this node, after what their sessions did has been sent.
+
+    Args:
+        registry: where that comes to.
+        job: the only job that matters, or empty.
+    """
+    with left_work(job=job) as folders:
         for folder in folders:
             try:
                 _swept(registry, folder)
             except (LwCoderError, OSError) as error:
                 warn(f"{folder.name}: was left by a runner, and is kept: {error}")
                 if datetime.now(UTC).timestamp() - folder.stat().st_mtime > _KEPT:
-                    remove_tree(folder)
+                    remove_work(folder)
 
 
 def _swept(registry: Registry, folder: Path) -> None:
@@ -161,4 +179,4 @@ def _swept(registry: Registry, folder: Path) -> None:
             begun = datetime.fromtimestamp((folder / BEGUN).stat().st_mtime, UTC)
             killed = SessionResult(_KILLED, begun, not_before(begun))
             send(registry, job, run, killed, folder.name.removeprefix(f"{job.name}-"))
-    remove_tree(folder)
+    remove_work(folder)

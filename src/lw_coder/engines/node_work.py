@@ -14,7 +14,7 @@ from lw_coder.runs.run_folders import remove_tree
 
 BEGUN = "begun"  # in such a folder: its session has started
 _LOCK = "lock"
-_NEW = ".new-"
+_NEW, _REMOVED = ".new-", ".removed-"
 
 
 @contextmanager
@@ -40,17 +40,32 @@ def own_work(name: str, among: Path = WORK) -> Iterator[Path]:
             yield folder
         except BaseException:
             if not (folder / BEGUN).exists():
-                remove_tree(folder)
+                remove_work(folder)
             raise
-        remove_tree(folder)
+        remove_work(folder)
+
+
+def remove_work(folder: Path) -> None:
+    """Remove the folder of an attempt, renamed: a part of it must not be taken for what a session left."""
+    doomed = folder.with_name(f"{_REMOVED}{secrets.token_hex(8)}")
+    folder.rename(doomed)
+    remove_tree(doomed)
 
 
 @contextmanager
-def left_work(among: Path = WORK) -> Iterator[list[Path]]:
-    """Yield the folders that killed runners left; no other runner sees them meanwhile."""
+def left_work(among: Path = WORK, *, job: str = "") -> Iterator[list[Path]]:
+    """Yield the folders that killed runners left; no other runner sees them meanwhile.
+
+    Args:
+        among: the folder of all of them.
+        job: the only job whose folders are wanted, or empty.
+    """
+    for doomed in among.glob(f"{_REMOVED}*"):
+        remove_tree(doomed)
     held: list[int] = []
     try:
-        yield [folder for folder in _folders(among) if _is_taken(folder, held)]
+        wanted = (folder for folder in _folders(among) if folder.name.startswith(job))
+        yield [folder for folder in wanted if _is_taken(folder, held)]
     finally:
         for lock in held:
             os.close(lock)
@@ -61,7 +76,7 @@ def _folders(among: Path) -> list[Path]:
 
 
 def _is_taken(folder: Path, held: list[int]) -> bool:
-    if folder.name.startswith(_NEW):
+    if folder.name.startswith((_NEW, _REMOVED)):
         return False
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR)

@@ -130,8 +130,9 @@ class SwarmEngine:
         patience = setup.limits.minutes or _LONGEST
         wait = SwarmWait(name, self._registry, self._try_again, self._note_attempt, patience)
         found, signalled = wait.to_end()
-        if found is None:  # it was cancelled before its session began
-            self._close()
+        if found is None:  # it was cancelled
+            if not wait.attempts:  # else a result can still come
+                self._close()
             return SessionResult(signalled or 1, begun, not_before(begun), signalled=signalled)
         expected = Expected(name, setup.run.folder, setup.git, setup.limits)
         try:

@@ -24,7 +24,7 @@ _INTERVAL = 1.0  # seconds between questions
 _PATIENCE = 600.0  # seconds without an answer of the manager or of the registry
 _SENDING = 60.0  # seconds and more that a result may need after a runner's grace
 _LATE = 10  # questions, while a runner that is over may still be seen to have sent something
-RECOVERY = 120.0  # seconds until a node has sent what a killed runner left there
+RECOVERY = 120.0  # seconds until a runner has begun that sends what a killed one left
 _LONGEST_LINE = 300
 
 
@@ -102,8 +102,8 @@ class SwarmWait:
         if task:
             self._note(task)
         is_over = task.is_over if task else not self._is_ending()
-        # While there is one attempt that runs, nothing can have come.
-        look = is_over or self._cancelled or len(self.attempts) > 1
+        # While there is one attempt that runs, nothing can have come; one that sends what was left is to end.
+        look = is_over or self._cancelled or (len(self.attempts) > 1 and not self._killed)
         return (find_result(self._registry, self._job, self.attempts) if look else None), is_over
 
     def _starts_recovery(self) -> bool:
@@ -134,10 +134,12 @@ class SwarmWait:
         self.node = task.node or self.node
         if state.phase is not Phase.LOST:
             self._lost_since = None
-        elif self._lost_since is None:
+        elif self._lost_since is None and not self._killed:
             self._lost_since = time.monotonic()
             self._act_on_loss(task.node)
-        if not self._killed and (state.phase, state.node) != (self._shown.phase, self._shown.node):
+        if self._killed and state.phase is Phase.RUNNING:
+            self._recovers_until = time.monotonic() + RECOVERY
+        elif not self._killed and (state.phase, state.node) != (self._shown.phase, self._shown.node):
             self._show(state)
         self._shown = state
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lw_coder.engines.node_work import BEGUN, left_work, own_work
+from lw_coder.engines.node_work import BEGUN, left_work, own_work, remove_work
 
 
 def test_a_work_folder_belongs_to_its_runner_until_it_is_killed(tmp_path: Path) -> None:
@@ -48,3 +48,15 @@ def test_a_session_whose_result_could_not_be_sent_stays_for_the_next_runner(tmp_
         fail_at_work("lw-two", tmp_path, has_begun=False)
     with left_work(tmp_path) as found:
         assert [folder.name for folder in found] == ["lw-one"]
+
+
+def test_the_work_of_one_job_and_what_killed_removals_left(tmp_path: Path) -> None:
+    for name in ("lw-one-task", "lw-two-task"):
+        with pytest.raises(ConnectionError):
+            fail_at_work(name, tmp_path, has_begun=True)
+    (tmp_path / ".removed-1/deep").mkdir(parents=True)
+    (tmp_path / ".removed-1/begun").touch()
+    with left_work(tmp_path, job="lw-two") as found:
+        assert [folder.name for folder in found] == ["lw-two-task"]
+        remove_work(found[0])
+    assert [folder.name for folder in tmp_path.iterdir()] == ["lw-one-task"]
