@@ -27,6 +27,7 @@ from lw_coder.containers.job_spec import (
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
+from lw_coder.foundation.signals import ENDING
 
 _ENDED = {"complete", "failed", "rejected", "shutdown", "remove"}
 _ON_NODE = {"preparing", "starting", "running"}
@@ -40,6 +41,7 @@ _MANAGER_REMEDY = (
 _SWARM_REMEDY = "`docker node ls` and `docker service ls` tell more"
 _PATIENCE = Patience()
 _BY_SIGNAL = 128  # an exit status from here on
+_IN_ORDER = {_BY_SIGNAL + number for number in ENDING}  # by signals that a runner handles
 _UPDATE_TRIES = 5  # a service that changes meanwhile is not updated
 
 
@@ -86,8 +88,8 @@ class Task:
 
     @property
     def was_killed(self) -> bool:
-        """Whether a signal ended it, or its engine did not see its end."""
-        return self.status is not None and self.status >= _BY_SIGNAL
+        """Whether it ended without an end of its own making: killed, or while its engine was away."""
+        return self.status is not None and self.status >= _BY_SIGNAL and self.status not in _IN_ORDER
 
 
 @dataclass(frozen=True)
