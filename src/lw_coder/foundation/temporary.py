@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from lw_coder.foundation.signals import held
+
 _PREFIX = "lw_coder-temporary-"
+_TRIES, _PAUSE = 20, 0.05  # seconds
 _NAME = re.compile(re.escape(_PREFIX) + "[a-z0-9_]+")
 
 
@@ -32,15 +36,28 @@ def temporary_folder() -> Iterator[TemporaryFolder]:
     Raises:
         OSError: it cannot be created.
     """
-    import shutil
-
     remove_abandoned_temporary()
-    made = _create()
+    made = None
     try:
+        with held():  # no signal is raised between its creation and the `try`
+            made = _create()
         yield made
     finally:
+        with held():
+            if made is not None:
+                _remove(made)
+
+
+def _remove(made: TemporaryFolder) -> None:
+    """Remove a folder in which a docker client that is just ending may still write."""
+    import shutil
+
+    for _ in range(_TRIES):
         shutil.rmtree(made.path, ignore_errors=True)
-        os.close(made.descriptor)
+        if not made.path.exists():
+            break
+        time.sleep(_PAUSE)
+    os.close(made.descriptor)
 
 
 def _create() -> TemporaryFolder:

@@ -15,6 +15,7 @@ from threading import Event
 import pytest
 
 from lw_coder.foundation.temporary import remove_abandoned_temporary, temporary_folder
+from tests.support.patience import wait_until
 
 _KEEPS = """
 import signal, subprocess, sys
@@ -120,4 +121,31 @@ def test_folders_are_created_while_others_look_for_abandoned_ones(place: Path) -
             is_enough.set()
         for one in sweeping:
             one.result()
+    assert list(place.iterdir()) == []
+
+
+_INTERRUPTED = """
+import os, signal
+from lw_coder.foundation import signals
+from lw_coder.foundation.temporary import temporary_folder
+signals.install()
+os.kill(os.getpid(), signal.SIGTERM)
+while True:  # no wait: the signal is raised in any code, after a while
+    with temporary_folder():
+        pass
+"""
+
+
+def test_a_signal_at_any_moment_leaves_nothing(place: Path) -> None:
+    started = [subprocess.Popen([sys.executable, "-c", _INTERRUPTED]) for _ in range(20)]
+    assert {process.wait() for process in started} == {128 + signal.SIGTERM}
+    assert list(place.iterdir()) == []
+
+
+def test_a_folder_goes_in_which_a_process_still_writes(place: Path) -> None:
+    script = 'for n in $(seq 1000); do : >"$0/$n" || exit 0; done'
+    with temporary_folder() as (path, _):
+        writer = subprocess.Popen(["sh", "-c", script, str(path)], stderr=subprocess.DEVNULL)
+        wait_until((path / "1").exists, "the first file")
+    writer.wait()
     assert list(place.iterdir()) == []
