@@ -84,7 +84,9 @@ def _require_unused(path: Path, git_dir: Path) -> None:
 
 
 def _is_detached(git_dir: Path) -> bool:
-    return _is_there(git_dir / "HEAD") and not (git_dir / "HEAD").read_bytes().startswith(b"ref: ")
+    """Return whether HEAD names a commit; `git worktree add` begins with a HEAD of zeros."""
+    head = (git_dir / "HEAD").read_bytes() if _is_there(git_dir / "HEAD") else b""
+    return bool(head.strip(b"0\n")) and not head.startswith(b"ref: ")
 
 
 def repair_record(repository: Repository, path: Path) -> None:

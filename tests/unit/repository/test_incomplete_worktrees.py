@@ -220,6 +220,16 @@ def test_worktrees_that_others_remove_meanwhile_are_no_error(made: GitRepository
         busy.result()
 
 
+def test_a_worktree_that_git_had_only_begun_is_created_again(made: GitRepository, tmp_path: Path) -> None:
+    """Git writes a HEAD of zeros first."""
+    killed_together(made, tmp_path)
+    git_dir = made.path / ".git/worktrees" / PLAN
+    (git_dir / "HEAD").write_text("0" * 40 + "\n", encoding="ascii")
+    for name in ("index", "index.lock"):
+        (git_dir / name).unlink(missing_ok=True)
+    assert_whole(made)
+
+
 def test_an_incomplete_temporary_worktree_is_removed(made: GitRepository, tmp_path: Path) -> None:
     path = made.path / ".lw_coder/temp-worktrees/plan-x"
     add = ["git", "worktree", "add", "--detach", str(path)]
