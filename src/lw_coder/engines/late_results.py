@@ -151,6 +151,7 @@ def _import_late(repository: Repository, run: Run, sent: SentJob, *, gives_up: b
         swarm.remove(sent.job)
         _close(run, sent)
     else:
+        write_sent_job(run.folder, sent)  # a result that comes later is found by its attempt
         swarm.remove(sent.job)  # also the secret of a job that was never submitted
 
 
