@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict, replace
 from pydantic_core import to_jsonable_python
 
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
@@ -47,7 +48,7 @@ def know_plan_prompts(home: Path, plan: PlanMetadata, base_url: str, model: str 
     memo = prompt_memo.memo_path(
         home / ".cache/lw_coder/dspy", plan, ModelAccess(model, base_url, "no key"), None
     )
-    inputs = to_jsonable_python({"plan": asdict(plan)})
+    inputs = to_jsonable_python({"plan": dataclasses.asdict(plan)})
     prompt_memo.keep(memo, replace(_answer(), model=model, inputs=inputs))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class BatchPlans:
             {
                 "schema": 1,
                 "plan": {"plan_id": plan_id, "git_sha": start.commit},
-                "signature": {"inputs": {"plan": asdict(start.plan.metadata)}},
+                "signature": {"inputs": {"plan": dataclasses.asdict(start.plan.metadata)}},
                 "ended": {"outcome": "completed"},
                 "verdict": verdict,
             },

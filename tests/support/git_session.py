@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lw_coder.plans.plan_file import PlanMetadata
@@ -61,12 +62,12 @@ def _agents_git(git: PrivateGit, worktree: Worktree, run_folder: Path) -> GitRep
     """Return git that knows nothing of this machine's configuration, and finds what is below /repo-git."""
     played = agent_git(git.folder, git.worktree_name, worktree.path)
     home = {"HOME": str(run_folder), "XDG_CONFIG_HOME": "", "GIT_CONFIG_GLOBAL": "/dev/null"}
-    played = replace(played, env=(*played.env, *home.items(), ("GIT_CONFIG_NOSYSTEM", "1")))
+    played = dataclasses.replace(played, env=(*played.env, *home.items(), ("GIT_CONFIG_NOSYSTEM", "1")))
     listed = played.run("config", "--null", "--list").split("\0")
     entries = (entry.partition("\n") for entry in listed)
     inside = {name: value for name, _, value in entries if value.startswith(f"{CONTAINER_GIT}/")}
     paths = {name: f"{git.folder}{value.removeprefix(CONTAINER_GIT)}" for name, value in inside.items()}
-    return replace(played, env=(*played.env, *_settings(list(paths.items()))))
+    return dataclasses.replace(played, env=(*played.env, *_settings(list(paths.items()))))
 
 
 def _settings(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lw_coder.runs.run_folders import list_runs
 from tests.support.sample_repository import PLAN_ID
@@ -92,8 +93,8 @@ CODE = Command(
 HEADLESS = Command(
     "code --headless", ("code", PLAN_ID, "--headless"), "fresh", _has_commits, has_session=True, weight=3
 )
-CONFINED = replace(HEADLESS, name="code with a proxy", begins="confined", weight=1)
-IN_LARGE = replace(HEADLESS, name="code in a large repository", files=MANY_FILES)
+CONFINED = dataclasses.replace(HEADLESS, name="code with a proxy", begins="confined", weight=1)
+IN_LARGE = dataclasses.replace(HEADLESS, name="code in a large repository", files=MANY_FILES)
 COMMANDS = (
     CODE,
     HEADLESS,

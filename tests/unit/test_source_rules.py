@@ -60,6 +60,24 @@ def test_json_is_read_by_one_function() -> None:
     assert found == ["foundation/json_text.py: use foundation.json_text.read_json()"]
 
 
+def test_value_objects_are_structs() -> None:
+    """A dataclass is slow to import, and mypy lets its `replace` take a Struct: ADR 0144."""
+    found = [
+        str(path.relative_to(SOURCE))
+        for path in sorted(SOURCE.rglob("*.py"))
+        if re.search(r"^(?:from|import) dataclasses\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert found == [
+        "batches/starting_points.py",
+        "batches/unchanged.py",
+        "dspy/prompt_orchestrator.py",
+        "foundation/report.py",
+        "plans/plan_file.py",
+        "prompts/prompt_memo.py",
+        "sessions/clutter.py",
+    ]
+
+
 def clock_judgements(text: str) -> Iterator[int]:
     """Yield the line of each assertion on a time that has passed: a clock, less an earlier reading of it."""
     for node in ast.walk(ast.parse(text)):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.batches.ends import ended, exit_code
 from lw_coder.batches.order import blocked, ready
@@ -39,8 +41,7 @@ class View(Protocol):
         """Show a line besides."""
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(Struct, frozen=True):
     """What a batch works on.
 
     Attributes:

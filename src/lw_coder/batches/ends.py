@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from lw_coder.batches.runner import RunEnd
 from lw_coder.batches.states import Batch, PlanState, State

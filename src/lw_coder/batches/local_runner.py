@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.batches.runner import PlanRun, Progress, RunEnd
 from lw_coder.batches.state_file import BatchFolder, list_batches
@@ -34,8 +35,7 @@ _LONGEST_DOCUMENT = 64 << 20  # bytes
 _LONGEST_EVENT = 200  # characters
 
 
-@dataclass(frozen=True)
-class LocalRunner:
+class LocalRunner(Struct, frozen=True):
     """Starts runs on this machine.
 
     Attributes:
@@ -96,8 +96,7 @@ def _command(plan: Path, limits: Limits) -> list[str]:
     return [sys.executable, "-m", "lw_coder", "code", str(plan), "--headless", "--json", *options]
 
 
-@dataclass(frozen=True)
-class _Files:
+class _Files(Struct, frozen=True):
     """The files of a run, as they grow."""
 
     repository: Repository
@@ -137,8 +136,7 @@ class _Files:
         return " ".join(said.split())[:_LONGEST_EVENT]
 
 
-@dataclass(frozen=True)
-class _ChildRun:
+class _ChildRun(Struct, frozen=True):
     files: _Files
     program: Program
 
@@ -155,8 +153,7 @@ class _ChildRun:
         self.program.terminate()
 
 
-@dataclass(frozen=True)
-class _FoundRun:
+class _FoundRun(Struct, frozen=True):
     """A run that is no child of this process: its lock tells when it has ended."""
 
     files: _Files

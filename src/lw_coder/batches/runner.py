@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.settings.limits import Limits
 
 
-@dataclass(frozen=True)
-class RunEnd:
+class RunEnd(Struct, frozen=True):
     """How a run has ended.
 
     Attributes:
@@ -23,8 +23,7 @@ class RunEnd:
     document: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """What is known of a run that has not ended.
 
     Attributes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lw_coder.foundation.errors import GitError, LwCoderError, PlanError, RunError
 from lw_coder.foundation.report import printable
@@ -20,8 +23,7 @@ from lw_coder.runs.taken import is_merged
 from lw_coder.verdicts.recorded import recorded_verdict, verdict_fault
 
 
-@dataclass(frozen=True)
-class StartingPoint:
+class StartingPoint(Struct, frozen=True):
     """The commit that a plan starts from, and that its checks compare with.
 
     Attributes:
@@ -54,7 +56,7 @@ def starting_point(repository: Repository, plan: PlanFile) -> StartingPoint:
     if commit is None:
         commit = combined_commit(repository, {head: named[head] for head in heads}, shown_path(plan.path))
     _require_branch_from(repository, plan, commit, heads)
-    return StartingPoint(replace(plan, metadata=replace(plan.metadata, git_sha=commit)), tips)
+    return StartingPoint(replace(plan, metadata=dataclasses.replace(plan.metadata, git_sha=commit)), tips)
 
 
 def _tip(repository: Repository, plan: PlanFile, plan_id: str) -> str | None:

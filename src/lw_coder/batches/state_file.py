@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.batches.states import Batch
 from lw_coder.foundation.errors import RunError
@@ -18,8 +19,7 @@ STATE_FILE = "batch.json"
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 
 
-@dataclass(frozen=True)
-class BatchFolder:
+class BatchFolder(Struct, frozen=True):
     """Where a batch keeps what it knows; only the owner can read it.
 
     Attributes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lw_coder.plans.named_files import Overlap
 from lw_coder.repository.tree_merges import Pair
@@ -39,8 +41,7 @@ class State(StrEnum):
         return self not in {State.WAITING, State.RUNNING}
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlanState:
+class PlanState(Struct, frozen=True, kw_only=True):
     """A plan of a batch.
 
     Attributes:
@@ -84,8 +85,7 @@ class PlanState:
         return max(((self.ended_at or now) - self.started_at).total_seconds(), 0.0) / 60
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
+class Batch(Struct, frozen=True, kw_only=True):
     """A batch, as its state file and `--json` have it.
 
     Attributes:

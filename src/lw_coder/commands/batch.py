@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.batches.conductor import Conductor, Work, examined
 from lw_coder.batches.local_runner import LocalRunner
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
 _SESSION_MEMORY = 4 << 30  # bytes: mem_limit in compose/services.yml
 
 
-@dataclass(frozen=True)
-class BatchOptions:
+class BatchOptions(Struct, frozen=True):
     """What was typed besides the plans.
 
     Attributes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.result_document import Document, ended_on_failure
@@ -25,8 +25,7 @@ _PATIENCE, _PAUSE = 60.0, 0.2  # seconds
 _UNKNOWN: Mapping[str, Any] = {"items": [], "kept": [], "bytes": 0, "engine": None}
 
 
-@dataclass(frozen=True)
-class CleanOptions:
+class CleanOptions(Struct, frozen=True):
     """What was typed.
 
     Attributes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from lw_coder.commands.code_inputs import CodeInputs, load_inputs
 from lw_coder.commands.code_options import CodeOptions
@@ -18,6 +18,7 @@ from lw_coder.commands.code_report import CodeEnd, report_end, report_pause, rep
 from lw_coder.commands.judgement import judged
 from lw_coder.commands.result_document import ResultDocument, ended_on_failure
 from lw_coder.commands.session_report import exit_code, shell_path
+from lw_coder.containers.early_compose import EarlyCompose
 from lw_coder.foundation.errors import ExitCode, LwCoderError, RunError
 from lw_coder.foundation.locks import plan_lock
 from lw_coder.foundation.report import say
@@ -169,9 +170,9 @@ def after_pause(inputs: CodeInputs, run: Run, end: CodeEnd, resumption: Resumpti
 
 def carry_out(inputs: CodeInputs, document: ResultDocument | None) -> tuple[SessionSetup, CodeEnd]:
     """Prepare and run one session, and complete it; the checks come later."""
-    with Dependencies() as dependencies:
-        setup = prepare(inputs, dependencies)
-        result = _kept(setup, run(inputs, setup, has_dependencies=dependencies.are_started))
+    with Dependencies() as dependencies, EarlyCompose() as early:
+        setup = prepare(inputs, dependencies, early)
+        result = _kept(setup, run(inputs, setup, early, has_dependencies=dependencies.are_started))
         if result.status:
             dependencies.warn_of_failure()
     return setup, complete(inputs, setup, result, document)
@@ -213,7 +214,9 @@ def _kept(setup: SessionSetup, result: SessionResult) -> SessionResult:
     return with_setup(setup.run.folder, commands, session_redaction(setup.context), result)
 
 
-def run(inputs: CodeInputs, setup: SessionSetup, *, has_dependencies: bool) -> SessionResult:
+def run(
+    inputs: CodeInputs, setup: SessionSetup, early: EarlyCompose, *, has_dependencies: bool
+) -> SessionResult:
     """Run the session, at the person's terminal or headless."""
     folder, session = setup.run.folder, replace(code_session(setup), has_dependencies=has_dependencies)
     if count := len(setup.context.config.setup):
@@ -225,4 +228,4 @@ def run(inputs: CodeInputs, setup: SessionSetup, *, has_dependencies: bool) -> S
     from lw_coder.commands.session_job import carried_out
 
     say(f"Session:  {limits_line(inputs.limits)}; to end it, press Ctrl+C")
-    return carried_out(inputs, setup, session)
+    return carried_out(inputs, setup, session, early)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import field
 
 from lw_coder.commands.code_options import CodeOptions
 from lw_coder.commands.set_up import all_named, require_set_up
 from lw_coder.containers import engine, images
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.foundation.report import say
+from lw_coder.foundation.values import Secret
 from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository import git
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
     from lw_coder.sessions.continuing import Conversation
 
 
-@dataclass(frozen=True)
-class CodeInputs:
+class CodeInputs(Secret, frozen=True):
     """The validated inputs of the command; nothing has been created yet.
 
     Attributes:
@@ -54,7 +55,7 @@ class CodeInputs:
     context: SessionContext
     engine: engine.Engine
     base: LocalImage | None
-    build_variables: Mapping[str, str] = field(repr=False)
+    build_variables: Mapping[str, str]
     options: CodeOptions
     conversation: Conversation | None = None
     starts_from: Mapping[str, str] = field(default_factory=dict)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from lw_coder.settings.limits import UNATTENDED, Limits
 
 LOCAL = "local"  # the engine that is this machine
 
 
-@dataclass(frozen=True)
-class CodeOptions:
+class CodeOptions(Struct, frozen=True):
     """What was typed besides the plan.
 
     Attributes:

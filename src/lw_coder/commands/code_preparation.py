@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from lw_coder.commands.code_inputs import CodeInputs
 from lw_coder.commands.image_notice import report_image_source
 from lw_coder.containers import engine, images
 from lw_coder.containers.build_inputs import build_digest
+from lw_coder.containers.docker_command import HeadlessCall
+from lw_coder.containers.early_compose import EarlyCompose
 from lw_coder.containers.image_names import repo_tag
 from lw_coder.containers.images import Built, Images
 from lw_coder.foundation import signals
@@ -39,7 +42,7 @@ from lw_coder.sessions.setup import (
     write_prompt_files,
     write_settings,
 )
-from lw_coder.sessions.spec import session_spec
+from lw_coder.sessions.spec import project_name, session_spec
 from lw_coder.sessions.unfinished import import_unfinished_runs
 from lw_coder.verdicts.stub import INCLUDED, write_stub
 
@@ -55,7 +58,7 @@ if TYPE_CHECKING:
 _BRIEF = 0.3  # seconds; rich is imported only to show a longer wait
 
 
-def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
+def prepare(inputs: CodeInputs, dependencies: Dependencies, early: EarlyCompose) -> SessionSetup:
     """Create the worktree, the run's folder, the images and the prompts; on failure, remove them."""
     context, repository = inputs.context, inputs.context.repository
     run_folders.remove_abandoned(repository.home, inputs.plan_id)
@@ -75,6 +78,8 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
         identity = git.require_identity(worktree.place, configured)
         # Everything else is done while the images are built: neither needs the other.
         with _building(inputs, run) as building:
+            if isinstance(building, Built) and inputs.options.headless and not inputs.is_remote:
+                early.start(_headless_call(inputs, run))
             _remove_what_is_left(inputs, asked)
             setup = _set_up(inputs, run, worktree, identity, configured)
             if inputs.base and images.is_current(inputs.base) and not inputs.is_remote:
@@ -90,6 +95,13 @@ def prepare(inputs: CodeInputs, dependencies: Dependencies) -> SessionSetup:
         for line in prune(repository, keep=run):
             tell(line)
     return setup
+
+
+def _headless_call(inputs: CodeInputs, run: Run) -> HeadlessCall:
+    """Return what the session's client will be started with."""
+    context = inputs.context
+    project = project_name(context.identity, run.plan_id, run.name)
+    return HeadlessCall(run.folder, project, dependencies=not context.config.has_networks)
 
 
 def _import_what_is_left(inputs: CodeInputs) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.commands.code_inputs import CodeInputs
 from lw_coder.commands.session_report import replay_command, report_session, shell_path
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 5  # refs
 
 
-@dataclass(frozen=True)
-class CodeEnd:
+class CodeEnd(Struct, frozen=True):
     """What there is after a session.
 
     Attributes:

@@ -12,11 +12,11 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 import click
+from msgspec import Struct
 
 from lw_coder.foundation.errors import DocsError, ExitCode
 from lw_coder.foundation.report import colour_system, output, printable
@@ -30,8 +30,7 @@ _WIDEST = 100  # columns; longer lines are hard to read
 _STYLES = {"markdown.code": "cyan", "markdown.code_block": "cyan"}  # rich's have a black background
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """A page of the documentation.
 
     Attributes:

@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
 from lw_coder.containers.images import DOCKERFILE
@@ -42,8 +43,7 @@ _COPIED = (
 _KEPT = ("plan", "signature", "program_state", "model", "images", "login", "forwarded", "versions")
 
 
-@dataclass(frozen=True)
-class FreshRun:
+class FreshRun(Struct, frozen=True):
     """What a fresh replay works on.
 
     Attributes:

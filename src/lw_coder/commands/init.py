@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from lw_coder.containers.docker_command import Question
 from lw_coder.containers.engine import MIN_ISOLATING, require_isolation
@@ -27,8 +27,7 @@ from lw_coder.settings.environment import API_KEY, DEFAULT_ENV_FILE, has_key, re
 _MOST_NAMED = 4  # files
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """What the command is about to do.
 
     Attributes:

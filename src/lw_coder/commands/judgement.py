@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lw_coder.foundation import signals
 from lw_coder.foundation.errors import LwCoderError

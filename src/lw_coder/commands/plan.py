@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.commands.plan_report import (
     report_end,
@@ -60,8 +61,7 @@ from lw_coder.settings.config import load_config_or_defaults
 from lw_coder.settings.limits import Limits
 
 
-@dataclass(frozen=True)
-class PlanInputs:
+class PlanInputs(Struct, frozen=True):
     """The validated inputs of the command; nothing has been created yet.
 
     Attributes:

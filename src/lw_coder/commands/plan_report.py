@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.commands.session_report import report_session, shell_path
 from lw_coder.foundation.counting import counted
@@ -26,8 +27,7 @@ from lw_coder.sessions.setup import SessionSetup
 MOST_SHOWN = 20
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """A plan that the session wrote or changed.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import ExitCode, PlanError
@@ -17,8 +18,7 @@ from lw_coder.plans.problems import Problem, shown_path
 from lw_coder.repository.git import find_repository
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """The result for one plan.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.batches.starting_points import starting_point
 from lw_coder.commands.run_row import RunRow, read_row
@@ -24,8 +25,7 @@ from lw_coder.runs.run_folders import Run, list_runs, oldest_first
 _COLUMNS = ("plan", "status", "last run", "ended", "verdict", "branch", "can start")
 
 
-@dataclass(frozen=True)
-class PlanRow:
+class PlanRow(Struct, frozen=True):
     """A plan, and what there is of it.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from lw_coder.commands.run_row import RunRow
 from lw_coder.containers.docker_command import COMPOSE_FILE, SERVICES_FILE
@@ -40,8 +42,7 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class FileDiff:
+class FileDiff(Struct, frozen=True):
     """A file that differs between two runs.
 
     Attributes:

@@ -24,14 +24,17 @@ from lw_coder.sessions.context import compose_values, session_redaction
 
 if TYPE_CHECKING:
     from lw_coder.commands.code_inputs import CodeInputs
+    from lw_coder.containers.early_compose import EarlyCompose
     from lw_coder.containers.specs import SessionSpec
     from lw_coder.sessions.context import SessionContext
     from lw_coder.sessions.setup import SessionSetup
 
 
-def carried_out(inputs: CodeInputs, setup: SessionSetup, session: SessionSpec) -> SessionResult:
+def carried_out(
+    inputs: CodeInputs, setup: SessionSetup, session: SessionSpec, early: EarlyCompose
+) -> SessionResult:
     """Run a headless session where it is to run, and return how it ended."""
-    engine = engine_for(setup, _second_attempt(inputs), is_remote=inputs.is_remote)
+    engine = engine_for(setup, early, _second_attempt(inputs), is_remote=inputs.is_remote)
     job = Job(
         setup.run.identity,
         setup.run.folder,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.named_plan import named_plan_id
@@ -36,8 +36,7 @@ _UNKNOWN: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class TakeOptions:
+class TakeOptions(Struct, frozen=True):
     """What was typed besides the plan.
 
     Attributes:

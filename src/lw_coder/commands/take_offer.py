@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError, LwCoderError, PlanError, VerdictError
@@ -31,8 +32,7 @@ from lw_coder.verdicts.unusual import unusual_changes
 _MOST_SHOWN = 20  # files, or changes that are pointed out
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What would be merged.
 
     Attributes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from lw_coder.commands.asking import is_agreed
 from lw_coder.commands.named_plan import named_plan_id
@@ -56,8 +56,7 @@ if TYPE_CHECKING:
 _UNKNOWN: Mapping[str, Any] = dict.fromkeys(("into", "head", "how", "plans", "run", "verdict", "commit"))
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """A call of the command.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lw_coder.commands.session_report import shell_path
 from lw_coder.commands.verdict_report import report_verdict

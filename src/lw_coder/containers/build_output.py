@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import click
+from msgspec import Struct
 
 from lw_coder.containers.build_hints import find_hint
 
@@ -19,8 +19,7 @@ _LINES_SHOWN = 10
 _LINES_SEARCHED = 60
 
 
-@dataclass(frozen=True)
-class BuildFailure:
+class BuildFailure(Struct, frozen=True):
     """Why a build failed.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from lw_coder.containers.check_stub import CHECK_FILE, CHECK_SERVICE
 from lw_coder.containers.compose_files import NAME_KEYS, Yaml, bind, dump, skeleton
@@ -27,8 +28,7 @@ _LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class CheckSpec:
+class CheckSpec(Struct, frozen=True):
     """Everything that check.yml contains.
 
     Attributes:

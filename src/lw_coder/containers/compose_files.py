@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from lw_coder.containers.docker_command import COMPOSE_FILE, DEPENDENCIES_FILE, SERVICES_FILE
 from lw_coder.containers.labels import RUN_LABEL
@@ -35,8 +36,7 @@ NAME_KEYS = ("extra_hosts", "dns", "dns_opt", "dns_search")
 Yaml = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ImageBuild:
+class ImageBuild(Struct, frozen=True):
     """How an image is built.
 
     Attributes:
@@ -68,8 +68,7 @@ class FilePlace(Protocol):
         """The repository's root."""
 
 
-@dataclass(frozen=True)
-class ComposeSpec:
+class ComposeSpec(Struct, frozen=True):
     """Everything that a run's two Compose files contain.
 
     Attributes:

@@ -9,15 +9,17 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from msgspec import Struct
 
 from lw_coder.containers.build_output import BuildFailure, read_failure, shortened
 from lw_coder.containers.compose_plugin import Command, compose_command
 from lw_coder.containers.engine_wait import answer_within
 from lw_coder.containers.image_names import BASE_TAG
+from lw_coder.containers.labels import OWN_LABEL
 from lw_coder.foundation.errors import BuildError, EngineError, SilentEngineError
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.processes import awaited, end_group, readable, starting_group
@@ -53,8 +55,7 @@ _PASSING = {
 }
 
 
-@dataclass(frozen=True)
-class LocalImage:
+class LocalImage(Struct, frozen=True):
     """The image that a tag pointed to when it was inspected.
 
     Attributes:
@@ -420,7 +421,7 @@ def _build_once(
 
 def _build(folder: Path, project: str, service: str, variables: Mapping[str, str]) -> subprocess.Popen[str]:
     build = ("--profile", BUILD_PROFILE, "build", "--progress", "plain", service)
-    command = _command(*_project(folder, project), *build, folder=folder)
+    command = _command("compose", *_project(folder, project), *build, folder=folder)
     with starting_group():
         return subprocess.Popen(
             command.words,
@@ -435,7 +436,7 @@ def _build(folder: Path, project: str, service: str, variables: Mapping[str, str
 
 
 def _project(folder: Path, project: str) -> tuple[str, ...]:
-    return ("compose", "--file", str(folder / COMPOSE_FILE), "--project-name", project)
+    return ("--file", str(folder / COMPOSE_FILE), "--project-name", project)
 
 
 class PipedClient:
@@ -444,8 +445,13 @@ class PipedClient:
     So Ctrl+C is for lw_coder alone, which then ends the session.
     """
 
-    def __init__(self, *words: str, folder: Path | None = None) -> None:
-        command = _command(*words, folder=folder)
+    def __init__(self, command: Command, keeps_open: tuple[int, ...] = ()) -> None:
+        """Start it.
+
+        Args:
+            command: its command line and environment.
+            keeps_open: file descriptors that it inherits.
+        """
         with starting_group():
             self._process = subprocess.Popen(
                 command.words,
@@ -454,8 +460,13 @@ class PipedClient:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
+                pass_fds=keeps_open,
                 process_group=0,
             )
+
+    def has_ended(self) -> bool:
+        """Return whether it has ended, without waiting for it."""
+        return self._process.poll() is not None
 
     def read(self, seconds: float) -> tuple[bytes, bytes] | None:
         """Wait for output for so long; return what came on stdout and stderr, or None at the end of both."""
@@ -480,23 +491,29 @@ class PipedClient:
         return self._process.returncode
 
 
-def start_headless(
-    folder: Path, project: str, labels: Mapping[str, str], *, dependencies: bool = True
-) -> PipedClient:
-    """Start the droid service without a terminal.
+class HeadlessCall(NamedTuple):
+    """What a headless session's client is started with.
 
-    Args:
+    Attributes:
         folder: contains the compose.yml.
         project: Compose's project name.
-        labels: additional labels of the container.
         dependencies: whether to start the services that it depends on.
     """
-    return PipedClient(
-        *_project(folder, project),
-        *_run(labels, "--no-TTY", dependencies=dependencies),
-        *HEADLESS_COMMAND,
-        folder=folder,
-    )
+
+    folder: Path
+    project: str
+    dependencies: bool = True
+
+    def command(self, environment: Mapping[str, str], *options: str) -> Command:
+        """Return its command line, with some options of Compose, and this environment."""
+        run = _run({OWN_LABEL: "true"}, "--no-TTY", dependencies=self.dependencies)
+        where = _project(self.folder, self.project)
+        return compose_command(environment, *options, *where, *run, *HEADLESS_COMMAND)
+
+
+def start_headless(call: HeadlessCall) -> PipedClient:
+    """Start the droid service without a terminal."""
+    return PipedClient(call.command(environment_for(call.folder)))
 
 
 def run_attached(
@@ -518,7 +535,8 @@ def run_attached(
         keeps_open: file descriptors that it inherits.
         dependencies: whether to start the services that it depends on.
     """
-    command = _command(*_project(folder, project), *_run(labels, dependencies=dependencies), folder=folder)
+    run = _run(labels, dependencies=dependencies)
+    command = _command("compose", *_project(folder, project), *run, folder=folder)
     with interruptible():
         return subprocess.run(
             command.words, check=False, env={**command.environment, **variables}, pass_fds=keeps_open
@@ -534,7 +552,7 @@ def _run(labels: Mapping[str, str], *options: str, dependencies: bool) -> tuple[
 
 def follow_headless(container: str) -> PipedClient:
     """Follow the output of a session that is running already, from now on."""
-    return PipedClient("attach", "--no-stdin", "--sig-proxy=false", container)
+    return PipedClient(_command("attach", "--no-stdin", "--sig-proxy=false", container))
 
 
 def disk_error(path: Path, error: OSError) -> EngineError:

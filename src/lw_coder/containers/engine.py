@@ -11,9 +11,10 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from lw_coder.containers.client_config import DETACH_KEYS, keys_freed
 from lw_coder.containers.docker_command import (
@@ -60,8 +61,7 @@ _PLAIN_LINE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=[A-Za-z0-9_./:@%+,=-]*")
 _DOTENV_LINE = re.compile(r"line (\d+)")
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """An engine that answered.
 
     Attributes:
@@ -426,8 +426,7 @@ def _is_running(labels: Labels) -> bool:
     return remains is not None and remains.running is not None
 
 
-@dataclass(frozen=True)
-class LocalContainer:
+class LocalContainer(Struct, frozen=True):
     """A container as it was when it was inspected.
 
     Attributes:
@@ -441,8 +440,7 @@ class LocalContainer:
     is_running: bool
 
 
-@dataclass(frozen=True)
-class LocalNetwork:
+class LocalNetwork(Struct, frozen=True):
     """A network: its id, 64 hex digits, and all its labels."""
 
     id: str

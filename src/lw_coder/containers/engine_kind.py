@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.containers.docker_command import Question
 from lw_coder.foundation.json_text import read_json
@@ -17,8 +18,7 @@ _OTHER_USER = "a session runs as a different user on the host, which cannot writ
 _SNAP = "replace the snap with Docker Engine's own packages (docs.docker.com/engine/install)"
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A property of an engine that matters for sessions.
 
     Attributes:

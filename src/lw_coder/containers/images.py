@@ -7,9 +7,10 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.containers import docker_command, engine
 from lw_coder.containers.compose_files import ImageBuild
@@ -55,24 +56,21 @@ _SYNTAX = re.compile(r"(?:#|//)\s*syntax\s*=\s*(\S+)\s*", re.IGNORECASE)
 _OLD_SYNTAX = re.compile(r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?:(?:v?1\.0\b|experimental\b).*")
 
 
-@dataclass(frozen=True)
-class Images:
+class Images(Struct, frozen=True):
     """The images that a run uses: their ids (`sha256:...`), or their names before they are built."""
 
     base: str
     repo: str
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(Struct, frozen=True):
     """The images of a run, and the version of the Compose that built them, or would have."""
 
     images: Images
     compose_version: str
 
 
-@dataclass(frozen=True)
-class RepoBuildFiles:
+class RepoBuildFiles(Struct, frozen=True):
     """What the repository's image is built from; the run folder has a copy.
 
     Attributes:

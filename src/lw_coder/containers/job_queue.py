@@ -12,8 +12,9 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.containers import swarm
 from lw_coder.containers.job_spec import NodeJob
@@ -26,8 +27,7 @@ _POLL = 1.0  # seconds between questions to the cluster, of the one that is next
 _TURN_POLL = 0.2  # seconds between looks at the other tickets
 
 
-@dataclass(frozen=True)
-class Slots:
+class Slots(Struct, frozen=True):
     """Slots of the nodes that take jobs.
 
     Attributes:

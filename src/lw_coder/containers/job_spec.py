@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import field
+
+from lw_coder.foundation.values import Secret
 
 NODE_FOLDER = "/var/lib/lw_coder"  # on each node, and at the same path in a runner
 NODE_SOCKET = "/var/run/docker.sock"  # likewise
@@ -16,8 +19,7 @@ JOB_LABEL = "lw_coder.job"  # the run's identity, on the service and on its secr
 REPO_LABEL = "lw_coder.repo"  # the repository's, likewise
 
 
-@dataclass(frozen=True)
-class NodeJob:
+class NodeJob(Secret, frozen=True):
     """A job with one task, which is not restarted by itself.
 
     Its task is a runner: trusted, root on its node, with NODE_SOCKET, NODE_FOLDER and NODE_MEMORY mounted.
@@ -40,4 +42,4 @@ class NodeJob:
     memory: int
     slot: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    secret: bytes = field(default=b"", repr=False)
+    secret: bytes = b""

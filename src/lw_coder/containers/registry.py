@@ -18,15 +18,17 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct, field
 
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
 from lw_coder.foundation.signals import interruptible
+from lw_coder.foundation.values import Secret
 from lw_coder.settings.registry_place import RegistryPlace
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -48,8 +50,7 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _LOGIN_REMEDY = "type: docker login "
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A file in a registry.
 
     Attributes:
@@ -73,8 +74,7 @@ class _FailedError(EngineError):
     """The registry itself has failed."""
 
 
-@dataclass
-class Registry:
+class Registry(Secret, frozen=True):
     """Talks to one registry.
 
     Attributes:
@@ -83,8 +83,8 @@ class Registry:
     """
 
     place: RegistryPlace
-    login: tuple[str, str] | None = field(default=None, repr=False)
-    _tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    login: tuple[str, str] | None = None
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     def push(self, repository: str, tag: str, file: Path, kind: str) -> Artifact:
         """Store a file as an artifact.

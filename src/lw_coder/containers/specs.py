@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.containers.labels import PLAN_LABEL, PROXY_LABEL, RUN_LABEL
 from lw_coder.settings.allowed_hosts import AllowedHost
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A bind mount; its source must exist when the session starts."""
 
     source: Path
@@ -19,8 +19,7 @@ class Mount:
     read_only: bool = True
 
 
-@dataclass(frozen=True)
-class GatewaySpec:
+class GatewaySpec(Struct, frozen=True):
     """The container of a session's model gateway.
 
     Attributes:
@@ -34,8 +33,7 @@ class GatewaySpec:
     fixed: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class SessionSpec:
+class SessionSpec(Struct, frozen=True):
     """Everything that defines a session's container, except its image.
 
     Attributes:

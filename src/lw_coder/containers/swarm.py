@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct, field
 
 from lw_coder.containers.docker_command import Outcome, Patience
 from lw_coder.containers.job_spec import (
@@ -55,8 +56,7 @@ class TaskPhase(Enum):
     LOST = "lost"  # its node is down; it may still be running there
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """The latest attempt of a job.
 
     Attributes:
@@ -92,8 +92,7 @@ class Task:
         return self.status is not None and self.status >= _BY_SIGNAL and self.status not in _IN_ORDER
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Struct, frozen=True):
     """A machine of the cluster.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class GeneratedPrompts:
+
+class GeneratedPrompts(Struct, frozen=True):
     """The signature's outputs, checked, and how they were generated. Everything can be stored as JSON.
 
     Attributes:

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from dspy.utils.exceptions import (
     LMTransportError,
     is_retryable_lm_error,
 )
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic_core import to_jsonable_python
 
 from lw_coder.dspy import model_errors
@@ -43,8 +45,7 @@ _BROKEN_STATE = (OSError, ValueError, LookupError, TypeError, AttributeError, No
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """Everything that one question needs; `config` distinguishes repeated requests."""
 
     program: CodePromptProgram
@@ -56,8 +57,7 @@ class _Question:
     on_progress: Progress
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """The outputs of one answer, or what is wrong with it."""
 
     outputs: dict[str, Any]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dspy
+from msgspec.structs import replace
 from pydantic import TypeAdapter, ValidationError
 
 from lw_coder.dspy.answer_adapter import AnswerAdapter

@@ -15,6 +15,7 @@ from lw_coder.sessions.login import Login
 from lw_coder.settings.config import CONFIG_FILE
 
 if TYPE_CHECKING:
+    from lw_coder.containers.early_compose import EarlyCompose
     from lw_coder.engines.interface import SessionEngine
     from lw_coder.repository.worktrees import Worktree
     from lw_coder.sessions.context import SessionContext
@@ -75,18 +76,21 @@ def require_committed(worktree: Worktree) -> None:
         )
 
 
-def engine_for(setup: SessionSetup, try_again: Callable[[str], bool], *, is_remote: bool) -> SessionEngine:
+def engine_for(
+    setup: SessionSetup, early: EarlyCompose, try_again: Callable[[str], bool], *, is_remote: bool
+) -> SessionEngine:
     """Return the engine that a headless session runs on.
 
     Args:
         setup: the session's folders; its run is sealed.
+        early: may have started the session's client on this machine.
         try_again: asked with a node's name when that is down; returns whether to start a second attempt.
         is_remote: whether it runs on a node.
     """
     if not is_remote or setup.context.config.swarm is None:
         from lw_coder.engines.local import LocalEngine
 
-        return LocalEngine()
+        return LocalEngine(early)
     from lw_coder.engines.swarm import SwarmEngine
 
     return SwarmEngine(setup, setup.context.config.swarm, try_again)

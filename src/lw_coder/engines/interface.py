@@ -6,9 +6,12 @@ A third place (Slurm, Kubernetes) is a class with these four methods, a name in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+
+from lw_coder.foundation.values import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +23,7 @@ if TYPE_CHECKING:
     from lw_coder.settings.limits import Limits
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Secret, frozen=True):
     """A session that is ready to begin: its run is sealed.
 
     Attributes:
@@ -40,7 +42,7 @@ class Job:
     session: SessionSpec
     limits: Limits
     redaction: Redaction
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 class Phase(Enum):
@@ -52,8 +54,7 @@ class Phase(Enum):
     LOST = "lost"  # its node does not answer; it may still be running there
 
 
-@dataclass(frozen=True)
-class JobState:
+class JobState(Struct, frozen=True):
     """The state of a job.
 
     Attributes:

@@ -9,13 +9,19 @@ from lw_coder.sessions.headless import run_headless
 from lw_coder.sessions.progress import Progress
 
 if TYPE_CHECKING:
+    from lw_coder.containers.early_compose import EarlyCompose
     from lw_coder.runs.session_result import SessionResult
 
 
 class LocalEngine:
-    """Runs a session in this process: `result` begins it, and ends with it."""
+    """Runs a session in this process: `result` begins it, and ends with it.
 
-    def __init__(self) -> None:
+    Args:
+        early: may have started its client already.
+    """
+
+    def __init__(self, early: EarlyCompose) -> None:
+        self._early = early
         self._jobs: dict[str, Job] = {}
 
     def submit(self, job: Job) -> str:
@@ -35,4 +41,5 @@ class LocalEngine:
         """Run it to its end."""
         job = self._jobs.pop(name)
         progress = Progress(job.folder, job.branch, job.redaction)
-        return run_headless(job.folder, job.session, job.limits, job.redaction, progress)
+        start = self._early.client
+        return run_headless(job.folder, job.session, job.limits, job.redaction, progress, start)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import field
 
 from lw_coder.containers.job_spec import KEYS_SECRET
 from lw_coder.containers.registry import Registry
 from lw_coder.foundation.errors import EngineError
 from lw_coder.foundation.json_text import read_json
+from lw_coder.foundation.values import Secret
 from lw_coder.settings.registry_place import RegistryPlace, parse_place
 
 SECRET_FILE = Path("/run/secrets", KEYS_SECRET)
 _REGISTRY, _RUN, _JOB, _TASK = "LW_CODER_REGISTRY", "LW_CODER_RUN", "LW_CODER_JOB", "LW_CODER_TASK"
 
 
-@dataclass(frozen=True)
-class NodeOrder:
+class NodeOrder(Secret, frozen=True):
     """What a runner is to do.
 
     Attributes:
@@ -34,8 +35,8 @@ class NodeOrder:
     run: str
     job: str
     task: str
-    login: tuple[str, str] | None = field(default=None, repr=False)
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    login: tuple[str, str] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def registry(self) -> Registry:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.containers.job_spec import NODE_FOLDER
 from lw_coder.plans.plan_file import TASKS_FOLDER
@@ -25,8 +26,7 @@ def cached_objects(layer: str) -> Path:
     return CACHE / layer.removeprefix("sha256:") / "objects"
 
 
-@dataclass(frozen=True)
-class NodeRun:
+class NodeRun(Struct, frozen=True):
     """The folders of one attempt; they are laid out as in a repository, so that relative paths hold.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from lw_coder.containers.compose_files import ComposeSpec, render, skeleton
 from lw_coder.containers.docker_command import SERVICES_FILE

@@ -15,9 +15,11 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lw_coder.engines.job_document import encode
 from lw_coder.engines.session_record import RESULT_FILE, read_session_record, record_of
@@ -134,16 +136,14 @@ class RefusedResultError(RunError):
     """A result that breaks a rule."""
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How large a result may be: bytes of all that it has, unpacked, and files."""
 
     most_bytes: int = MOST_BYTES
     most_files: int = MOST_FILES
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """What a result has to fit.
 
     Attributes:

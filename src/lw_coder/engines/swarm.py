@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from lw_coder.containers import swarm
 from lw_coder.containers.image_transport import BASE, RUNNER, SESSION, ensure_image, ensure_runner

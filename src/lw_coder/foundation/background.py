@@ -8,11 +8,12 @@ import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import connection
 from threading import Thread
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
+
+from msgspec import Struct
 
 from lw_coder.foundation import signals
 from lw_coder.foundation.errors import LwCoderError
@@ -104,8 +105,7 @@ def wait_for(work: Background[T], *beside: Background[Any]) -> T:
     return work.result()
 
 
-@dataclass(frozen=True)
-class _Work(Generic[T]):
+class _Work(Struct, Generic[T], frozen=True):
     call: Callable[[], T]
     sender: connection.Connection
     cleans_up: bool

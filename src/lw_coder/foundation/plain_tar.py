@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 _BLOCK = 512
 _CHUNK = 1 << 20
@@ -44,8 +45,7 @@ class Writable(Protocol):
         """Write all of them."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file in a tar: its name, its size in bytes, and whether it can be run."""
 
     name: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from lw_coder.foundation.counting import counted
 from lw_coder.gateway.settings import FOLDER
@@ -16,8 +18,7 @@ _TOKENS = ("input_tokens", "output_tokens", "cached_tokens")
 _MOST = 10**15  # tokens, seconds or dollars; more is no number of a request
 
 
-@dataclass(frozen=True)
-class Spent:
+class Spent(Struct, frozen=True):
     """A sum of requests.
 
     Attributes:
@@ -62,8 +63,7 @@ class Spent:
         return f"{counted(self.requests, 'request')}, {tokens}, {cost}{estimated}{waited}"
 
 
-@dataclass(frozen=True)
-class Spending:
+class Spending(Struct, frozen=True):
     """What a session has spent.
 
     Attributes:

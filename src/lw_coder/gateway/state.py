@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.json_text import read_json
 from lw_coder.foundation.report import printable
@@ -18,8 +19,7 @@ _LATE = timedelta(minutes=1)
 _NOT_KEPT = "cannot be kept"
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """A request was given up: the provider is busy or away for longer than a request can wait.
 
     Attributes:
@@ -36,8 +36,7 @@ class Pause:
         return f"paused: {self.why}; it is to be asked again at {self.until.isoformat(timespec='seconds')}"
 
 
-@dataclass(frozen=True)
-class GatewayState:
+class GatewayState(Struct, frozen=True):
     """What the gateway tells.
 
     Attributes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from lw_coder.batches.states import Batch, PlanState, State
 from lw_coder.pages.drawing import draw
@@ -25,8 +26,7 @@ _TONES = {
 MOST_FILES = 20  # of a pair that are shown
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A plan of the table.
 
     Attributes:
@@ -46,8 +46,7 @@ class Row:
     page: str
 
 
-@dataclass(frozen=True)
-class RunPage:
+class RunPage(Struct, frozen=True):
     """A run of a batch.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.foundation.redaction import Redaction
 from lw_coder.pages.brief import lines_of
@@ -25,8 +26,7 @@ _KINDS = {"+": "added", "-": "removed", "@": "hunk", "\\": "hunk"}
 _WORDS = {"A": "added", "D": "deleted", "R": "renamed", "C": "copied", "T": "type changed"}
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of a difference.
 
     Attributes:
@@ -44,8 +44,7 @@ class Line:
     new: str = ""
 
 
-@dataclass(frozen=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """A changed file.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+
+from msgspec import Struct
 
 _MOST_BOXES = 200
 _WIDTH, _HEIGHT = 180, 34  # of a box, in pixels, as all numbers here
@@ -15,8 +16,7 @@ _LONGEST = 22  # characters in a box
 _BEND = 28
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """A plan.
 
     Attributes:
@@ -32,8 +32,7 @@ class Box:
     y: int
 
 
-@dataclass(frozen=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """A drawing, with plans from left to right: each right of those that it starts from.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.pages.fields import Fields
 from lw_coder.settings.limits import shown
@@ -15,8 +16,7 @@ GOOD, BAD, OPEN = "good", "bad", "open"
 _MEANINGS = {"passes": GOOD, "fixed": GOOD}
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A short text, and whether it is good news.
 
     Attributes:
@@ -28,8 +28,7 @@ class Judgement:
     tone: str
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A limit that held for a session, by its name in `[code] limits`; whether it ended the session."""
 
     name: str

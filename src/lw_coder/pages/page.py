@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
+from msgspec import Struct
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
@@ -38,8 +38,7 @@ _LONGEST_TITLE = 200
 _LOG_SHOWN = 8_000  # bytes at the end of a check's log
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What a run has changed; `is_known` is false if the repository has not got its commits."""
 
     is_known: bool

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.redaction import Redaction
@@ -23,8 +24,7 @@ _EXITED = re.compile(r"\[Process exited with code (\d+)\]\s*\Z")
 _REMINDER = "<system-reminder>"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Struct, frozen=True):
     """A tool call.
 
     Attributes:
@@ -42,8 +42,7 @@ class Call:
     parameters: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a conversation.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.redaction import Redaction
@@ -16,8 +17,7 @@ LONGEST_FILE = 100_000  # bytes of a file that is shown
 _MOST_FILES = 5  # of a folder
 
 
-@dataclass(frozen=True)
-class FileText:
+class FileText(Struct, frozen=True):
     """A file that was read.
 
     Attributes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
@@ -23,8 +25,7 @@ _SUFFIX = ".jsonl"
 _LONGEST_TITLE = 200
 
 
-@dataclass(frozen=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """A conversation of the agent or of a subagent.
 
     Attributes:
@@ -56,8 +57,7 @@ class Conversation:
         return next((part.text for part in reversed(self.parts) if part.kind == "said"), "")
 
 
-@dataclass(frozen=True)
-class Transcript:
+class Transcript(Struct, frozen=True):
     """What a session left of its conversations.
 
     Attributes:

@@ -7,10 +7,10 @@ is checked as YAML of its own, and those that fail are quoted, so that the rest 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import yaml
+from msgspec import Struct
 
 from lw_coder.foundation.counting import counted
 from lw_coder.plans.problems import Problem, put_between_quotes, quoted, shown, without_lone_quote
@@ -46,8 +46,7 @@ _STARTS = {
 }
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """A text that is not valid YAML.
 
     Attributes:
@@ -75,8 +74,7 @@ class Broken:
         return Problem(self.fault, remedy, self.line, self.field, self.item)
 
 
-@dataclass(frozen=True)
-class Repaired:
+class Repaired(Struct, frozen=True):
     """Front matter in which each broken text is between quotes, on the same line.
 
     Attributes:

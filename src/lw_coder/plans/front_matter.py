@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.foundation.nesting import DEEPEST, bracket_depth
 from lw_coder.plans.problems import Problem, shown
@@ -30,16 +32,14 @@ _NOT_IN_YAML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\
 _NO_TABLE = Problem("the front matter does not consist of keys and values", "write each key as key: value", 2)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One key of the front matter and its value."""
 
     key: Value
     value: Value
 
 
-@dataclass(frozen=True)
-class FrontMatter:
+class FrontMatter(Struct, frozen=True):
     """What a plan file consists of.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from lw_coder.plans.plan_file import PlanFile
 from lw_coder.repository.git import Repository, committed_files
@@ -20,8 +21,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z]\w*\Z")
 _USUAL = frozenset((".css", ".html", ".json", ".md", ".py", ".sh", ".sql", ".toml", ".txt", ".yaml", ".yml"))
 
 
-@dataclass(frozen=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """Two plans that name the same files, sorted; so both may change them."""
 
     first: str

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.foundation.files import resolved
 from lw_coder.plans.find_plan import (
@@ -33,8 +35,7 @@ from lw_coder.repository.git import Repository, list_refs
 from lw_coder.repository.worktrees import BRANCH_PREFIX
 
 
-@dataclass(frozen=True)
-class _Shared:
+class _Shared(Struct, frozen=True):
     """What the checks of several plans have in common.
 
     Attributes:

@@ -6,6 +6,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
+
 from lw_coder.foundation.errors import InvalidPlanError
 from lw_coder.plans.front_matter import FrontMatter, parse
 from lw_coder.plans.plan_rules import (
@@ -50,8 +52,7 @@ class PlanMetadata:
     notes: str | None = None
 
 
-@dataclass(frozen=True)
-class PlanFile:
+class PlanFile(Struct, frozen=True):
     """A validated plan and where it was read from.
 
     Attributes:
@@ -69,8 +70,7 @@ class PlanFile:
     depends_on: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ReadPlan:
+class ReadPlan(Struct, frozen=True):
     """A plan file as it was read, valid or not.
 
     Attributes:

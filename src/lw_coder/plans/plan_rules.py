@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.report import printable
@@ -38,8 +39,7 @@ _NOTHING = ("null", "none", "n/a", "nil")
 _NULL = ("", "~", "null", "Null", "NULL")
 
 
-@dataclass(frozen=True)
-class Hints:
+class Hints(Struct, frozen=True):
     """What remedies need to know about a plan's place.
 
     Attributes:
@@ -51,8 +51,7 @@ class Hints:
     git_sha: Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key of the front matter.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import PlanError
 from lw_coder.foundation.report import printable
@@ -14,8 +15,7 @@ _LONGEST_QUOTED = 400  # characters of a text that a remedy shows between quotes
 _SHOWN_PATH_LENGTH = 300
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Something in a plan file that breaks a rule.
 
     Attributes:

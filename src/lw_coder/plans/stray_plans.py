@@ -11,8 +11,9 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.plans.plan_file import MAX_PLAN_BYTES
@@ -25,8 +26,7 @@ DEEPEST = 12  # folders; each is opened from the top, so that no part of the pat
 LONGEST_NAME = 1000  # characters; the path of a copy must not be too long to open
 
 
-@dataclass(frozen=True)
-class StrayPlans:
+class StrayPlans(Struct, frozen=True):
     """The stray plans of a session.
 
     Attributes:

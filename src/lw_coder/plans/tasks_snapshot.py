@@ -12,8 +12,9 @@ import shutil
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.plans.plan_file import MAX_PLAN_BYTES
@@ -26,8 +27,7 @@ MOST_COPIED = 256 << 20  # bytes, of all copies together
 _ODD = ""  # the state of what is not a regular file
 
 
-@dataclass(frozen=True)
-class TasksSnapshot:
+class TasksSnapshot(Struct, frozen=True):
     """The files of the tasks folder before a session.
 
     Attributes:
@@ -39,8 +39,7 @@ class TasksSnapshot:
     states: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """The changes in the tasks folder, as sorted paths below it.
 
     Attributes:

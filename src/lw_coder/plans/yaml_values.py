@@ -9,11 +9,12 @@ that a few lines cannot become billions of values.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.plans.problems import shown
 
@@ -25,8 +26,7 @@ _COLON = "the text before the colon as a key"
 _SIGNS = {"{": 'the "{" as the start of a table', "?": 'the "?" as the start of a key'}
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Struct, frozen=True):
     """A value, or a key, of the front matter.
 
     Attributes:
@@ -52,8 +52,7 @@ class Value:
     items: tuple[Value, ...] = ()
 
 
-@dataclass
-class _Node:
+class _Node(Struct):
     event: Any  # a yaml event: PyYAML's types do not tell which attributes each kind has
     next_start: int  # of what follows the whole node
     children: list[_Node]

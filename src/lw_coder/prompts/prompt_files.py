@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from string import Template
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import PromptError
 from lw_coder.foundation.shipped import PACKAGE
@@ -29,8 +30,7 @@ KNOWN_TOOLS = frozenset(
 _NO_IDEA = "The person has not said yet. Begin by asking what is to be planned, and wait for the answer."
 
 
-@dataclass(frozen=True)
-class Droid:
+class Droid(Struct, frozen=True):
     """A custom droid: its front matter as text and its body."""
 
     front_matter: str

@@ -13,9 +13,11 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import fields, replace
 
 import lw_coder
 from lw_coder.dspy.generated_prompts import GeneratedPrompts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lw_coder.repository.git import Repository, run_git, text_lines
 
@@ -13,8 +14,7 @@ _MOST_BYTES = 64 << 20  # of all files that are read
 _GITLINK, _LINK, _EXECUTABLE = "160000", "120000", "100755"
 
 
-@dataclass(frozen=True)
-class ChangedFile:
+class ChangedFile(Struct, frozen=True):
     """A file or submodule that differs between two commits.
 
     Attributes:
@@ -61,8 +61,7 @@ class ChangedFile:
         return self.status == "D"
 
 
-@dataclass(frozen=True)
-class LineCount:
+class LineCount(Struct, frozen=True):
     """How many lines were added to a file, and removed from it; None if it is binary."""
 
     path: str

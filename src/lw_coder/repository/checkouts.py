@@ -11,9 +11,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.files import resolved
@@ -62,8 +63,7 @@ class _Link(NamedTuple):
     module: _Module | None
 
 
-@dataclass
-class _Modules:
+class _Modules(Struct):
     """The modules that the checkouts need; each is numbered when it is first seen."""
 
     common_dir: Path
@@ -78,8 +78,7 @@ class _Modules:
         return self.known.setdefault(found, _Module(found, len(self.known)))
 
 
-@dataclass(frozen=True)
-class Checkouts:
+class Checkouts(Struct, frozen=True):
     """What the container needs besides the folder.
 
     Attributes:

@@ -7,9 +7,10 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.files import resolved
@@ -54,8 +55,7 @@ class GitResult(NamedTuple):
     stderr: str
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a git call runs.
 
     Attributes:
@@ -72,8 +72,7 @@ class Place:
     alone: bool = False
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """A repository, as seen from the person's current directory.
 
     Attributes:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.repository.git import Place, run_git
 
@@ -55,8 +56,7 @@ _SYSTEM_ATTRIBUTES = Path("/etc/gitattributes")
 _OWN = frozenset((("command", "core.hookspath", "/dev/null"), ("command", "core.fsmonitor", "false")))
 
 
-@dataclass(frozen=True)
-class GitSettings:
+class GitSettings(Struct, frozen=True):
     """The user's configuration, as far as a session needs it.
 
     Attributes:

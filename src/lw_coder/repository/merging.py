@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.files import resolved
@@ -49,8 +50,7 @@ class How(StrEnum):
     SQUASH = "squash"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """The branch that is checked out in the person's worktree.
 
     Attributes:
@@ -71,8 +71,7 @@ class Target:
         return Place(self.root)
 
 
-@dataclass(frozen=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """A merge that can be made.
 
     Attributes:
@@ -225,8 +224,7 @@ def _untracked_below(target: Target, path: str) -> Iterable[str]:
     return _paths(run_git(*asked, place=target.place))
 
 
-@dataclass(frozen=True)
-class Hooks:
+class Hooks(Struct, frozen=True):
     """The person's hooks that a merge runs.
 
     Attributes:

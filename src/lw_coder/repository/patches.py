@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lw_coder.repository.changed_files import ChangedFile, changed_files, read_texts
 from lw_coder.repository.git import Repository, missing_objects, run_git, text_lines
@@ -18,8 +19,7 @@ _FIRST_HUNK = re.compile(r"^@@ ", re.MULTILINE)
 _AS_TEXT = ("--text", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short")
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(Struct, frozen=True):
     """What has changed in a file.
 
     Attributes:
@@ -45,8 +45,7 @@ class Patch:
         return sum(line.startswith(sign) for line in self.hunks or ())
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit: its id, and the first line of its message."""
 
     sha: str

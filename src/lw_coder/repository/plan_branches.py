@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from lw_coder.repository.git import Repository, list_refs, run_git, text_lines
 from lw_coder.repository.worktrees import BRANCH_PREFIX
@@ -11,8 +12,7 @@ from lw_coder.repository.worktrees import BRANCH_PREFIX
 _REFS = f"refs/heads/{BRANCH_PREFIX}"
 
 
-@dataclass(frozen=True)
-class PlanBranch:
+class PlanBranch(Struct, frozen=True):
     """A plan's branch.
 
     Attributes:

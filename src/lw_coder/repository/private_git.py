@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.files import read_regular, resolved
@@ -68,8 +70,7 @@ class GitMount(NamedTuple):
     read_only: bool
 
 
-@dataclass(frozen=True)
-class PrivateGit:
+class PrivateGit(Struct, frozen=True):
     """The private git folder of one run, and its initial state.
 
     Attributes:
@@ -91,11 +92,11 @@ class PrivateGit:
     branch: str | None
     head: str
     object_dirs: tuple[Path, ...]
-    refs: Mapping[str, str] = field(repr=False)
-    submodules: Mapping[str, str] = field(default_factory=dict, repr=False)
+    refs: Mapping[str, str]
+    submodules: Mapping[str, str] = field(default_factory=dict)
     lfs_objects: Path | None = None
-    notes: tuple[str, ...] = field(default=(), compare=False)
-    has_submodules: bool = field(default=False, compare=False)
+    notes: tuple[str, ...] = ()
+    has_submodules: bool = False
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,9 @@ The branch that a person has checked out stays where it is; a fast-forward can m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Repository
@@ -29,8 +31,7 @@ from lw_coder.repository.tree_merges import (
 )
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A branch to merge.
 
     Attributes:

@@ -10,7 +10,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
@@ -27,8 +28,7 @@ _NOBODY = ("user.name=lw_coder", "user.email=lw_coder@localhost")
 _MOST_NAMED = 3
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(Struct, frozen=True):
     """What is in a worktree besides its commit: paths of files, and of folders with only such files.
 
     Attributes:

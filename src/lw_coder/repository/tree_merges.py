@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, git_failed, is_older, run_git
@@ -16,8 +17,7 @@ _CONFLICT = 1  # exit code of merge-tree
 _IDENTITY = ("user.name=lw_coder", "user.email=merge@lw-coder.invalid")
 
 
-@dataclass(frozen=True)
-class TreeMerge:
+class TreeMerge(Struct, frozen=True):
     """A merge of two commits.
 
     Attributes:
@@ -29,8 +29,7 @@ class TreeMerge:
     conflicts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Whether two branches merge.
 
     Attributes:

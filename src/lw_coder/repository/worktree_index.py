@@ -13,9 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, Repository, config_text, init_bare, run_git
@@ -38,8 +39,7 @@ _SEARCHED = 1000  # commits
 _TRIES, _PAUSE = 20, 0.1  # seconds
 
 
-@dataclass(frozen=True)
-class IndexChanges:
+class IndexChanges(Struct, frozen=True):
     """How an agent's index differs from its commit.
 
     Attributes:

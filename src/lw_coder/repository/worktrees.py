@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.folders import entries_of, make_folder, real_path, remove_if_unused
@@ -80,8 +81,7 @@ class PlanBase(Protocol):
         """Full hex id of a commit."""
 
 
-@dataclass(frozen=True)
-class Worktree:
+class Worktree(Struct, frozen=True):
     """The worktree of a session.
 
     Attributes:
@@ -107,8 +107,7 @@ class Worktree:
         return _points_to(self.path, self.git_dir)
 
 
-@dataclass(frozen=True)
-class _Record:
+class _Record(Struct, frozen=True):
     """One entry of `git worktree list`; branch is a full ref name, head the id of its commit."""
 
     path: Path

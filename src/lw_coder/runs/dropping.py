@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.repository import dropped_refs
@@ -16,8 +16,7 @@ from lw_coder.runs.scores import is_scored
 from lw_coder.runs.taken import is_taken
 
 
-@dataclass(frozen=True)
-class PlanRemains:
+class PlanRemains(Struct, frozen=True):
     """What there is of a plan.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS
 from lw_coder.foundation.errors import GitError
@@ -28,8 +29,7 @@ NO_SCORED_DATA = (
 _SCORED = "it has a score; --scored removes it"
 
 
-@dataclass(frozen=True)
-class Pruning:
+class Pruning(Struct, frozen=True):
     """What to prune.
 
     Attributes:

@@ -13,10 +13,11 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
@@ -37,8 +38,7 @@ _COPIES = ("quarantine-", "index-", ".context-")  # temporary folders in a run's
 _DAMAGED_REMEDY = "if no other version of lw_coder wrote it, remove the run's folder"
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Struct, frozen=True):
     """A run's folder.
 
     Attributes:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from lw_coder.foundation.errors import RunError
 from lw_coder.foundation.files import read_regular
@@ -23,8 +25,7 @@ _SHOWN_LENGTH = 60  # characters of a wrong value that a message repeats
 _REMEDY = "score the run again with `lw_coder runs score`, or remove that file"
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(Struct, frozen=True):
     """How good a run was.
 
     Attributes:

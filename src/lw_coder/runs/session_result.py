@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from lw_coder.gateway.spending import Spending
     from lw_coder.gateway.state import Pause
 
 
-@dataclass(frozen=True)
-class ReachedLimit:
+class ReachedLimit(Struct, frozen=True):
     """The limit that ended a session: its name in `[code] limits`, and its value."""
 
     name: str
     value: float
 
 
-@dataclass(frozen=True)
-class AgentReport:
+class AgentReport(Struct, frozen=True):
     """What the agent of a headless session reported. It is the agent's word, without secrets.
 
     Attributes:
@@ -42,16 +41,14 @@ class AgentReport:
     conversation: str = ""
 
 
-@dataclass(frozen=True)
-class SetupFailure:
+class SetupFailure(Struct, frozen=True):
     """Why a session's agent was not started: what failed, and the last lines that it printed."""
 
     what: str
     tail: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class SessionResult:
+class SessionResult(Struct, frozen=True):
     """How a session ended.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import SetUpError
 from lw_coder.scaffold import texts
@@ -30,8 +31,7 @@ class Action(Enum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """A file, and what happens to it.
 
     Attributes:

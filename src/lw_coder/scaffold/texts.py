@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _FOLDER = Path(__file__).parent / "templates"
 _FINAL_STAGE = "FROM lw_coder_droid:latest"
@@ -16,8 +17,7 @@ _SHA_PLACE = "@GIT_SHA@"
 _BUILD_RESULTS = {"cargo": "**/target", "maven": "**/target"}
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What is chosen for a repository; all other settings have their defaults.
 
     Attributes:

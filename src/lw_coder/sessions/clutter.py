@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from lw_coder.containers import engine
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PLAN_RUNS, REPLAY_RUNS, REPO_LABEL
@@ -69,8 +71,7 @@ class Clutter:
     remove: Callable[[], object] = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """Something that is old or finished, and stays nevertheless: its kind, its name, and why."""
 
     kind: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.containers import engine
 from lw_coder.containers.compose_check import require_readable
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from lw_coder.containers.engine import Engine
 
 
-@dataclass(frozen=True)
-class SessionContext:
+class SessionContext(Struct, frozen=True):
     """The validated inputs of a session that do not depend on the command.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError, RunError
 from lw_coder.foundation.json_text import read_json
@@ -25,8 +26,7 @@ _FIRST_LINE = 1 << 16  # bytes
 _SETTINGS = ".settings.json"
 
 
-@dataclass(frozen=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """The conversation of an earlier run.
 
     Attributes:

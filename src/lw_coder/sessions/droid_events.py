@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.json_text import read_json
 
@@ -14,8 +15,7 @@ SUBAGENT_TOOL = "Task"
 _TELLING = ("command", "file_path", "path", "folder_path", "pattern", "query", "url", "description")
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event of a session.
 
     Attributes:

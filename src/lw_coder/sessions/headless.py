@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lw_coder.containers import docker_command, engine
+from lw_coder.containers.docker_command import HeadlessCall, PipedClient, start_headless
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
 from lw_coder.foundation.clock import not_before
 from lw_coder.foundation.redaction import Redaction
@@ -109,7 +110,12 @@ class Account:
 
 
 def run_headless(
-    folder: Path, session: SessionSpec, limits: Limits, redaction: Redaction, progress: Progress
+    folder: Path,
+    session: SessionSpec,
+    limits: Limits,
+    redaction: Redaction,
+    progress: Progress,
+    start: Callable[[HeadlessCall], PipedClient] = start_headless,
 ) -> SessionResult:
     """Run the container without a terminal, and always remove it afterwards.
 
@@ -122,6 +128,7 @@ def run_headless(
         limits: what ends it.
         redaction: is applied to everything that is kept or shown of what the agent says.
         progress: shows what the agent does.
+        start: starts the container's client, or lets one go on that has been started.
     """
     from lw_coder.gateway.spending import read_spending
 
@@ -137,7 +144,7 @@ def run_headless(
             on_wait=_announce_wait,
         )
         try:
-            status, is_removed = _attended(folder, session, account, watch)
+            status, is_removed = _attended(folder, session, account, watch, start)
         except Signalled:
             watch.end(stop_raising())
         finally:
@@ -169,16 +176,20 @@ def _announce_wait(until: datetime) -> None:
     say(f"Model:    waiting for the provider until {shown_time(until)}")
 
 
-def _attended(folder: Path, session: SessionSpec, account: Account, watch: SessionWatch) -> engine.SessionEnd:
-    own = {OWN_LABEL: "true"}
+def _attended(
+    folder: Path,
+    session: SessionSpec,
+    account: Account,
+    watch: SessionWatch,
+    start: Callable[[HeadlessCall], PipedClient],
+) -> engine.SessionEnd:
+    labels = {PLAN_LABEL: session.labels[PLAN_LABEL], OWN_LABEL: "true"}
     flooded = stopped_if_flooded(folder / SESSIONS, stop=lambda: remove_containers(session))
     with flooded as reasons, watch:
-        client = docker_command.start_headless(
-            folder, session.project, own, dependencies=not session.has_dependencies
-        )
+        client = start(HeadlessCall(folder, session.project, dependencies=not session.has_dependencies))
         end = engine.followed_to_end(
             _follow(client, account, watch),
-            {PLAN_LABEL: session.labels[PLAN_LABEL], **own},
+            labels,
             lambda container: _follow_again(container, account, watch),
         )
     account.problem = next(iter(reasons), account.problem)
@@ -197,7 +208,7 @@ def _follow_again(container: str, account: Account, watch: SessionWatch) -> int:
     return int(told) if told.isdigit() else status
 
 
-def _follow(client: docker_command.PipedClient, account: Account, watch: SessionWatch) -> int:
+def _follow(client: PipedClient, account: Account, watch: SessionWatch) -> int:
     """Read a client's output to its end, and return its status; a signal only asks the session to end."""
     lines, stderr = Lines(), b""
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lw_coder.containers import engine
 from lw_coder.containers.labels import CHECK_LABEL, PLAN_LABEL, PROXY_LABEL, RUN_LABEL, owner_label
 
 
-@dataclass(frozen=True)
-class Leftovers:
+class Leftovers(Struct, frozen=True):
     """What a repository's sessions left in the engine.
 
     Attributes:

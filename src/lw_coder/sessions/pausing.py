@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.foundation.signals import Signalled, interruptible, raise_again, stop_raising
 
@@ -21,8 +22,7 @@ _MOST_DOUBLINGS = 10
 _STEP = 30.0  # seconds; a computer that was asleep notices soon that the time has come
 
 
-@dataclass(frozen=True)
-class Resumption:
+class Resumption(Struct, frozen=True):
     """How work goes on after a pause.
 
     Attributes:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lw_coder.containers import docker_command
-from lw_coder.containers.labels import OWN_LABEL, session_labels
+from lw_coder.containers.labels import session_labels
 from lw_coder.containers.proxy import FILTER_FILE
 from lw_coder.containers.specs import GatewaySpec, SessionSpec
 from lw_coder.foundation.clock import not_before
@@ -70,7 +70,7 @@ def _printed(run: Run, session: SessionSpec, redaction: Redaction) -> SessionRes
 
 
 def _follow(run: Run, session: SessionSpec, redaction: Redaction) -> int:
-    client = docker_command.start_headless(run.folder, session.project, {OWN_LABEL: "true"})
+    client = docker_command.start_headless(docker_command.HeadlessCall(run.folder, session.project))
     out, err = Lines(), Lines()
     try:
         while (chunks := client.read(_TICK)) is not None:

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from lw_coder.containers import engine
 from lw_coder.containers.labels import OWN_LABEL, PLAN_LABEL
@@ -34,8 +35,7 @@ _NAMED = re.compile(r"limits\.(\w+)(?: = ([0-9.e+-]+))?")
 _PAUSE = 0.3  # seconds while a session is being ended
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """What a session has done so far.
 
     Attributes:

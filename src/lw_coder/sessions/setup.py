@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import field
+from msgspec.structs import replace
 
 from lw_coder.containers import engine
 from lw_coder.containers.compose_files import (
@@ -19,6 +21,7 @@ from lw_coder.containers.compose_files import (
 from lw_coder.containers.images import Images
 from lw_coder.containers.specs import SessionSpec
 from lw_coder.foundation.report import warn
+from lw_coder.foundation.values import Secret
 from lw_coder.gateway.settings import FOLDER as GATEWAY_FOLDER
 from lw_coder.gateway.settings import SETTINGS_FILE, agents_access, render_gateway_settings
 from lw_coder.prompts import prompt_files
@@ -41,8 +44,7 @@ if TYPE_CHECKING:
     from lw_coder.sessions.continuing import Conversation
 
 
-@dataclass(frozen=True)
-class SessionSetup:
+class SessionSetup(Secret, frozen=True):
     """The folders of one session, after they were created.
 
     Attributes:
@@ -61,7 +63,7 @@ class SessionSetup:
     git: PrivateGit
     conversation: Conversation | None = None
     limits: Limits = field(default_factory=Limits)
-    token: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    token: str = field(default_factory=secrets.token_urlsafe)
 
 
 def write_settings(setup: SessionSetup) -> None:

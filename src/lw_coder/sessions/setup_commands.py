@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.containers.build_output import last_lines, shortened
 from lw_coder.containers.specs import Mount
@@ -92,8 +94,7 @@ def with_setup(
     return replace(result, setup=_failure(end, commands, text, hidden))
 
 
-@dataclass(frozen=True)
-class _End:
+class _End(Struct, frozen=True):
     """The number of the command that failed, from 1, or 0; and its status."""
 
     number: int

@@ -9,15 +9,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.report import printable, warn
 from lw_coder.sessions.cut_off_answers import WHY, CutOffAnswers
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much a session may write besides its commits; ten hours of work make about 20 MB.
 
     Attributes:

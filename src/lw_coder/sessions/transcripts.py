@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.importing.untrusted_files import UntrustedFolder
@@ -21,8 +22,7 @@ _STEP = re.compile(rb'"type":"tool_(?:use|result)"')
 TYPED = re.compile(rb'"role":"user"(?!.*"visibility":")')
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(Struct, frozen=True):
     """What was added to a transcript since the last time.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 HTTP, HTTPS = 80, 443
 
@@ -14,8 +15,7 @@ _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
 _ENTRY = re.compile(rf"(?P<host>(\*\.)?{_LABEL}(\.{_LABEL})*)(:(?P<port>[1-9][0-9]{{0,4}}))?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class AllowedHost:
+class AllowedHost(Struct, frozen=True):
     """A host and the ports of it that may be reached; `*.` at its front stands for every name below it."""
 
     host: str

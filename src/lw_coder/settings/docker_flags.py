@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
+
+from msgspec import Struct, field
 
 from lw_coder.foundation.errors import ConfigError
 
@@ -22,8 +23,7 @@ Keys = dict[str, Any]
 Convert = Callable[[str], Any]
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """How one flag becomes a Compose key.
 
     Attributes:
@@ -39,8 +39,7 @@ class Flag:
     is_switch: bool = False
 
 
-@dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """`docker_run_args`, parsed.
 
     Attributes:
@@ -57,8 +56,7 @@ class RunOptions:
         return _bare(self.keys.get("environment", {}))
 
 
-@dataclass(frozen=True)
-class BuildOptions:
+class BuildOptions(Struct, frozen=True):
     """`docker_build_args`, parsed.
 
     Attributes:
@@ -453,8 +451,7 @@ def parse_build_flags(arguments: Sequence[str]) -> BuildOptions:
     return BuildOptions({**keys, **({"secrets": list(secrets)} if secrets else {})}, secrets)
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(Struct, frozen=True):
     setting: str
     flags: dict[str, Flag]
     short: dict[str, str]

@@ -7,11 +7,12 @@ passed on. Those that change what is built or run are not: a session's Compose f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.foundation.json_text import read_json
 
@@ -24,8 +25,7 @@ class Use(Enum):
     IGNORED = "dropped silently"  # without a warning: it only changes a client's output or speed
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule for some variables.
 
     Attributes:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec import field
+from msgspec.structs import replace
+
 from lw_coder.foundation.errors import EnvironmentFileError
+from lw_coder.foundation.values import Secret
 from lw_coder.settings.docker_variables import is_dropped, is_refused_from_file
 from lw_coder.settings.model_access import ModelAccess
 
@@ -55,8 +58,7 @@ _CREDENTIALS_REMEDY = (
 )
 
 
-@dataclass(frozen=True)
-class SessionEnvironment:
+class SessionEnvironment(Secret, frozen=True):
     """The variables of a session.
 
     Attributes:
@@ -70,8 +72,8 @@ class SessionEnvironment:
     env_file: Path | None
     names: tuple[str, ...]
     model: ModelAccess
-    values: Mapping[str, str] = field(repr=False)
-    known: Mapping[str, str] = field(repr=False, default_factory=dict)
+    values: Mapping[str, str]
+    known: Mapping[str, str] = field(default_factory=dict)
 
     def without(self, name: str) -> SessionEnvironment:
         """Return the same without a variable that no session gets."""

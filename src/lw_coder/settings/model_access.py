@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from lw_coder.foundation.values import Secret
 
 DEADLINE = 100.0  # seconds
 OUTPUT_TOKENS = 8_192  # of one answer to the agent of a session
 
 
-@dataclass(frozen=True)
-class ModelAccess:
+class ModelAccess(Secret, frozen=True):
     """The language model's address, and the time limits of requests.
 
     Attributes:
@@ -25,7 +24,7 @@ class ModelAccess:
 
     model: str
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str
     deadline: float = DEADLINE
     backoff: float = 2.0
     longest_pause: float = 20.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _PLACE = re.compile(
     r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?)"
@@ -11,8 +12,7 @@ _PLACE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class RegistryPlace:
+class RegistryPlace(Struct, frozen=True):
     """A registry, and the beginning of the names of all that lw_coder has there.
 
     Attributes:

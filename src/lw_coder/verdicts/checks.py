@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import PlanError
 from lw_coder.foundation.report import warn
@@ -13,8 +14,7 @@ from lw_coder.plans.plan_file import PlanFile, read_plan
 from lw_coder.repository.git import Repository
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Struct, frozen=True):
     """A command that must succeed over the result.
 
     Attributes:

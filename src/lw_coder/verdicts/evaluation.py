@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.json_text import read_json
@@ -40,8 +41,7 @@ _LINE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class JudgedNote:
+class JudgedNote(Struct, frozen=True):
     """An evaluation note, and what the agent's checker said of it.
 
     Attributes:

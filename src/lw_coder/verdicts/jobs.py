@@ -6,8 +6,9 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from lw_coder.containers.service_call import ComposeCall, run_service
 from lw_coder.foundation.bounded_log import BoundedLog
@@ -23,8 +24,7 @@ _CHECKOUT = 600.0  # seconds
 _LONGEST_PROBLEM = 300
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """A check at a commit.
 
     Attributes:
@@ -38,8 +38,7 @@ class Job:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where jobs run.
 
     Attributes:
@@ -57,8 +56,7 @@ class Place:
     stop: Callable[[dict[str, str]], None]
 
 
-@dataclass
-class _Running:
+class _Running(Struct):
     """A job whose container is being made or is running."""
 
     job: Job

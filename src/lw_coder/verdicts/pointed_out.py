@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from lw_coder.containers.build_context import context_sources, covers
 from lw_coder.foundation.counting import counted
@@ -23,8 +24,7 @@ _MODULE = re.compile(r"(?:/__(?:init|main)__)?\.py$")
 _WORD = re.compile(r"[\w./-]+")
 
 
-@dataclass(frozen=True)
-class PointedOut:
+class PointedOut(Struct, frozen=True):
     """A changed file that a person should look at before trusting the verdict.
 
     Attributes:
@@ -36,8 +36,7 @@ class PointedOut:
     what: str
 
 
-@dataclass(frozen=True)
-class Basis:
+class Basis(Struct, frozen=True):
     """What the checks of a commit stand on.
 
     Attributes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.containers import engine
 from lw_coder.containers.build_output import read_failure
@@ -35,8 +37,7 @@ _LONGEST_OUTPUT = 1 << 20
 _DROPPED = ("args", "cache_to", "network", "secrets", "ssh", "tags")
 
 
-@dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True):
     """The result of a build.
 
     Attributes:

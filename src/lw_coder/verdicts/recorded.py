@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from lw_coder.verdicts.pointed_out import PointedOut
 from lw_coder.verdicts.verdict import NOT_RUN
 
 
-@dataclass(frozen=True)
-class RecordedVerdict:
+class RecordedVerdict(Struct, frozen=True):
     """What is left of a verdict in run.json.
 
     Attributes:

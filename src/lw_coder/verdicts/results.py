@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from lw_coder.verdicts.checks import Check
 
@@ -28,8 +30,7 @@ class Meaning(StrEnum):
         return self in {Meaning.PASSES, Meaning.FIXED}
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of one check at one commit.
 
     Attributes:
@@ -52,8 +53,7 @@ class Outcome:
         return self.status == 0
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """A check, and its results at the base commit and at the tip."""
 
     check: Check

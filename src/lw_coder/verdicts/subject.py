@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.images import Images
@@ -23,8 +24,7 @@ _NOTES = ("signature", "inputs", "plan", "evaluation_notes")
 _OLD = "only a run of `lw_coder code` can be verified"
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Everything that a verification needs.
 
     Attributes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from lw_coder.verdicts.evaluation import JudgedNote
 from lw_coder.verdicts.pointed_out import PointedOut
@@ -14,8 +16,7 @@ from lw_coder.verdicts.results import CheckResult
 NOT_RUN = "the checks could not be run"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What lw_coder itself found, and beside it the agent's word.
 
     Attributes:

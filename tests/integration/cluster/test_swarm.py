@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from lw_coder.containers import swarm
 from lw_coder.containers.job_queue import submit_in_turn

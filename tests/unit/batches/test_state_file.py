@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lw_coder.batches.state_file import BATCHES_FOLDER, list_batches, open_batch
 from lw_coder.batches.states import Batch, PlanState, State

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository, identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,11 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import dspy
 import pytest
+from msgspec.structs import replace
 
 from lw_coder.dspy.code_prompt_signature import CodePromptProgram
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
@@ -190,7 +191,7 @@ def test_the_same_plan_again_needs_no_server(tmp_path: Path) -> None:
 def test_another_plan_is_asked_for(tmp_path: Path) -> None:
     ask(always(GOOD), tmp_path)
     with ScriptedModel(always(GOOD)) as model:
-        generate_prompts(replace(PLAN, body="# Another"), access(model), tmp_path)
+        generate_prompts(dataclasses.replace(PLAN, body="# Another"), access(model), tmp_path)
         assert len(model.requests) == 1
 
 
@@ -411,7 +412,7 @@ WEATHER = {
 @pytest.mark.parametrize("kind", WEATHER)
 def test_each_http_failure_ends_in_one_line_and_a_remedy(kind: str, tmp_path: Path) -> None:
     reply, requests, message, remedy = WEATHER[kind]
-    leaky = replace(reply, body=reply.body.replace("scripted failure", f"bad key {KEY}"))
+    leaky = dataclasses.replace(reply, body=reply.body.replace("scripted failure", f"bad key {KEY}"))
     with ScriptedModel(always(Reply(failure=leaky))) as model:
         with pytest.raises(PromptError) as caught:
             generate_prompts(PLAN, access(model), tmp_path)

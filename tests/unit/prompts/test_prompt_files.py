@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from importlib.resources import files
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from lw_coder.dspy.code_prompt_signature import CodePromptSignature
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
@@ -88,7 +89,9 @@ def test_no_answer_of_a_model_can_lose_a_duty() -> None:
 
 
 def test_text_that_looks_like_markers_is_kept_word_for_word() -> None:
-    text = prompt_files.render_main_prompt(replace(PLAN, body=NASTY), replace(PROMPTS, main_prompt=NASTY))
+    text = prompt_files.render_main_prompt(
+        dataclasses.replace(PLAN, body=NASTY), replace(PROMPTS, main_prompt=NASTY)
+    )
     assert text.count(NASTY) == 2
     assert f"<plan-2>\n{NASTY}\n</plan-2>" in text
     assert f"<guidance-2>\n{NASTY}\n</guidance-2>" in text
@@ -96,7 +99,7 @@ def test_text_that_looks_like_markers_is_kept_word_for_word() -> None:
 
 def test_notes_have_a_section_if_there_are_any() -> None:
     text = prompt_files.render_main_prompt(PLAN, PROMPTS)
-    none = prompt_files.render_main_prompt(replace(PLAN, evaluation_notes=()), PROMPTS)
+    none = prompt_files.render_main_prompt(dataclasses.replace(PLAN, evaluation_notes=()), PROMPTS)
     section = "## How the outcome is judged\n\n- It is fast.\n- It is small.\n\n"
     assert none == text.replace(section, "")
     assert section in text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
 from lw_coder.plans.plan_file import PlanMetadata
@@ -44,9 +45,9 @@ def test_what_is_kept_comes_back_as_a_hit_that_cost_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("plan", "access"),
     [
-        (replace(PLAN, body="Do more."), ACCESS),
-        (replace(PLAN, evaluation_notes=()), ACCESS),
-        (replace(PLAN, notes="A note."), ACCESS),
+        (dataclasses.replace(PLAN, body="Do more."), ACCESS),
+        (dataclasses.replace(PLAN, evaluation_notes=()), ACCESS),
+        (dataclasses.replace(PLAN, notes="A note."), ACCESS),
         (PLAN, replace(ACCESS, model="another/model")),
         (PLAN, replace(ACCESS, base_url="http://127.0.0.2/v1")),
         (PLAN, replace(ACCESS, max_tokens=9)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from lw_coder.gateway.spending import Spending, Spent
 from lw_coder.gateway.state import Pause

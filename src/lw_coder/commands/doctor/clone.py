@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from lw_coder.commands.doctor.findings import Checks, Finding
 from lw_coder.repository.git import Place, Repository, run_git
@@ -14,8 +15,7 @@ from lw_coder.repository.private_git import borrowed_objects
 _LFS_FILES = ("grep", "--cached", "--quiet", "-E", "filter=lfs( |$)", "--")
 
 
-@dataclass(frozen=True)
-class _Clone:
+class _Clone(Struct, frozen=True):
     """What is special about a clone.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from lw_coder.commands.doctor.clone import check_clone
 from lw_coder.commands.doctor.findings import Checks, Finding

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from lw_coder.commands.doctor.cluster import check_cluster
 from lw_coder.commands.doctor.findings import Checks, Finding
@@ -28,8 +29,7 @@ from lw_coder.settings.environment import API_KEY, SessionEnvironment, build_var
 from lw_coder.settings.model_access import ModelAccess
 
 
-@dataclass(frozen=True)
-class SeenEngine:
+class SeenEngine(Struct, frozen=True):
     """An engine that answers.
 
     Attributes:

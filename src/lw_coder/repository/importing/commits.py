@@ -6,8 +6,10 @@ quarantine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lw_coder.foundation.counting import counted
 from lw_coder.foundation.errors import GitError
@@ -56,8 +58,7 @@ _GITLINK, _NO_MODE = "160000", "000000"
 _INDEX_TAKEN = "index-taken"  # in the run's folder
 
 
-@dataclass(frozen=True)
-class ImportResult:
+class ImportResult(Struct, frozen=True):
     """The result of importing a session's commits.
 
     Attributes:
@@ -94,8 +95,7 @@ class Change(NamedTuple):
         return self.mode == _GITLINK
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Changes of a session's commits that need a check.
 
     Attributes:
@@ -107,8 +107,7 @@ class Changes:
     lost: tuple[Change, ...]
 
 
-@dataclass(frozen=True)
-class _Import:
+class _Import(Struct, frozen=True):
     """One import of a session that had a worktree."""
 
     repository: Repository

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.foundation.report import printable
@@ -26,8 +27,7 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NOT_WORK = "refs/remotes/"  # fetched from elsewhere, not created in the session
 
 
-@dataclass(frozen=True)
-class NewRefs:
+class NewRefs(Struct, frozen=True):
     """The refs that a session created or changed.
 
     Attributes:

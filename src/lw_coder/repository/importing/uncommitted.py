@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 from lw_coder.repository.git import Place, run_git, stream_git
@@ -24,8 +25,7 @@ _OFF = ("clean=", "smudge=", "process=", "required=false")
 _FIRST = 3
 
 
-@dataclass(frozen=True)
-class Uncommitted:
+class Uncommitted(Struct, frozen=True):
     """Files that differ from the worktree's commit, or are new and not ignored.
 
     Attributes:

@@ -6,9 +6,10 @@ import os
 import resource
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from typing import IO, TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from lw_coder.foundation.errors import GitError
 
@@ -48,8 +49,7 @@ def memory_limited() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-@dataclass(frozen=True)
-class UntrustedFolder:
+class UntrustedFolder(Struct, frozen=True):
     """A folder whose contents may be hostile; its own path is trusted.
 
     Names are relative to it, with `/` as separator. Every part is opened separately and without following

@@ -1,0 +1,12 @@
+"""Value objects that hold a secret. All others are plain msgspec Structs: ADR 0144 says why."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Secret(Struct, frozen=True):
+    """A value object of which only the type is ever shown: at least one of its fields is secret."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
