@@ -295,8 +295,8 @@ def _sealed(plan: Path) -> list[Path]:
 
 
 def _is_sealed(run: Path) -> bool:
-    # A command that fails removes the folder, then the marker.
-    return not _marker(run).exists() and run.is_dir()
+    # A command that fails removes the folder, then the marker; the next one can get the same name at once.
+    return not _marker(run).exists() and run.is_dir() and not _marker(run).exists()
 
 
 def _marker(run: Path) -> Path:
