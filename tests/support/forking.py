@@ -7,6 +7,7 @@ themselves.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -16,7 +17,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -126,7 +128,23 @@ def _main() -> None:
     importlib.import_module(imports)
     with socket.socket(fileno=int(number)) as orders:
         order = _serve(orders)
-    runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+    run_to_the_end(lambda: runpy.run_module(order["module"], run_name="__main__", alter_sys=True))
+
+
+def run_to_the_end(program: Callable[[], object]) -> None:
+    """End as Python does, but take no modules apart: that is most of what an end costs."""
+    code: object = None
+    try:
+        program()
+    except SystemExit as ended:
+        code = ended.code
+    if code is not None and not isinstance(code, int):
+        sys.exit(str(code))
+    threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001
+    atexit._run_exitfuncs()  # noqa: SLF001
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":
