@@ -16,8 +16,8 @@ from lw_coder.plans.plan_checks import load_plan
 from lw_coder.plans.plan_file import TASKS_FOLDER
 from lw_coder.repository.git import Repository, find_repository
 from lw_coder.runs.run_folders import Run, open_run, read_record, seal_run, write_record
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, make_repository
-from tests.support.installed import LW_CODER
 from tests.support.json_schemas import validated
 from tests.support.plan_files import text
 
@@ -95,15 +95,7 @@ class BatchPlans:
     def types(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a command, on a machine without Docker."""
         env = {**os.environ, "PATH": "/usr/bin:/bin", "DOCKER_HOST": "unix:///nowhere.sock"}
-        return subprocess.run(
-            [LW_CODER, *words],
-            cwd=self.root,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return forked(*words, cwd=self.root, env=env)
 
     def foreseen(self, *words: str) -> dict[str, Any]:
         """Return what `lw_coder batch --dry-run --json` prints of each plan, in their order."""

@@ -24,15 +24,27 @@ _SLOW = ("lw_coder.__main__", "lw_coder.dspy")  # the first runs, the other take
 
 
 def forked(
-    *words: str, cwd: Path, env: Mapping[str, str] | None = None, stdin: str = ""
+    *words: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    under: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Type `lw_coder WORDS`; return its status and what it printed, as `subprocess.run` does."""
+    """Type `lw_coder WORDS`; return its status and what it printed, as `subprocess.run` does.
+
+    Args:
+        words: what is typed.
+        cwd: where.
+        env: the whole environment, by default that of the test.
+        stdin: what it reads.
+        under: a command that starts another one, such as `setpriv --no-new-privs`.
+    """
     with tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
         files = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
         files[0].write_text(stdin, encoding="utf-8")
         environment = dict(os.environ if env is None else env)
         order = {"words": words, "cwd": str(cwd), "env": environment, "files": [str(file) for file in files]}
-        status = _ask(_server(), order)
+        status = _ask(_server(under), order)
         stdout, stderr = (file.read_text(encoding="utf-8") for file in files[1:])
     return subprocess.CompletedProcess(words, status, stdout, stderr)
 
@@ -50,9 +62,9 @@ def _ask(server: subprocess.Popen[str], order: Mapping[str, Any]) -> int:
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
+def _server(under: tuple[str, ...]) -> subprocess.Popen[str]:
     """Start this file as a program, which ends with its standard input."""
-    command = [sys.executable, "-P", __file__]  # -P: the modules beside this file are none of its own
+    command = [*under, sys.executable, "-P", __file__]  # -P: the modules beside this file are none of its own
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -88,6 +100,8 @@ def _become(order: Mapping[str, Any]) -> None:
 
 if __name__ == "__main__":
     _serve()
+    sys.path.append(str(Path(__file__).parents[2]))
     from lw_coder.__main__ import main
+    from tests.support.forking import run_to_the_end
 
-    main()
+    run_to_the_end(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.forking import ForkedProcess, start_module
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.scripted_model import CHAT_PATH, MESSAGES_PATH, Json
 
@@ -65,23 +66,14 @@ class GatewayProcess:
         (folder / "gateway.json").write_text(json.dumps(values))
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "gateway",
-                str(self.folder / "gateway.json"),
-                str(self.folder),
-                str(self.port),
-            ],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(PROGRAM),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "OPENROUTER_API_KEY": KEY,
-                "NO_PROXY": "*",
-            },
-        )
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(PROGRAM),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OPENROUTER_API_KEY": KEY,
+            "NO_PROXY": "*",
+        }
+        self.process = self._start([str(self.folder / "gateway.json"), str(self.folder), str(self.port)], env)
         wait_until(self._listens, "the gateway")
         return self
 
@@ -128,10 +120,20 @@ class GatewayProcess:
         """What the gateway tells of its present state."""
         return dict(json.loads((self.folder / "state.json").read_text()))
 
+    def _start(self, words: list[str], env: dict[str, str]) -> subprocess.Popen[bytes] | ForkedProcess:
+        return subprocess.Popen([sys.executable, "-m", "gateway", *words], env=env)
+
     def _listens(self) -> bool:
         assert self.process.poll() is None, "the gateway has ended"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class ForkedGateway(GatewayProcess):
+    """A gateway that has no interpreter to start, nor anything to import; that is the only difference."""
+
+    def _start(self, words: list[str], env: dict[str, str]) -> ForkedProcess:
+        return start_module(PROGRAM, "gateway", words, env, imports="gateway.server")
 
 
 def _free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ def schema_path(name: str) -> Path:
 
 def validator(name: str) -> Draft202012Validator:
     """Return what checks a document of a command, named such as `runs-list`."""
+    return Draft202012Validator({"$ref": (REFERENCE / schema_path(name)).as_uri()}, registry=_registry())
+
+
+@cache
+def _registry() -> Registry[Any]:
+    """Read all schemas, which refer to each other; that they are right themselves is looked at but once."""
     paths = REFERENCE.rglob(f"*{_ENDING}")
     resources = ((path.as_uri(), Resource.from_contents(_read(path))) for path in paths)
-    registry: Registry[Any] = Registry().with_resources(resources)
-    return Draft202012Validator({"$ref": (REFERENCE / schema_path(name)).as_uri()}, registry=registry)
+    return Registry().with_resources(resources)
 
 
 def validated(name: str, stdout: str) -> Any:

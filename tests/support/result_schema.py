@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,7 @@ SCHEMA = Path(__file__).parents[2] / "docs/reference/result.schema.json"
 
 def result_of(stdout: str) -> dict[str, Any]:
     """Return the one document that a command printed, once it is what the schema says."""
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
-    document: dict[str, Any] = json.loads(stdout)
-    Draft202012Validator(schema).validate(document)
-    return document
+    return _validated(SCHEMA, stdout)
 
 
 def require_verdict(verdict: Any) -> None:
@@ -28,8 +25,18 @@ def require_verdict(verdict: Any) -> None:
 
 def document_of(command: str, stdout: str) -> dict[str, Any]:
     """Return the one document that a command printed with `--json`, once it is what its schema says."""
-    schema = json.loads(SCHEMA.with_name(f"{command}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
+    return _validated(SCHEMA.with_name(f"{command}.schema.json"), stdout)
+
+
+def _validated(path: Path, stdout: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(stdout)
-    Draft202012Validator(schema).validate(document)
+    _validator(path).validate(document)
     return document
+
+
+@cache
+def _validator(path: Path) -> Draft202012Validator:
+    """Read a schema; that it is right itself is looked at but once."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)

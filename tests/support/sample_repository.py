@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from stat import S_IMODE
 
 SAMPLE = Path(__file__).parent / "sample"
 PLAN_ID = "sample-plan"
@@ -50,7 +53,47 @@ class SampleRepository:
 
 def make_sample_repository(root: Path) -> SampleRepository:
     """Make the sample repository in a folder that does not exist yet, or is empty."""
-    shutil.copytree(SAMPLE, root, dirs_exist_ok=True)
+    kept = _kept()
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copymode(SAMPLE, root)
+    for name, mode, content in kept.entries:
+        path = root / name
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        path.chmod(mode)
+    run_git(root, "update-index", "-q", "--refresh")  # git remembers other files, of other times
+    return SampleRepository(root, kept.sha)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The repository in memory; of a folder the content is None."""
+
+    entries: tuple[tuple[str, int, bytes | None], ...]
+    sha: str
+
+
+@cache
+def _kept() -> _Kept:
+    """Have git make the repository once: hundreds of tests begin with it, and it is always the same."""
+    with tempfile.TemporaryDirectory(prefix="lw_coder-") as folder:
+        root = Path(folder, "sample")
+        sha = _made(root)
+        entries = [
+            (str(path.relative_to(root)), S_IMODE(path.stat().st_mode), _content(path))
+            for path in sorted(root.rglob("*"))
+        ]
+    return _Kept(tuple(entries), sha)
+
+
+def _content(path: Path) -> bytes | None:
+    return None if path.is_dir() else path.read_bytes()
+
+
+def _made(root: Path) -> str:
+    shutil.copytree(SAMPLE, root)
     plan_text = (root / PLAN).read_text(encoding="utf-8")
     (root / PLAN).unlink()
     run_git(root, "init", "--quiet", "--initial-branch=main", "--object-format=sha1", "--template=")
@@ -60,7 +103,7 @@ def make_sample_repository(root: Path) -> SampleRepository:
     (root / PLAN).parent.mkdir(parents=True, exist_ok=True)
     (root / PLAN).write_text(plan_text.replace("@GIT_SHA@", sha), encoding="utf-8")
     _commit_all(root, "Plan to greet the world")
-    return SampleRepository(root, sha)
+    return sha
 
 
 def run_git(folder: Path, *args: str) -> str:

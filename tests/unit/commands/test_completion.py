@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked
 from tests.support.terminal import Terminal
 
 LW_CODER = Path(sys.executable).with_name("lw_coder")
@@ -19,8 +20,8 @@ PLAN = "---\nplan_id: {}\ngit_sha: unknown\nstatus: draft\nevaluation_notes: []\
 def completed(folder: Path, *words: str) -> list[str]:
     asked = {"_LW_CODER_COMPLETE": "bash_complete", "COMP_CWORD": str(len(words))}
     env = {**os.environ, **asked, "COMP_WORDS": " ".join(["lw_coder", *words])}
-    done = subprocess.run([LW_CODER], cwd=folder, env=env, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+    done = forked(cwd=folder, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
     return [line for line in done.stdout.splitlines() if line]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from lw_coder.commands.docs import find_page
 from lw_coder.foundation.errors import DocsError, ExitCode
-from tests.support.installed import LW_CODER
+from tests.support.installed import LW_CODER, typed
 from tests.support.patience import PATIENCE
 from tests.support.terminal import Terminal
 
@@ -22,8 +22,7 @@ LAST_OF_CONFIGURATION = "which does not use yours"
 
 
 def docs(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [LW_CODER, "docs", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    return typed("docs", *words, cwd=Path.cwd())
 
 
 @contextmanager

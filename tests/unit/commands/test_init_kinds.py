@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.installed import LW_CODER
-from tests.support.patience import PATIENCE
+from tests.support.installed import typed
 from tests.support.projects import PROJECTS, make_project
 
 
@@ -16,8 +14,7 @@ from tests.support.projects import PROJECTS, make_project
 def test_its_kind_is_seen_and_its_image_described(kind: str, tmp_path: Path) -> None:
     root = tmp_path / kind
     make_project(root, PROJECTS[kind])
-    command = [LW_CODER, "init", "--yes"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = typed("init", "--yes", cwd=root)
     assert done.returncode == 0, done.stderr
     assert f"the session's image, for: {kind}" in done.stderr
     assert "\nFROM lw_coder_droid:latest\n" in (root / ".lw_coder/code.Dockerfile").read_text(

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from lw_coder.foundation.errors import ExitCode
+from tests.support.installed import LW_CODER, typed
 from tests.support.patience import PATIENCE
 from tests.support.recorded_run import Recorded, make_run, said, text
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository, make_sample_repository
-
-LW_CODER = os.environ.get("LW_CODER", str(Path(sys.executable).with_name("lw_coder")))  # or a wheel's
 
 
 @dataclass(frozen=True)
@@ -31,17 +30,7 @@ class Made:
         return self.sample.root / f"{self.run.replace('/', '-')}.html"
 
     def types(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [LW_CODER, "runs", "show", *words]
-        env = {**os.environ, **variables}
-        return subprocess.run(
-            command,
-            cwd=self.sample.root,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
+        return typed("runs", "show", *words, cwd=self.sample.root, env={**os.environ, **variables})
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +100,15 @@ def test_a_page_is_replaced_and_nothing_else(made: Made, tmp_path: Path) -> None
 
 
 def test_standard_output(made: Made) -> None:
-    result = made.types(PLAN_ID, "--html", "-", LC_ALL="C", PYTHONUTF8="0")
+    result = subprocess.run(
+        [LW_CODER, "runs", "show", PLAN_ID, "--html", "-"],
+        cwd=made.sample.root,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
     assert (result.returncode, result.stderr) == (ExitCode.OK, "")
     assert result.stdout.startswith("<!DOCTYPE html>\n")
     piped = f"{LW_CODER} runs show {PLAN_ID} --html - | head -c 20"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from lw_coder.repository.worktrees import ensure_worktree
 from lw_coder.runs.pruning import NO_SCORED_DATA, NO_TRAINING_DATA, prune
 from lw_coder.runs.run_folders import Run, list_runs, open_run, seal_run, write_record
 from lw_coder.runs.scores import parse_score, write_score
+from tests.support.forked import forked
 from tests.support.old_runs import old_run
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 
@@ -34,8 +34,7 @@ class Made:
     runs: dict[int, Run]
 
     def types(self, *arguments: str) -> str:
-        command = [str(Path(sys.executable).with_name("lw_coder")), "runs", "prune", *arguments]
-        done = subprocess.run(command, cwd=self.sample.root, capture_output=True, text=True, check=False)
+        done = forked("runs", "prune", *arguments, cwd=self.sample.root)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         return done.stderr
 
@@ -105,11 +104,8 @@ def test_there_is_nothing_to_prune(made: Made) -> None:
 
 
 def test_an_age_that_is_none(made: Made) -> None:
-    command = [str(Path(sys.executable).with_name("lw_coder")), "runs", "prune", "--older-than"]
     for typed in ("-1", "many", "99999999999"):
-        done = subprocess.run(
-            [*command, typed], cwd=made.sample.root, capture_output=True, text=True, check=False
-        )
+        done = forked("runs", "prune", "--older-than", typed, cwd=made.sample.root)
         assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert made.left() == {3, 40, 50, 60}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lw_coder.runs.run_folders import Run
+from tests.support.forked import forked
+from tests.support.installed import LW_CODER
 from tests.support.old_runs import old_run
 from tests.support.sample_repository import PLAN_ID, make_sample_repository
 
@@ -35,9 +36,8 @@ class Made:
     older: Run
     newer: Run
 
-    def types(self, *arguments: str | bytes) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("lw_coder")), "runs", *arguments]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+    def types(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return forked("runs", *arguments, cwd=self.root)
 
     def shown(self, run: Run) -> tuple[object, object]:
         known = json.loads(self.types("show", "--json", run.identity).stdout)
@@ -107,7 +107,8 @@ def test_numbers_as_people_write_them(made: Made, typed: str, score: float) -> N
 
 
 def test_feedback_that_is_not_text(made: Made) -> None:
-    refused = made.types("score", PLAN_ID, "1", "--feedback", b"\xff")
+    command: list[str | bytes] = [LW_CODER, "runs", "score", PLAN_ID, "1", "--feedback", b"\xff"]
+    refused = subprocess.run(command, cwd=made.root, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert refused.stderr == "error: --feedback: is not UTF-8 text; type it in a terminal that uses UTF-8\n"
 

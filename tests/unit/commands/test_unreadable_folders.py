@@ -6,16 +6,15 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked
 from tests.support.git_repository import GitRepository, make_repository
 from tests.support.plan_files import text
 
-LW_CODER = Path(sys.executable).with_name("lw_coder")
 # A process of root that has to obey permissions, as those of other users do.
 _AS_ANYBODY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 _PLANS = (("plans", "--json"), ("plans", "check"))
@@ -51,9 +50,7 @@ def made(tmp_path: Path) -> GitRepository:
 def typed(made: GitRepository, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     obeying = _AS_ANYBODY if os.geteuid() == 0 else ()
     env = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock", **variables}
-    return subprocess.run(
-        [*obeying, LW_CODER, *words], cwd=made.path, env=env, capture_output=True, text=True, check=False
-    )
+    return forked(*words, cwd=made.path, env=env, under=obeying)
 
 
 def broken(made: GitRepository, place: str, how: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import KEY, MODEL, TOKEN, Answer, GatewayProcess, asks
+from tests.support.gateway import KEY, MODEL, TOKEN, Answer, ForkedGateway, GatewayProcess, asks
 from tests.support.patience import NEVER, PATIENCE, wait_until
 from tests.support.scripted_model import (
     CHAT_PATH,
@@ -60,7 +60,7 @@ def test_an_answer_passes_and_is_counted(tmp_path: Path, provider: ScriptedModel
 def test_a_stream_passes_as_it_comes_and_is_counted(
     tmp_path: Path, provider: ScriptedModel, path: str
 ) -> None:
-    with GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url) as gateway:
         answer = gateway.ask(asks(stream=True, max_tokens=50), path)
         [entry] = gateway.wait_for(1)
     assert b"Hello from the model." in answer.body
@@ -75,7 +75,7 @@ def test_a_client_gets_the_beginning_before_the_provider_has_finished(tmp_path: 
     got = threading.Event()
     with (
         ScriptedModel(lambda _: Reply("Hello " * 40, stalls=600)) as provider,
-        GatewayProcess(tmp_path, provider.base_url) as gateway,
+        ForkedGateway(tmp_path, provider.base_url) as gateway,
     ):
         client = threading.Thread(target=_read_first_bytes, args=(gateway, got), daemon=True)
         client.start()
@@ -109,7 +109,7 @@ REFUSED: list[tuple[Json | bytes, dict[str, str], int]] = [
 
 
 def test_what_is_refused_does_not_reach_the_provider(tmp_path: Path, provider: ScriptedModel) -> None:
-    with GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url) as gateway:
         for body, changes, status in REFUSED:
             answer = gateway.ask(body, **changes)
             assert answer.status == status, (body[:80] if isinstance(body, bytes) else body, answer.body)
@@ -128,7 +128,7 @@ ELSEWHERE = [
 def test_there_is_nothing_at_another_address_or_with_another_method(
     tmp_path: Path, provider: ScriptedModel
 ) -> None:
-    with GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url) as gateway:
         assert {path: gateway.ask(asks(), path).status for path in ELSEWHERE} == dict.fromkeys(ELSEWHERE, 404)
         for method in ("GET", "PUT", "DELETE", "OPTIONS", "HEAD"):
             assert gateway.ask(asks(), method=method).status == 405, method
@@ -136,7 +136,7 @@ def test_there_is_nothing_at_another_address_or_with_another_method(
 
 
 def test_fields_that_would_cost_more_are_not_passed_on(tmp_path: Path, provider: ScriptedModel) -> None:
-    with GatewayProcess(tmp_path, provider.base_url, max_output_tokens=64) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url, max_output_tokens=64) as gateway:
         gateway.ask(asks(models=["dear/model"], plugins=[{"id": "web"}], max_tokens=100_000, n=50))
     body = provider.requests[0].body
     assert set(body) == {"model", "messages", "max_tokens"}
@@ -150,7 +150,7 @@ def test_the_key_is_removed_from_what_the_provider_says(tmp_path: Path) -> None:
     def answers(conversation: Conversation) -> Reply:
         return Reply(said) if "echo" in conversation.text else Reply(failure=failure)
 
-    with ScriptedModel(answers) as provider, GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ScriptedModel(answers) as provider, ForkedGateway(tmp_path, provider.base_url) as gateway:
         refused = gateway.ask(asks())
         echoed = gateway.ask(asks(messages=[{"role": "user", "content": "echo"}]))
         gateway.wait_for(2)
@@ -166,7 +166,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path, provider: ScriptedModel) -> 
     away = HttpFailure(307, headers={"Location": provider.base_url + "/chat/completions"})
     with (
         ScriptedModel(lambda _: Reply(failure=away)) as redirecting,
-        GatewayProcess(tmp_path, redirecting.base_url) as gateway,
+        ForkedGateway(tmp_path, redirecting.base_url) as gateway,
     ):
         assert gateway.ask(asks()).status == 502
     assert not provider.requests
@@ -186,7 +186,7 @@ def test_at_a_limit_no_request_is_passed_on(
     tmp_path: Path, provider: ScriptedModel, limits: dict[str, float], served: int
 ) -> None:
     [(name, limit)] = limits.items()
-    with GatewayProcess(tmp_path, provider.base_url, limits=limits) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url, limits=limits) as gateway:
         answers = [gateway.ask(asks()) for _ in range(served + 2)]
         assert [answer.status for answer in answers] == [200] * served + [402] * 2
         assert answers[-1].message == f"lw_coder: limit reached: limits.{name} = {limit}"
@@ -195,7 +195,7 @@ def test_at_a_limit_no_request_is_passed_on(
 
 
 def test_parallel_requests_do_not_exceed_a_limit_together(tmp_path: Path, provider: ScriptedModel) -> None:
-    with GatewayProcess(tmp_path, provider.base_url, limits={"cost_usd": 0.01}) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url, limits={"cost_usd": 0.01}) as gateway:
         answers = _at_once(gateway, 12)
     spent = sum(entry["cost_usd"] for entry in gateway.requests)
     assert sorted(answer.status for answer in answers) == [200] * 3 + [402] * 9
@@ -222,7 +222,7 @@ def test_a_limit_ends_the_answers_that_are_under_way(tmp_path: Path) -> None:
     limits = {"tokens": 10_000}
     with (
         ScriptedModel(answers) as provider,
-        GatewayProcess(tmp_path, provider.base_url, limits=limits, max_output_tokens=100) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, limits=limits, max_output_tokens=100) as gateway,
     ):
         client = threading.Thread(target=lambda: got.append(gateway.ask(slow)))
         client.start()
@@ -237,7 +237,7 @@ def test_a_limit_ends_the_answers_that_are_under_way(tmp_path: Path) -> None:
 def test_a_provider_that_reports_no_cost_cannot_be_held_to_a_cost(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply("Hello.")) as provider,
-        GatewayProcess(tmp_path, provider.base_url, limits={"cost_usd": 1.0}) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, limits={"cost_usd": 1.0}) as gateway,
     ):
         assert gateway.ask(asks()).status == 200
         refused = gateway.ask(asks())
@@ -251,7 +251,7 @@ def test_prices_make_the_cost_where_none_is_reported(tmp_path: Path) -> None:
     prices = {MODEL: {"input": 2.0, "output": 10.0, "cached": 0.5}}
     with (
         ScriptedModel(lambda _: Reply("Hello.", usage=usage)) as provider,
-        GatewayProcess(tmp_path, provider.base_url, prices=prices) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, prices=prices) as gateway,
     ):
         gateway.ask(asks())
         [entry] = gateway.wait_for(1)
@@ -265,7 +265,7 @@ def test_what_a_provider_does_not_report_is_asked_for_afterwards(tmp_path: Path)
             {"native_tokens_prompt": 7, "native_tokens_completion": 3, "total_cost": 0.25}
         )
         generation = provider.base_url + "/generation"
-        with GatewayProcess(tmp_path, provider.base_url, generation_url=generation) as gateway:
+        with ForkedGateway(tmp_path, provider.base_url, generation_url=generation) as gateway:
             gateway.ask(asks(stream=True))
             [entry] = gateway.wait_for(1)
     assert (entry["input_tokens"], entry["output_tokens"], entry["cost_usd"]) == (7, 3, 0.25)
@@ -278,7 +278,7 @@ def test_what_a_provider_does_not_report_is_asked_for_afterwards(tmp_path: Path)
 def test_a_usage_that_cannot_be_is_estimated(tmp_path: Path, usage: dict[str, object]) -> None:
     with (
         ScriptedModel(lambda _: Reply("Hello.", usage=usage)) as provider,
-        GatewayProcess(tmp_path, provider.base_url) as gateway,
+        ForkedGateway(tmp_path, provider.base_url) as gateway,
     ):
         gateway.ask(asks())
         [entry] = gateway.wait_for(1)
@@ -296,7 +296,7 @@ def test_a_busy_provider_is_waited_for(tmp_path: Path) -> None:
     kinds = [f"{status} {wish}" for status in (429, 503, 529) for wish in ("", "0", "nonsense")]
     with (
         ScriptedModel(answers) as provider,
-        GatewayProcess(tmp_path, provider.base_url, first_pause=0.01) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, first_pause=0.01) as gateway,
     ):
         for kind in kinds:
             assert gateway.ask(asks(messages=[{"role": "user", "content": kind}])).status == 200, kind
@@ -311,7 +311,7 @@ def test_a_long_wait_is_told_and_then_given_up(tmp_path: Path, wish: str) -> Non
         busy = Reply(failure=HttpFailure(429, headers={"Retry-After": wish}))
         return busy if "busy" in conversation.text else _hello(conversation)
 
-    with ScriptedModel(answers) as provider, GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ScriptedModel(answers) as provider, ForkedGateway(tmp_path, provider.base_url) as gateway:
         answer = gateway.ask(asks(messages=[{"role": "user", "content": "busy"}]))
         wait_until(lambda: gateway.state["paused"], "the pause in the state")
         paused = gateway.state["paused"]
@@ -332,7 +332,7 @@ def test_a_wait_is_told_while_it_lasts(tmp_path: Path) -> None:
         is_busy = wish == "200" or conversation.attempt == 0
         return busy if is_busy else _hello(conversation)
 
-    with ScriptedModel(answers) as provider, GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ScriptedModel(answers) as provider, ForkedGateway(tmp_path, provider.base_url) as gateway:
         long = asks(messages=[{"role": "user", "content": "long"}])
         threading.Thread(target=_ask_in_vain, args=(gateway, long), daemon=True).start()
         wait_until(lambda: gateway.state["waiting_until"], "the wait in the state")
@@ -344,7 +344,7 @@ def test_a_wait_is_told_while_it_lasts(tmp_path: Path) -> None:
 def test_a_provider_that_says_nothing_is_not_waited_for_in_vain(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply(silent=True)) as provider,
-        GatewayProcess(tmp_path, provider.base_url, silence_seconds=0.2) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, silence_seconds=0.2) as gateway,
     ):
         answer = gateway.ask(asks())
         assert not gateway.state["paused"]
@@ -355,7 +355,7 @@ def test_a_provider_that_says_nothing_is_not_waited_for_in_vain(tmp_path: Path) 
 def test_a_provider_that_is_away_is_told(tmp_path: Path) -> None:
     with ScriptedModel(_hello) as provider:
         gone = provider.base_url
-    with GatewayProcess(tmp_path, gone, first_pause=0.01, hold_seconds=0.05) as gateway:
+    with ForkedGateway(tmp_path, gone, first_pause=0.01, hold_seconds=0.05) as gateway:
         answer = gateway.ask(asks())
         gateway.wait_for(1)
         assert gateway.state["paused"]["why"] == "the provider cannot be reached"
@@ -366,7 +366,7 @@ def test_a_provider_that_is_away_is_told(tmp_path: Path) -> None:
 def test_an_answer_that_breaks_off_does_not_look_whole(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply("Hello " * 100, reset=True)) as provider,
-        GatewayProcess(tmp_path, provider.base_url) as gateway,
+        ForkedGateway(tmp_path, provider.base_url) as gateway,
     ):
         answer = gateway.ask(asks(stream=True))
         [entry] = gateway.wait_for(1)
@@ -378,7 +378,7 @@ def test_what_an_agent_no_longer_reads_is_counted(tmp_path: Path) -> None:
     has_gone = threading.Event()
     with (
         ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, resumes=has_gone)) as provider,
-        GatewayProcess(tmp_path, provider.base_url, rest_seconds=PATIENCE) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, rest_seconds=PATIENCE) as gateway,
     ):
         _read_first_bytes(gateway, threading.Event())
         has_gone.set()
@@ -390,7 +390,7 @@ def test_what_an_agent_no_longer_reads_is_counted(tmp_path: Path) -> None:
 def test_an_answer_that_goes_on_without_its_agent_is_ended(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, stalls=600)) as provider,
-        GatewayProcess(tmp_path, provider.base_url, rest_seconds=0.1, silence_seconds=NEVER) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, rest_seconds=0.1, silence_seconds=NEVER) as gateway,
     ):
         _read_first_bytes(gateway, threading.Event())
         [entry] = gateway.wait_for(1)
@@ -400,7 +400,7 @@ def test_an_answer_that_goes_on_without_its_agent_is_ended(tmp_path: Path) -> No
 def test_a_killed_gateway_has_told_what_an_agent_had_read_at_most(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply("Hello " * 40, usage=USAGE, stalls=600)) as provider,
-        GatewayProcess(tmp_path, provider.base_url, rest_seconds=PATIENCE) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, rest_seconds=PATIENCE) as gateway,
     ):
         _read_first_bytes(gateway, threading.Event())
         wait_until(lambda: gateway.state["open"][0]["tokens"] < 8192, "what has been used until now")
@@ -408,9 +408,7 @@ def test_a_killed_gateway_has_told_what_an_agent_had_read_at_most(tmp_path: Path
 
 
 def test_requests_of_a_minute_are_bounded(tmp_path: Path, provider: ScriptedModel) -> None:
-    with GatewayProcess(
-        tmp_path, provider.base_url, limits={"requests_per_minute": 2}, minute=0.5
-    ) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url, limits={"requests_per_minute": 2}, minute=0.5) as gateway:
         answers = _at_once(gateway, 5)
     assert [answer.status for answer in answers] == [200] * 5
 
@@ -444,7 +442,7 @@ def _ask_in_vain(gateway: GatewayProcess, body: Json) -> None:
 def test_recorded_bodies_have_no_secret(tmp_path: Path) -> None:
     with (
         ScriptedModel(lambda _: Reply(f"it is {KEY}")) as provider,
-        GatewayProcess(tmp_path, provider.base_url, record_requests=True) as gateway,
+        ForkedGateway(tmp_path, provider.base_url, record_requests=True) as gateway,
     ):
         gateway.ask(asks(messages=[{"role": "user", "content": f"is it {KEY}?"}]))
         wait_until((tmp_path / "bodies.jsonl").exists, "the bodies")
@@ -460,7 +458,7 @@ def test_conversations_are_told_apart(tmp_path: Path, provider: ScriptedModel) -
         {"role": "user", "content": "Carry out the plan."},
     ]
     sub = [{"role": "system", "content": "You review."}, {"role": "user", "content": "Review it."}]
-    with GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url) as gateway:
         for messages in (main, sub, [*main, {"role": "assistant", "content": "Done."}]):
             gateway.ask(asks(messages=messages))
         first, second, third = (entry["conversation"] for entry in gateway.wait_for(3))
@@ -478,7 +476,7 @@ HOSTILE = [
 
 
 def test_hostile_bytes_reach_nobody(tmp_path: Path, provider: ScriptedModel) -> None:
-    with GatewayProcess(tmp_path, provider.base_url) as gateway:
+    with ForkedGateway(tmp_path, provider.base_url) as gateway:
         for data in HOSTILE:
             answer = gateway.send(data)
             assert b" 200 " not in answer.split(b"\r\n")[0], data[:80]
@@ -488,7 +486,7 @@ def test_hostile_bytes_reach_nobody(tmp_path: Path, provider: ScriptedModel) -> 
 
 
 def test_many_idle_connections_do_not_stop_it(tmp_path: Path, provider: ScriptedModel) -> None:
-    with GatewayProcess(tmp_path, provider.base_url) as gateway, ExitStack() as stack:
+    with ForkedGateway(tmp_path, provider.base_url) as gateway, ExitStack() as stack:
         for _ in range(400):
             idle = stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port)))
             idle.sendall(POST + b"Host: ")
