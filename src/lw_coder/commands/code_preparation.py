@@ -156,7 +156,7 @@ def _building(inputs: CodeInputs, run: Run) -> AbstractContextManager[Background
     At a terminal the repository's image is always built: so there is a command that leaves it to BuildKit.
     """
     base, repo, digest = inputs.base, inputs.repo, _digest(inputs)
-    write_build_spec(inputs, run, digest)
+    write_dockerfile(inputs, run)
     identity = inputs.context.identity
     compose = inputs.engine.compose_version
     if base and repo and compose and images.are_current(base, repo, digest):
@@ -164,6 +164,7 @@ def _building(inputs: CodeInputs, run: Run) -> AbstractContextManager[Background
         return nullcontext(Built(Images(base.id, repo.id), compose))
     from lw_coder.foundation.background import Background
 
+    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder, digest))
     return Background(
         lambda: images.build_images(run.folder, identity, base, inputs.build_variables), cleans_up=True
     )
@@ -186,11 +187,10 @@ def built_images(building: Background[Built] | Built, tag: str) -> Built:
         return building.result()
 
 
-def write_build_spec(inputs: CodeInputs, run: Run, digest: str | None) -> None:
-    """Write the files that the images are built from."""
+def write_dockerfile(inputs: CodeInputs, run: Run) -> None:
+    """Write what the repository's image is built from, besides the repository's files."""
     run_folders.write_file(run.folder, images.DOCKERFILE.name, inputs.build_files.dockerfile)
     run_folders.write_file(run.folder, f"{images.DOCKERFILE.name}.dockerignore", inputs.build_files.ignore)
-    write_build_files(inputs.context, run.folder, _builds(inputs.context, run.folder, digest))
 
 
 def _builds(context: SessionContext, folder: Path, digest: str | None = None) -> dict[str, ImageBuild]:

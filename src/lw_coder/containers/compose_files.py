@@ -16,6 +16,7 @@ from lw_coder.containers.labels import RUN_LABEL
 from lw_coder.containers.proxy import FILTER_FILE, render_filter
 from lw_coder.containers.specs import GatewaySpec, Mount, SessionSpec
 from lw_coder.foundation.shipped import shipped_folder
+from lw_coder.foundation.yaml_text import read_own_yaml
 from lw_coder.settings.docker_flags import BuildOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -357,11 +358,7 @@ def _literal(value: Any) -> Any:
 
 def skeleton(name: str) -> Yaml:
     """Read a template in compose/."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader, if available, is much faster
-    text = (shipped_folder("compose") / name).read_text(encoding="utf-8")
-    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - either of the two is a safe one
+    return dict(read_own_yaml((shipped_folder("compose") / name).read_text(encoding="utf-8")))
 
 
 def dump(values: Yaml, name: str) -> str:

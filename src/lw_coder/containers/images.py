@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -82,8 +83,12 @@ class RepoBuildFiles(Struct, frozen=True):
     ignore: str
 
 
+@cache
 def base_fingerprint() -> str:
-    """Return a hash of everything that the base image is built from, including the host's user."""
+    """Return a hash of everything that the base image is built from, including the host's user.
+
+    It is that of the first call: a start asks several times.
+    """
     digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
     folder = shipped_folder("docker") / "droid"
     for path in sorted(folder.rglob("*")):

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from lw_coder.foundation.errors import PromptError
 from lw_coder.foundation.shipped import PACKAGE
+from lw_coder.foundation.yaml_text import read_own_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,7 +187,7 @@ def _parse(name: str, front_matter: str) -> dict[str, Any]:
     import yaml
 
     try:
-        front = yaml.safe_load(front_matter)
+        front = read_own_yaml(front_matter)
     except yaml.YAMLError as error:
         raise _broken(name, "its front matter is not valid YAML") from error
     if not isinstance(front, dict):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _FOLDER = "answers"
 _KEPT = 90 * 86_400.0  # seconds
 _TEXTS = ("main_prompt", "code_review_prompt", "plan_alignment_prompt", "model", "dspy_version")
+_WORDING = ("dspy", "plans", "settings")  # DSPy's questions, and what their parts are made of
 _TABLES = ("feedback_summary", "program_state", "inputs")
 
 
@@ -94,10 +95,9 @@ def _content(program: Path) -> bytes:
 
 
 def _own_text() -> bytes:
-    """The source of this package, which words and checks the questions."""
-    # Path.rglob takes longer than reading what it finds.
-    files = (f"{top}/{name}" for top, _, names in os.walk(Path(lw_coder.__file__).parent) for name in names)
-    return b"\0".join(Path(file).read_bytes() for file in sorted(files) if file.endswith(".py"))
+    """The source of the packages that word the questions and check the answers."""
+    files = (path for name in _WORDING for path in Path(lw_coder.__file__).with_name(name).glob("*.py"))
+    return b"\0".join(path.read_bytes() for path in sorted(files))
 
 
 def _libraries() -> bytes:
