@@ -45,9 +45,9 @@ class CodeInputs(Secret, frozen=True):
         base: the base image as it was at the start.
         build_variables: variables for the repository's build.
         options: what was typed besides the plan.
+        probe: what docker was asked at the start.
         conversation: the earlier conversation to go on with, or None.
         starts_from: the commit of each plan that it depends on, by the plan's id.
-        repo: the repository's image as it was at the start, if it may be used without a build.
     """
 
     plan: PlanFile
@@ -57,14 +57,19 @@ class CodeInputs(Secret, frozen=True):
     base: LocalImage | None
     build_variables: Mapping[str, str]
     options: CodeOptions
+    probe: EngineProbe
     conversation: Conversation | None = None
     starts_from: Mapping[str, str] = field(default_factory=dict)
-    repo: LocalImage | None = None
 
     @property
     def plan_id(self) -> str:
         """The plan's name."""
         return self.plan.metadata.plan_id
+
+    @property
+    def repo(self) -> LocalImage | None:
+        """The repository's image as it was at the start, if it may be used without a build."""
+        return self.probe.repo_image
 
     @property
     def is_remote(self) -> bool:
@@ -118,9 +123,9 @@ def _checked(name: str, repository: git.Repository, probe: EngineProbe, options:
         base,
         variables,
         options,
+        probe,
         earlier,
         starts_from=starts_from,
-        repo=probe.repo_image,
     )
 
 
