@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -50,7 +53,49 @@ class SampleRepository:
 
 def make_sample_repository(root: Path) -> SampleRepository:
     """Make the sample repository in a folder that does not exist yet, or is empty."""
-    shutil.copytree(SAMPLE, root, dirs_exist_ok=True)
+    made = _made()
+    root.mkdir(parents=True, exist_ok=True)
+    for name, mode, content in made.files:
+        path = root / name
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        path.chmod(mode)
+    run_git(root, "update-index", "-q", "--refresh")  # these are other files than those that git wrote
+    return SampleRepository(root, made.sha)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The sample repository with all that is in its folder, `.git` too.
+
+    Attributes:
+        sha: the commit that its plan starts from.
+        files: name, mode and content of each, a folder before what is in it; a folder has no content.
+    """
+
+    sha: str
+    files: tuple[tuple[Path, int, bytes | None], ...]
+
+
+@cache
+def _made() -> _Made:
+    """Make it with git, once in a process: that takes ten commands, which always write the same."""
+    with tempfile.TemporaryDirectory(prefix="sample-") as folder:
+        root = Path(folder, "sample")
+        sha = _make(root)
+        paths = sorted(root.rglob("*"))
+        return _Made(sha, tuple((path.relative_to(root), *_read(path)) for path in paths))
+
+
+def _read(path: Path) -> tuple[int, bytes | None]:
+    return stat.S_IMODE(path.stat().st_mode), None if path.is_dir() else path.read_bytes()
+
+
+def _make(root: Path) -> str:
+    """Make it in a folder that does not exist yet; return the commit that its plan starts from."""
+    shutil.copytree(SAMPLE, root)
     plan_text = (root / PLAN).read_text(encoding="utf-8")
     (root / PLAN).unlink()
     run_git(root, "init", "--quiet", "--initial-branch=main", "--object-format=sha1", "--template=")
@@ -60,7 +105,7 @@ def make_sample_repository(root: Path) -> SampleRepository:
     (root / PLAN).parent.mkdir(parents=True, exist_ok=True)
     (root / PLAN).write_text(plan_text.replace("@GIT_SHA@", sha), encoding="utf-8")
     _commit_all(root, "Plan to greet the world")
-    return SampleRepository(root, sha)
+    return sha
 
 
 def run_git(folder: Path, *args: str) -> str:
