@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from tests.integration.own_repository import (
 from tests.support import installed
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.base_image import ensure_base_image
-from tests.support.engine import SOURCES, bridge_address, containers, described, docker, remove_images
+from tests.support.engine import bridge_address, docker, remove_images
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import (
     PLAN,
@@ -292,7 +293,9 @@ def unit_suite(own_session: Execution) -> str:
 
 def sessions_in(root: Path) -> list[str]:
     """List the containers, ended ones included, that work on a repository; the engine may hold others'."""
-    return [one for one in containers("lw_coder.plan") if str(root) in described(one, SOURCES)]
+    question = ("--all", "--no-trunc", "--filter", "label=lw_coder.plan", "--format", "{{json .}}")
+    listed = [json.loads(line) for line in docker("ps", *question).split("\n") if line]
+    return [one["ID"] for one in listed if str(root) in one["Mounts"]]
 
 
 def _name_image(root: Path) -> None:
