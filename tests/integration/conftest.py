@@ -15,7 +15,7 @@ import pytest
 
 from lw_coder.containers.image_names import repo_hash, repo_tag
 from tests.integration.execution import Execution
-from tests.integration.known_prompts import know_prompts
+from tests.integration.known_prompts import SHARED, know_prompts
 from tests.integration.own_repository import (
     ONLOOKER_WORDS,
     OWN_PLAN_ID,
@@ -133,6 +133,13 @@ def _belongs_to(nodeid: str) -> str:
 def engine() -> str:
     """The server's version; where no engine answers each test fails."""
     return docker("version", "--format", "{{.Server.Version}}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_prompts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let all processes of a run share the prompts that are known: to ask for them takes seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    SHARED.append(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 @pytest.fixture(scope="session")
