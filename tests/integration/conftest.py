@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +27,7 @@ from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.base_image import ensure_base_image
 from tests.support.engine import bridge_address, docker, remove_images
 from tests.support.patience import PATIENCE
-from tests.support.sample_repository import (
-    PLAN,
-    PLAN_ID,
-    SampleRepository,
-    make_sample_repository,
-    run_git,
-)
+from tests.support.sample_repository import SampleRepository, make_sample_repository, run_git
 from tests.support.scripted_model import Script, ScriptedModel
 from tests.support.terminal import Terminal
 
@@ -53,17 +47,20 @@ WHOLE = (
     "test_model_errors",
     "test_own_image",
     "test_page",
+    "test_batch_page",
+    "test_scenarios",
 )
 # One process runs all tests in the folder `cluster`, so that one cluster is started.
 # These take the longest, in this order: one that begins last is waited for alone.
 LONGEST = (
+    "test_twelve_plans_and_two_kills",
     "test_sessions_and_failures_spread_no_secret",
     "test_droid_is_started_again_with_the_longest_prompt",
     "test_a_signal_at_a_random_moment",
     "test_no_image_holds_an_env_file_whatever",
     "test_a_session_and_its_replay_reach",
     "test_a_project_gets_from_init",
-    "test_an_agents_droids_and_hooks",
+    "test_the_repositorys_and_an_agents",
     "test_a_gateway_that_is_killed",
     "test_nothing_is_dropped_while_a_replay",
 )
@@ -195,14 +192,17 @@ class Person:
             status = terminal.wait()
             return status, terminal.text
 
-    def starts(self, *arguments: str, told: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
+    def starts(
+        self, *arguments: str, told: int | IO[str] = subprocess.PIPE, under: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
         """Start an lw_coder command without a terminal, as a script or a timer would.
 
         Args:
             arguments: of the command.
             told: where its standard output and its standard error go.
+            under: a command that lw_coder is started by.
         """
-        command = [LW_CODER, *arguments]
+        command = [*under, LW_CODER, *arguments]
         return subprocess.Popen(
             command,
             cwd=self.cwd,
@@ -252,25 +252,6 @@ def a_person(home: Path, root: Path) -> Iterator[Person]:
 def known_prompts(person: Person, sample: SampleRepository, model: ScriptedModel) -> None:
     """Have the sample's prompts in the person's cache, where they are not what is tested."""
     know_prompts(person.home, sample, model.base_url)
-
-
-Execute = Callable[[], Execution]
-
-
-@pytest.fixture
-def execute(person: Person) -> Iterator[Execute]:
-    """Type `lw_coder code` for the sample plan; it returns with the summary shown and the session up."""
-    typed: list[Execution] = []
-
-    def type_command() -> Execution:
-        typed.append(Execution(person.types(LW_CODER, "code", str(PLAN)), person.cwd, PLAN_ID))
-        typed[-1].wait_for(SUMMARY)
-        return typed[-1]
-
-    yield type_command
-    for execution in typed:
-        if execution.status is None:  # no step asked for it, so it has to be the plain one
-            assert execution.end() == 0, execution.terminal.text
 
 
 @pytest.fixture(scope="session")
