@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from lw_coder.containers.image_names import repo_hash, repo_tag
 from tests.integration.execution import Execution
-from tests.integration.known_prompts import know_prompts
+from tests.integration.known_prompts import SHARED, know_prompts
 from tests.integration.own_repository import (
     ONLOOKER_WORDS,
     OWN_PLAN_ID,
@@ -24,15 +25,9 @@ from tests.integration.own_repository import (
 from tests.support import installed
 from tests.support.agent_script import ACTIONS, CHECKER, scripted_alone
 from tests.support.base_image import ensure_base_image
-from tests.support.engine import SOURCES, bridge_address, containers, described, docker, remove_images
+from tests.support.engine import bridge_address, docker, remove_images
 from tests.support.patience import PATIENCE
-from tests.support.sample_repository import (
-    PLAN,
-    PLAN_ID,
-    SampleRepository,
-    make_sample_repository,
-    run_git,
-)
+from tests.support.sample_repository import SampleRepository, make_sample_repository, run_git
 from tests.support.scripted_model import Script, ScriptedModel
 from tests.support.terminal import Terminal
 
@@ -52,17 +47,20 @@ WHOLE = (
     "test_model_errors",
     "test_own_image",
     "test_page",
+    "test_batch_page",
+    "test_scenarios",
 )
 # One process runs all tests in the folder `cluster`, so that one cluster is started.
 # These take the longest, in this order: one that begins last is waited for alone.
 LONGEST = (
+    "test_twelve_plans_and_two_kills",
     "test_sessions_and_failures_spread_no_secret",
     "test_droid_is_started_again_with_the_longest_prompt",
     "test_a_signal_at_a_random_moment",
     "test_no_image_holds_an_env_file_whatever",
     "test_a_session_and_its_replay_reach",
     "test_a_project_gets_from_init",
-    "test_an_agents_droids_and_hooks",
+    "test_the_repositorys_and_an_agents",
     "test_a_gateway_that_is_killed",
     "test_nothing_is_dropped_while_a_replay",
 )
@@ -134,6 +132,13 @@ def engine() -> str:
     return docker("version", "--format", "{{.Server.Version}}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_prompts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let all processes of a run share the prompts that are known: to ask for them takes seconds."""
+    folder = tmp_path_factory.getbasetemp()
+    SHARED.append(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
 @pytest.fixture(scope="session")
 def base_image(engine: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The base image's id; it is built if the engine lacks it, as a session would."""
@@ -187,14 +192,17 @@ class Person:
             status = terminal.wait()
             return status, terminal.text
 
-    def starts(self, *arguments: str, told: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
+    def starts(
+        self, *arguments: str, told: int | IO[str] = subprocess.PIPE, under: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
         """Start an lw_coder command without a terminal, as a script or a timer would.
 
         Args:
             arguments: of the command.
             told: where its standard output and its standard error go.
+            under: a command that lw_coder is started by.
         """
-        command = [LW_CODER, *arguments]
+        command = [*under, LW_CODER, *arguments]
         return subprocess.Popen(
             command,
             cwd=self.cwd,
@@ -246,25 +254,6 @@ def known_prompts(person: Person, sample: SampleRepository, model: ScriptedModel
     know_prompts(person.home, sample, model.base_url)
 
 
-Execute = Callable[[], Execution]
-
-
-@pytest.fixture
-def execute(person: Person) -> Iterator[Execute]:
-    """Type `lw_coder code` for the sample plan; it returns with the summary shown and the session up."""
-    typed: list[Execution] = []
-
-    def type_command() -> Execution:
-        typed.append(Execution(person.types(LW_CODER, "code", str(PLAN)), person.cwd, PLAN_ID))
-        typed[-1].wait_for(SUMMARY)
-        return typed[-1]
-
-    yield type_command
-    for execution in typed:
-        if execution.status is None:  # no step asked for it, so it has to be the plain one
-            assert execution.end() == 0, execution.terminal.text
-
-
 @pytest.fixture(scope="session")
 def own_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]:
     """A session on a clone of this very repository, in the image that its .lw_coder/code.Dockerfile makes.
@@ -292,7 +281,9 @@ def unit_suite(own_session: Execution) -> str:
 
 def sessions_in(root: Path) -> list[str]:
     """List the containers, ended ones included, that work on a repository; the engine may hold others'."""
-    return [one for one in containers("lw_coder.plan") if str(root) in described(one, SOURCES)]
+    question = ("--all", "--no-trunc", "--filter", "label=lw_coder.plan", "--format", "{{json .}}")
+    listed = [json.loads(line) for line in docker("ps", *question).split("\n") if line]
+    return [one["ID"] for one in listed if str(root) in one["Mounts"]]
 
 
 def _name_image(root: Path) -> None:

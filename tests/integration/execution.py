@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,47 @@ if TYPE_CHECKING:
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 
 
-class Execution:
+class AtWork:
+    """A plan's session in the repository at `root`, while it is up."""
+
+    def __init__(self, root: Path, plan_id: str) -> None:
+        self.root = root
+        self.plan_id = plan_id
+
+    @property
+    def identity(self) -> str:
+        """The repository's, as its image and its containers carry it."""
+        repository = find_repository(self.root)
+        return repo_hash(root_commit(repository), repository.common_dir)
+
+    @property
+    def image(self) -> str:
+        return repo_tag(self.identity)
+
+    @property
+    def container(self) -> str:
+        """The session's container; others that run on the same engine are none of ours."""
+        (found,) = containers(f"lw_coder.plan={self.identity}/{self.plan_id}")
+        return found
+
+    def inside(self, *command: str) -> str:
+        """Run a command in the session's container, with its user, its limits and its variables."""
+        return docker("exec", self.container, *command)
+
+    def find_inside(self, names: Sequence[str]) -> list[str]:
+        """Find files of these names anywhere in the container, mounts included, closed folders too."""
+        wanted = [part for name in names for part in ("-o", "-name", name)][1:]
+        kernels = ("(", "-path", "/proc", "-o", "-path", "/sys", ")", "-prune")
+        command = ("find", "/", *kernels, "-o", "(", *wanted, ")", "-print")
+        return docker("exec", "--privileged", "--user", "0", self.container, *command).split()
+
+
+class Execution(AtWork):
     """A command that was typed: its terminal, and what it makes of the repository at `root`."""
 
     def __init__(self, terminal: Terminal, root: Path, plan_id: str) -> None:
+        super().__init__(root, plan_id)
         self.terminal = terminal
-        self.root = root
-        self.plan_id = plan_id
         self.status: int | None = None
         self.typed_at = datetime.now(UTC)
         self._earlier = run_folders(root, plan_id)
@@ -46,37 +81,10 @@ class Execution:
             self.status = self.terminal.leave()
         return self.status
 
-    @property
-    def identity(self) -> str:
-        """The repository's, as its image and its containers carry it."""
-        repository = find_repository(self.root)
-        return repo_hash(root_commit(repository), repository.common_dir)
-
-    @property
-    def image(self) -> str:
-        return repo_tag(self.identity)
-
-    @property
+    @cached_property
     def run(self) -> Path:
         """The folder of this command's run: the first that was not there before."""
         return min(set(run_folders(self.root, self.plan_id)) - set(self._earlier))
-
-    @property
-    def container(self) -> str:
-        """The session's container; others that run on the same engine are none of ours."""
-        (found,) = containers(f"lw_coder.plan={self.identity}/{self.plan_id}")
-        return found
-
-    def inside(self, *command: str) -> str:
-        """Run a command in the session's container, with its user, its limits and its variables."""
-        return docker("exec", self.container, *command)
-
-    def find_inside(self, names: Sequence[str]) -> list[str]:
-        """Find files of these names anywhere in the container, mounts included, closed folders too."""
-        wanted = [part for name in names for part in ("-o", "-name", name)][1:]
-        kernels = ("(", "-path", "/proc", "-o", "-path", "/sys", ")", "-prune")
-        command = ("find", "/", *kernels, "-o", "(", *wanted, ")", "-print")
-        return docker("exec", "--privileged", "--user", "0", self.container, *command).split()
 
 
 def run_folders(root: Path, plan_id: str) -> list[Path]:

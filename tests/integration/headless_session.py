@@ -92,14 +92,21 @@ def with_gateway(sample: SampleRepository, more: str = "") -> None:
 Meanwhile = Callable[["subprocess.Popen[str]", ScriptedModel], object]
 
 
-def beside(look: Callable[[], object], step: str = "true") -> tuple[Script, Meanwhile]:
-    """Make an agent that takes a step and then waits until something was looked at beside it."""
+def held(step: str = "true") -> tuple[Script, Event]:
+    """Make an agent that takes a step and then waits until it may end."""
     allowed, steps = Event(), shell_agent([step])
 
     def play(conversation: Conversation) -> Reply:
         if conversation.kind == "agent" and conversation.rounds:
             assert allowed.wait(PATIENCE)
         return steps(conversation)
+
+    return play, allowed
+
+
+def beside(look: Callable[[], object], step: str = "true") -> tuple[Script, Meanwhile]:
+    """Make an agent that takes a step and then waits until something was looked at beside it."""
+    script, allowed = held(step)
 
     def meanwhile(process: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1 or process.poll() is not None, "the second request")
@@ -108,7 +115,7 @@ def beside(look: Callable[[], object], step: str = "true") -> tuple[Script, Mean
         finally:
             allowed.set()
 
-    return play, meanwhile
+    return script, meanwhile
 
 
 def headless(
@@ -118,6 +125,7 @@ def headless(
     *options: str,
     plan: Sequence[str] = (PLAN_ID,),
     meanwhile: Meanwhile | None = None,
+    under: Sequence[str] = (),
 ) -> Headless:
     """Run a plan, whose prompts are known, without a terminal to its end; fail if a container is left.
 
@@ -128,10 +136,11 @@ def headless(
         options: of the command.
         plan: the command's arguments.
         meanwhile: does something while it runs.
+        under: a command that lw_coder is started by.
     """
     with ScriptedModel(script, host=bridge_address()) as model:
         offer(person, sample, model)
-        with person.starts("code", *plan, "--headless", *options) as process:
+        with person.starts("code", *plan, "--headless", *options, under=under) as process:
             if meanwhile:
                 meanwhile(process, model)
             stdout, stderr = process.communicate(timeout=PATIENCE)

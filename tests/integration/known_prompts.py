@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import subprocess
 import sys
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 ROOT = Path(__file__).parents[2]
+SHARED: list[Path] = []  # where the processes of one run keep the answer, if there is such a folder
 
 
 def offer(person: Person, sample: SampleRepository, server: ScriptedModel, **more: str) -> None:
@@ -54,10 +56,20 @@ def know_plan_prompts(home: Path, plan: PlanMetadata, base_url: str, model: str 
 
 @cache
 def _answer() -> GeneratedPrompts:
+    for folder in SHARED:
+        with (folder / "prompts.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = folder / "prompts.json"
+            if not kept.exists():
+                kept.write_bytes(_ask())
+            return GeneratedPrompts(**json.loads(kept.read_bytes()))
+    return GeneratedPrompts(**json.loads(_ask()))
+
+
+def _ask() -> bytes:
     """Ask as lw_coder does, in a process of its own: beside pytest DSPy takes 4 s more to import."""
     command = (sys.executable, "-m", __name__)
-    told = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=PATIENCE).stdout
-    return GeneratedPrompts(**json.loads(told))
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=PATIENCE).stdout
 
 
 def main() -> None:

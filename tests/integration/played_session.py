@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,6 +39,8 @@ class Played:
         return self.execution.terminal.text
 
 
+Offer = Callable[[Person, SampleRepository, ScriptedModel], object]
+
 Meanwhile = Callable[[Terminal, ScriptedModel], object]
 
 
@@ -48,25 +50,21 @@ def played(
     sample: SampleRepository,
     script: Script,
     *,
-    under: Sequence[str] = (),
     meanwhile: Meanwhile | None = None,
-    asks: bool = False,
+    offers: Offer = offer,
 ) -> Iterator[Played]:
     """Type `lw_coder code` and wait for the agent's last words; afterwards leave, unless the test has.
 
     Args:
         person: types.
-        sample: where; its env file is written anew.
+        sample: where.
         script: what the model says.
-        under: a command that lw_coder is started by.
         meanwhile: looks at something once the command is typed.
-        asks: the prompts are asked for; else they are known.
+        offers: writes the env file; the prompts are known, unless another one is given.
     """
     with ScriptedModel(script, host=bridge_address()) as model:
-        sample.write_env(model.base_url)
-        if not asks:
-            offer(person, sample, model)
-        with person.types(*under, LW_CODER, "code", PLAN_ID) as terminal:
+        offers(person, sample, model)
+        with person.types(LW_CODER, "code", PLAN_ID) as terminal:
             execution = Execution(terminal, sample.root, PLAN_ID)
             if meanwhile:
                 meanwhile(terminal, model)

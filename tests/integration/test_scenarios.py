@@ -1,11 +1,17 @@
-"""The task plan's scenarios on the real engine, image and droid; only the language model is played."""
+"""The task plan's scenarios on the real engine, image and droid; only the language model is played.
+
+Most look at one of three sessions, carried out one after the other in one repository. What a container is
+asked while its session is up is kept: each scenario finds the same, whichever is the first.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,11 +28,12 @@ from lw_coder.repository.git import find_repository
 from lw_coder.repository.temporary_worktrees import create_temp_worktree
 from lw_coder.repository.worktrees import Worktree, ensure_worktree
 from lw_coder.settings.environment import DEFAULT_MODEL
-from tests.integration.conftest import LW_CODER, SUMMARY, Execute, Person
+from tests.integration.conftest import LW_CODER, SUMMARY, Person, a_person
 from tests.integration.execution import Execution, run_folders
-from tests.support.engine import docker
+from tests.support.agent_script import scripted_alone
+from tests.support.engine import bridge_address, docker
 from tests.support.prompt_cache import unpack_prompt_cache
-from tests.support.sample_repository import KEY, PLAN, PLAN_ID, SampleRepository
+from tests.support.sample_repository import KEY, PLAN, PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import ScriptedModel
 
 FEATURE = "features/code_command.feature"
@@ -38,10 +45,215 @@ MARKER = "/made-by-the-changed-dockerfile"
 CACHE_TEST = "dspy/test_prompt_cache.py::test_the_sample_plans_prompts_come_from_the_shipped_cache"
 
 
-@scenario(FEATURE, "Worktree separation is preserved")
-@pytest.mark.usefixtures("somebodys_temp_worktree")
-def test_worktree_separation_is_preserved() -> None:
-    """The plan's scenario has no step that makes a temporary worktree: the fixture does, before its steps."""
+# The scenarios that share a repository, with the session that each executes; see the fixtures of these names.
+SHARED = {
+    "test_run_directory_is_created_with_cached_prompts": "first",
+    "test_docker_container_sees_only_code_assets": "first",
+    "test_context7_mcp_available_inside_droid_container": "first",
+    "test_worktree_separation_is_preserved": "first",
+    "test_old_run_directories_are_pruned_on_new_run": "second",
+    "test_repositoryspecific_docker_image_reuse": "second",
+    "test_repository_docker_image_rebuild_rationale": "third",
+}
+PROMPT = "/tmp/lw_coder/main_prompt.md"  # noqa: S108 - the plan's own path
+DROIDS = "/home/droiduser/.factory/droids"
+MCP = "/home/droiduser/.factory/mcp.json"
+
+
+class Noted(Execution):
+    """An execution that keeps what it was asked of its container, and what was there at its time.
+
+    Attributes:
+        tagged: the id of the image that had the repository's tag.
+        mounts: the sources of what is mounted in the container, by the places there.
+        build_log: of its images.
+        left: the plan's runs when it had ended.
+    """
+
+    tagged: str
+    mounts: dict[str, str]
+    build_log: str
+    left: list[Path]
+
+    def take_notes(self, home: Path) -> None:
+        """Note what later sessions change; the session is up, with its image built."""
+        self._told: dict[tuple[str, ...], str] = {}
+        self._found: dict[tuple[str, ...], list[str]] = {}
+        assert self.run
+        self.tagged, self.build_log = _image_id(self.image), _build_log(self, home)
+        mounts = json.loads(docker("inspect", "--format", "{{json .Mounts}}", self.container))
+        self.mounts = {mount["Destination"]: mount["Source"] for mount in mounts}
+
+    def inside(self, *command: str) -> str:
+        if command not in self._told:
+            self._told[command] = super().inside(*command)
+        return self._told[command]
+
+    def find_inside(self, names: Sequence[str]) -> list[str]:
+        if tuple(names) not in self._found:
+            self._found[tuple(names)] = super().find_inside(names)
+        return self._found[tuple(names)]
+
+    def end(self) -> int:
+        if self.status is None:
+            super().end()
+            self.left = run_folders(self.root, self.plan_id)
+        assert self.status is not None
+        return self.status
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository, who works there, and the model.
+
+    Attributes:
+        sample: the repository.
+        person: types there, and has a home.
+        model: answers.
+        had_prompts: whether there were any in the cache when all this was new.
+    """
+
+    sample: SampleRepository
+    person: Person
+    model: ScriptedModel
+    had_prompts: bool
+
+    def execute(self) -> Noted:
+        """Type `lw_coder code` for the plan; it returns with the summary shown and the session up."""
+        typed = self.person.types(LW_CODER, "code", str(PLAN))
+        execution = Noted(typed, self.sample.root, PLAN_ID)
+        execution.wait_for(SUMMARY)
+        if execution.status is None:
+            execution.take_notes(self.person.home)
+        return execution
+
+
+@contextmanager
+def a_place(folder: Path, home: Path) -> Iterator[Place]:
+    sample = make_sample_repository(folder / "sample")
+    had_prompts = (home / ".cache/lw_coder").exists()
+    with (
+        ScriptedModel(scripted_alone, host=bridge_address()) as model,
+        a_person(home, sample.root) as person,
+    ):
+        place = Place(sample, person, model, had_prompts)
+        define_env(place)
+        yield place
+
+
+def define_env(place: Place) -> None:
+    place.sample.write_env(place.model.base_url, OPENROUTER_MODEL=DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[Place]:
+    assert engine
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "home").mkdir()
+    with a_place(folder, folder / "home") as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def somebodys_temp_worktree(shared_place: Place) -> Worktree:
+    """The plan's scenario has no step that makes one: it is there before the first session."""
+    sample = shared_place.sample
+    return create_temp_worktree(find_repository(sample.root), sample.sha, "somebodys")
+
+
+@pytest.fixture(scope="module")
+def first(shared_place: Place, somebodys_temp_worktree: Worktree) -> Noted:
+    """The first session in the repository, whose container is looked through."""
+    assert somebodys_temp_worktree.path.is_dir()
+    execution = shared_place.execute()
+    assert execution.status is None, execution.terminal.text
+    execution.inside("cat", PROMPT)
+    execution.inside("ls", "-A", DROIDS)
+    for name in CODING_DROIDS:
+        execution.inside("cat", f"{DROIDS}/{name}")
+    for names in (CODING_DROIDS[:1], plan_droids()):
+        execution.find_inside(names)
+    for words in (("droid", "mcp", "list"), ("droid", "mcp", "--help"), ("cat", MCP)):
+        execution.inside(*words)
+    assert execution.end() == 0
+    return execution
+
+
+@pytest.fixture(scope="module")
+def aged_runs(first: Noted) -> dict[int, Path]:
+    """Copies of a real run with older names, by days of age; the one of 29 days is to stay."""
+    aged = {days: first.run.with_name(_name_of_age(days)) for days in (29, 31, 400)}
+    for folder in aged.values():
+        shutil.copytree(first.run, folder, symlinks=True)
+    return aged
+
+
+@pytest.fixture(scope="module")
+def second(shared_place: Place, aged_runs: dict[int, Path]) -> Noted:
+    """The same once more, where old runs are."""
+    assert aged_runs
+    execution = shared_place.execute()
+    assert execution.end() == 0, execution.terminal.text
+    return execution
+
+
+@pytest.fixture(scope="module")
+def third(shared_place: Place, second: Noted) -> Noted:
+    """And with another Dockerfile, which is then as it was."""
+    assert second.status == 0
+    dockerfile = shared_place.sample.root / ".lw_coder/code.Dockerfile"
+    text = dockerfile.read_text()
+    dockerfile.write_text(f"{text}RUN touch {MARKER}\n")
+    execution = shared_place.execute()
+    execution.find_inside([Path(MARKER).name])
+    assert execution.end() == 0, execution.terminal.text
+    dockerfile.write_text(text)
+    return execution
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, home: Path, engine: str) -> Iterator[Place]:
+    """The shared one, or one of the scenario's own."""
+    assert engine
+    if request.node.name in SHARED:
+        yield request.getfixturevalue("shared_place")
+        return
+    with a_place(tmp_path, home) as own:
+        yield own
+
+
+@pytest.fixture
+def sample(place: Place) -> SampleRepository:
+    return place.sample
+
+
+@pytest.fixture
+def person(place: Place) -> Person:
+    return place.person
+
+
+@pytest.fixture
+def model(place: Place) -> ScriptedModel:
+    return place.model
+
+
+Execute = Callable[[], Noted]
+
+
+@pytest.fixture
+def execute(request: pytest.FixtureRequest, place: Place) -> Iterator[Execute]:
+    """Carry the plan out, or see the session in which the scenario's was carried out."""
+    typed: list[Noted] = []
+
+    def type_command() -> Noted:
+        shared = SHARED.get(request.node.name)
+        typed.append(request.getfixturevalue(shared) if shared else place.execute())
+        return typed[-1]
+
+    yield type_command
+    for execution in typed:
+        if execution.status is None:  # no step asked for it, so it has to be the plain one
+            assert execution.end() == 0, execution.terminal.text
 
 
 @scenario(FEATURE, "Base image built on demand")
@@ -70,18 +282,18 @@ def _(sample: SampleRepository) -> None:
 
 
 @given(".env defines OPENROUTER_API_KEY, OPENROUTER_BASE_URL, and OPENROUTER_MODEL")
-def _(sample: SampleRepository, model: ScriptedModel) -> None:
-    sample.write_env(model.base_url, OPENROUTER_MODEL=DEFAULT_MODEL)
+def _(place: Place) -> None:
+    define_env(place)
 
 
 @given("the DSPy cache directory is empty")
-def _(home: Path) -> None:
-    assert prompt_cache_folder().is_relative_to(home)
-    assert not prompt_cache_folder().exists()
+def _(place: Place, home: Path) -> None:
+    assert prompt_cache_folder().is_relative_to(home / ".cache/lw_coder")
+    assert not place.had_prompts
 
 
 @when("I execute `lw_coder code .lw_coder/tasks/sample-plan.md`", target_fixture="execution")
-def _(execute: Execute) -> Execution:
+def _(execute: Execute) -> Noted:
     return execute()
 
 
@@ -89,7 +301,7 @@ def _(execute: Execute) -> Execution:
 
 
 @then("a new directory appears under `.lw_coder/runs/sample-plan/<timestamp>/`")
-def _(execution: Execution, sample: SampleRepository) -> None:
+def _(execution: Noted, sample: SampleRepository) -> None:
     assert execution.run.parent == sample.root / ".lw_coder/runs" / PLAN_ID
     started = datetime.strptime(execution.run.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert execution.typed_at.replace(microsecond=0) <= started <= datetime.now(UTC)
@@ -99,7 +311,7 @@ def _(execution: Execution, sample: SampleRepository) -> None:
     "`prompts/main.md` and `droids/code-review-auditor.md` and `droids/plan-alignment-checker.md` "
     "exist inside that directory"
 )
-def _(execution: Execution, sample: SampleRepository) -> None:
+def _(execution: Noted, sample: SampleRepository) -> None:
     assert sample.sha in (execution.run / "prompts/main.md").read_text()
     for name in CODING_DROIDS:
         assert (execution.run / "droids" / name).read_text().startswith("---\nname: ")
@@ -107,10 +319,10 @@ def _(execution: Execution, sample: SampleRepository) -> None:
 
 
 @then("rerunning the command reuses cached DSPy responses without additional API calls")
-def _(execution: Execution, execute: Execute, model: ScriptedModel) -> None:
+def _(execution: Noted, model: ScriptedModel, request: pytest.FixtureRequest) -> None:
     assert execution.end() == 0
     assert model.count("dspy") == 1
-    again = execute()
+    again: Noted = request.getfixturevalue("second")
     assert again.end() == 0
     assert model.count("dspy") == 1
     assert "Prompts: from the cache." in again.terminal.text
@@ -123,18 +335,12 @@ def _(execution: Execution, execute: Execute, model: ScriptedModel) -> None:
 
 
 @given("`.lw_coder/runs/sample-plan/` contains runs older than 30 days", target_fixture="aged")
-def _(execute: Execute) -> dict[int, Path]:
-    """Copy a real run to older names, by days of age; the one of 29 days is to stay."""
-    finished = execute()
-    assert finished.end() == 0
-    aged = {days: finished.run.with_name(_name_of_age(days)) for days in (29, 31, 400)}
-    for folder in aged.values():
-        shutil.copytree(finished.run, folder, symlinks=True)
-    return aged
+def _(aged_runs: dict[int, Path]) -> dict[int, Path]:
+    return aged_runs
 
 
 @then("run directories older than 30 days are deleted")
-def _(execution: Execution, aged: dict[int, Path]) -> None:
+def _(execution: Noted, aged: dict[int, Path]) -> None:
     assert {days for days, folder in aged.items() if folder.exists()} == {29}
     assert execution.end() == 0
     for days in (31, 400):
@@ -142,39 +348,38 @@ def _(execution: Execution, aged: dict[int, Path]) -> None:
 
 
 @then("the new run directory remains")
-def _(execution: Execution, aged: dict[int, Path]) -> None:
+def _(execution: Noted, aged: dict[int, Path]) -> None:
     assert _record(execution.run)["ended"]["status"] == 0
-    left = run_folders(execution.root, PLAN_ID)
-    assert {aged[29], execution.run} <= set(left)
-    assert len(left) == 3  # and the one that the others were copied from
+    assert {aged[29], execution.run} <= set(execution.left)
+    assert len(execution.left) == 3  # and the one that the others were copied from
 
 
 # Docker container sees only code assets
 
 
 @then("inside the droid container `/tmp/lw_coder/main_prompt.md` exists and matches the generated prompt")
-def _(execution: Execution) -> None:
-    seen = execution.inside("cat", "/tmp/lw_coder/main_prompt.md")  # noqa: S108 - the plan's own path
+def _(execution: Noted) -> None:
+    seen = execution.inside("cat", PROMPT)
     assert seen == (execution.run / "prompts/main.md").read_text().strip()
 
 
 @then("`/home/droiduser/.factory/droids` contains only the run-specific code subagents")
-def _(execution: Execution) -> None:
-    folder = "/home/droiduser/.factory/droids"
-    assert execution.inside("ls", "-A", folder).split() == CODING_DROIDS
+def _(execution: Noted) -> None:
+    assert execution.inside("ls", "-A", DROIDS).split() == CODING_DROIDS
     for name in CODING_DROIDS:
-        assert (
-            execution.inside("cat", f"{folder}/{name}")
-            == (execution.run / "droids" / name).read_text().strip()
-        )
+        seen = execution.inside("cat", f"{DROIDS}/{name}")
+        assert seen == (execution.run / "droids" / name).read_text().strip()
 
 
 @then("no plan subagent files are present in the container")
-def _(execution: Execution) -> None:
-    plan_droids = [path.name for path in PLAN_DROIDS.glob("*.md")]
-    assert plan_droids
+def _(execution: Noted) -> None:
+    assert plan_droids()
     assert execution.find_inside(CODING_DROIDS[:1])  # the search does find what is there
-    assert execution.find_inside(plan_droids) == []
+    assert execution.find_inside(plan_droids()) == []
+
+
+def plan_droids() -> list[str]:
+    return [path.name for path in PLAN_DROIDS.glob("*.md")]
 
 
 # Configurable env file path is honored
@@ -193,14 +398,14 @@ def _(sample: SampleRepository, model: ScriptedModel) -> None:
 
 
 @then("the container receives OPENROUTER_API_KEY from `.env.local`")
-def _(execution: Execution, model: ScriptedModel) -> None:
+def _(execution: Noted, model: ScriptedModel) -> None:
     assert execution.inside("printenv", "OPENROUTER_API_KEY") == LOCAL_KEY
     assert {request.kind for request in model.requests} >= {"dspy", "agent"}
     assert {request.authorization for request in model.requests} == {f"Bearer {LOCAL_KEY}"}
 
 
 @then("the command succeeds without referencing `.env`")
-def _(execution: Execution) -> None:
+def _(execution: Noted) -> None:
     assert execution.end() == 0
     assert re.findall(r'env_file: "(.*)"', (execution.run / "compose.yml").read_text()) == [
         "../../../../.env.local"
@@ -214,22 +419,21 @@ def _(execution: Execution) -> None:
     "`.lw_coder/code.Dockerfile` and `.lw_coder/config.toml` have not changed since the last run",
     target_fixture="last",
 )
-def _(execute: Execute) -> Execution:
-    last = execute()
-    assert last.end() == 0
-    return last
+def _(first: Noted) -> Noted:
+    assert first.end() == 0
+    return first
 
 
 @then("the command runs `docker build` for `lw_coder_droid:<repo_hash>`")
-def _(execution: Execution, home: Path) -> None:
+def _(execution: Noted) -> None:
     assert re.fullmatch(r"lw_coder_droid:[0-9a-f]{12}", execution.image)
-    assert f"naming to docker.io/library/{execution.image}" in _build_log(execution, home)
-    assert _image_id(execution.image) == _record(execution.run)["images"]["repo"]
+    assert f"naming to docker.io/library/{execution.image}" in execution.build_log
+    assert execution.tagged == _record(execution.run)["images"]["repo"]
 
 
 @then("Docker reuses cached layers so the build completes quickly")
-def _(execution: Execution, last: Execution, home: Path) -> None:
-    log = _build_log(execution, home)
+def _(execution: Noted, last: Noted) -> None:
+    log = execution.build_log
     # A step that is being built elsewhere as well can have its name there, such as [repo stage-0  2/10].
     steps = re.findall(r"^#(\d+) \[[^\]]*\d+/\d+\] (?:RUN|COPY)", log, re.MULTILINE)
     assert steps, log
@@ -239,24 +443,22 @@ def _(execution: Execution, last: Execution, home: Path) -> None:
 
 @then("the logs show the image build invocation before the interactive session starts")
 @then("the logs note that the image build is running before launching droid")
-def _(execution: Execution) -> None:
+def _(execution: Noted) -> None:
     shown = execution.terminal.text
     assert shown.index(f"Image: building {execution.image}") < shown.index(SESSION_SHOWS)
 
 
 @given("`.lw_coder/code.Dockerfile` was modified since the last run", target_fixture="last")
-def _(execute: Execute, sample: SampleRepository) -> Execution:
-    last = execute()
-    assert last.end() == 0
-    with (sample.root / ".lw_coder/code.Dockerfile").open("a") as dockerfile:
-        dockerfile.write(f"RUN touch {MARKER}\n")
-    return last
+def _(second: Noted, request: pytest.FixtureRequest) -> Noted:
+    assert second.end() == 0
+    assert request.getfixturevalue("third").end() == 0
+    return second
 
 
 @then("the command rebuilds the docker image `lw_coder_droid:<repo_hash>`")
-def _(execution: Execution, last: Execution) -> None:
+def _(execution: Noted, last: Noted) -> None:
     assert execution.image == last.image
-    assert _image_id(execution.image) == _images(execution)["repo"] != _images(last)["repo"]
+    assert execution.tagged == _images(execution)["repo"] != _images(last)["repo"]
     assert execution.find_inside([Path(MARKER).name]) == [MARKER]
 
 
@@ -282,17 +484,17 @@ def _() -> None:
 
 
 @then("the CLI builds `docker/droid/Dockerfile` into `lw_coder_droid:latest`")
-def _(execution: Execution, home: Path) -> None:
+def _(execution: Noted) -> None:
     shown = execution.terminal.text
     announced = shown.index(f"Image: building {BASE_TAG}, which is missing or out of date")
     assert announced < shown.index(f"Image: building {execution.image}") < shown.index(SESSION_SHOWS)
-    assert f"naming to docker.io/library/{BASE_TAG}" in _build_log(execution, home)
+    assert f"naming to docker.io/library/{BASE_TAG}" in execution.build_log
     label = f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}'
     assert docker("image", "inspect", "--format", label, BASE_TAG) == base_fingerprint()
 
 
 @then("the subsequent repo-specific build succeeds using that base tag")
-def _(execution: Execution) -> None:
+def _(execution: Noted) -> None:
     base, repo = _layers(BASE_TAG), _layers(execution.image)
     assert repo[: len(base)] == base
     assert len(repo) > len(base)
@@ -303,21 +505,21 @@ def _(execution: Execution) -> None:
 
 
 @when("the docker image is built", target_fixture="execution")
-def _(execute: Execute) -> Execution:
+def _(execute: Execute) -> Noted:
     return execute()
 
 
 @then("the `droid mcp list` command inside the container includes `context7`")
-def _(execution: Execution) -> None:
+def _(execution: Noted) -> None:
     assert re.search(r"^\s*context7\s+http\s", execution.inside("droid", "mcp", "list"), re.MULTILINE)
 
 
 # Today's droid has no `mcp describe`. What it would say: address and transport, with nothing left to set up.
 # The list asks every server, and says "failed: ..." of this one where the network does not lead to it.
 @then("running `droid mcp describe context7` succeeds without additional setup")
-def _(execution: Execution) -> None:
+def _(execution: Noted) -> None:
     assert "describe" not in execution.inside("droid", "mcp", "--help")  # else this step has to use it
-    (server,) = json.loads(execution.inside("cat", "/home/droiduser/.factory/mcp.json"))["mcpServers"].items()
+    (server,) = json.loads(execution.inside("cat", MCP))["mcpServers"].items()
     assert server == (
         "context7",
         {"type": "http", "url": "https://mcp.context7.com/mcp", "disabled": False},
@@ -347,24 +549,18 @@ def _(printed: str) -> None:
 # Worktree separation is preserved
 
 
-@pytest.fixture
-def somebodys_temp_worktree(sample: SampleRepository) -> Worktree:
-    return create_temp_worktree(find_repository(sample.root), sample.sha, "somebodys")
-
-
 @then("the command uses `ensure_worktree` to prepare the coding worktree")
-def _(execution: Execution, sample: SampleRepository) -> None:
+def _(execution: Noted, sample: SampleRepository) -> None:
     repository, plan = find_repository(sample.root), read_plan(sample.plan).metadata
     listed = sample.git("worktree", "list", "--porcelain")
     ensured = ensure_worktree(repository, plan)  # finds the very one, and makes nothing
     assert sample.git("worktree", "list", "--porcelain") == listed
     assert (ensured.path, ensured.branch) == (_plan_worktree(sample), f"lw/task/{PLAN_ID}")
-    mounts = json.loads(docker("inspect", "--format", "{{json .Mounts}}", execution.container))
-    assert {mount["Destination"]: mount["Source"] for mount in mounts}["/workspace"] == str(ensured.path)
+    assert execution.mounts["/workspace"] == str(ensured.path)
 
 
 @then("no temporary worktree created by `create_temp_worktree` is removed")
-def _(execution: Execution, sample: SampleRepository, somebodys_temp_worktree: Worktree) -> None:
+def _(execution: Noted, sample: SampleRepository, somebodys_temp_worktree: Worktree) -> None:
     assert execution.end() == 0
     assert (somebodys_temp_worktree.path / "greeting.py").is_file()
     assert somebodys_temp_worktree.has_own_pointer()
@@ -372,7 +568,7 @@ def _(execution: Execution, sample: SampleRepository, somebodys_temp_worktree: W
 
 
 @then("the worktree path remains after the command exits")
-def _(execution: Execution, sample: SampleRepository) -> None:
+def _(execution: Noted, sample: SampleRepository) -> None:
     assert execution.status == 0
     assert "world" in (_plan_worktree(sample) / "greeting.py").read_text()  # the agent's change
     assert f"Worktree: .lw_coder/worktrees/{PLAN_ID}" in execution.terminal.text
@@ -389,7 +585,7 @@ def _(sample: SampleRepository) -> None:
 
 
 @then("the command exits with a non-zero status")
-def _(execution: Execution, sample: SampleRepository, model: ScriptedModel) -> None:
+def _(execution: Noted, sample: SampleRepository, model: ScriptedModel) -> None:
     assert execution.status == 1
     assert sorted(path.name for path in (sample.root / ".lw_coder").iterdir()) == [
         "code.Dockerfile",
@@ -401,7 +597,7 @@ def _(execution: Execution, sample: SampleRepository, model: ScriptedModel) -> N
 
 
 @then("it logs guidance for configuring OpenRouter credentials")
-def _(execution: Execution) -> None:
+def _(execution: Noted) -> None:
     shown = " ".join(execution.terminal.text.split())
     assert "error: OPENROUTER_API_KEY: is set neither in .env nor in the environment" in shown
     assert "put OPENROUTER_API_KEY=<your key from openrouter.ai/keys> into .env" in shown
@@ -453,7 +649,7 @@ def _record(run: Path) -> dict[str, Any]:
     return dict(json.loads((run / "run.json").read_text()))
 
 
-def _images(execution: Execution) -> dict[str, str]:
+def _images(execution: Noted) -> dict[str, str]:
     return dict(_record(execution.run)["images"])
 
 
@@ -465,6 +661,6 @@ def _layers(name: str) -> list[str]:
     return list(json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", name)))
 
 
-def _build_log(execution: Execution, home: Path) -> str:
+def _build_log(execution: Noted, home: Path) -> str:
     logs = home.glob(f".local/state/lw_coder/log/build-{execution.identity}-*.log")
     return max(logs, key=lambda log: log.stat().st_mtime).read_text()

@@ -12,16 +12,23 @@ from typing import TypeVar
 
 PATIENCE = 600.0  # seconds; all waits end as soon as what is waited for is there
 NEVER = 36_000.0  # seconds; what takes as long was not waited for
+_SHORTEST, _LONGEST = 0.05, 0.5  # seconds between two looks
 
 _Result = TypeVar("_Result")
 
 
 def wait_until(is_met: Callable[[], object], what: str) -> None:
-    """Look again and again until it is so; fail when it never is."""
-    deadline = time.monotonic() + PATIENCE
+    """Look again and again until it is so; fail when it never is.
+
+    A look that costs something, such as a question to the engine, is taken less often.
+    """
+    begun = time.monotonic()
+    deadline = begun + PATIENCE
     while not is_met():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.05)
+        ended = time.monotonic()
+        assert ended < deadline, f"waited for {what}"
+        time.sleep(min(max(_SHORTEST, 2 * (ended - begun)), _LONGEST))
+        begun = time.monotonic()
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> str:

@@ -1,8 +1,7 @@
-"""Batches of real headless sessions: their order, what blocks plans, and what ends them."""
+"""Batches of real headless sessions, and what ends them; see also test_batch_of_twelve."""
 
 from __future__ import annotations
 
-import json
 import signal
 
 from lw_coder.batches.state_file import list_batches
@@ -12,59 +11,6 @@ from tests.integration.conftest import LW_CODER, Person, sessions_in
 from tests.support.living import is_living
 from tests.support.patience import wait_until
 from tests.support.sample_repository import SampleRepository
-
-
-def test_a_diamond_beside_plans_that_do_not_pass(sample: SampleRepository, person: Person) -> None:
-    steps = {
-        "base-plan": [commit("base")],
-        "left": [f"test -e base && {commit('left')}"],
-        "right": [f"test -e base && {commit('right')}"],
-        "top": [f"test -e left && test -e right && {commit('top')}"],
-        "clash": [commit("left", "another")],
-        "broken": [commit("broken")],
-        "endless": [commit("endless"), *[f"echo {number}" for number in range(1000)]],
-    }
-    with batch_scene(person, sample, steps, "limits = { turns = 8 }\n") as scene:
-        for plan_id, needs in {
-            "top": ["left", "right"],
-            "left": ["base-plan"],
-            "right": ["base-plan"],
-        }.items():
-            scene.plan(plan_id, *needs)
-        for plan_id in ("base-plan", "clash", "broken", "endless"):
-            scene.plan(plan_id)
-        scene.plan("behind", "broken")
-        scene.plan("both", "left", "clash")
-        plans = scene.ends(scene.starts("--jobs", "2", "--json"), 6)
-        assert {name: plan["state"] for name, plan in plans.items()} == {
-            **dict.fromkeys(("base-plan", "left", "right", "top", "clash"), "passed"),
-            "broken": "failed",
-            "endless": "limit",
-            "behind": "blocked",
-            "both": "blocked",
-        }
-        assert plans["behind"]["reason"] == "depends on broken, which is failed"
-        assert "left and clash conflict: left" in plans["both"]["reason"]
-        assert plans["broken"]["reason"].endswith(": ! test -e broken")
-        assert plans["endless"]["reason"] == "ended by the limit turns = 8"
-        assert scene.files("top") == {"base", "left", "right", "top"}
-        assert (plans["top"]["commits"], plans["top"]["exit_code"]) == (1, 0)
-        # The checks compare with what the plan started from, and not with its git_sha.
-        record = json.loads((scene.root / ".lw_coder/runs" / plans["top"]["run"] / "run.json").read_text())
-        assert record["verdict"]["base"] == record["plan"]["git_sha"] == plans["top"]["base"]
-        assert record["verdict"]["commits"] == 1
-        assert sample.git("log", "-1", "--format=%P", plans["top"]["base"]).split() == [
-            plans["left"]["tip"],
-            plans["right"]["tip"],
-        ]
-        assert record["starts_from"] == {name: plans[name]["tip"] for name in ("left", "right")}
-        # What has passed is not carried out again, and asks no model.
-        asked = len(scene.model.requests)
-        again = scene.ends(scene.starts("top", "left", "right", "base-plan", "--json"), 0)
-        assert {plan["state"] for plan in again.values()} == {"kept"}
-        assert len(scene.model.requests) == asked
-        sample.git("fsck", "--strict", "--no-dangling")
-    assert sessions_in(sample.root) == []
 
 
 def test_a_batch_that_is_killed_goes_on(sample: SampleRepository, person: Person) -> None:

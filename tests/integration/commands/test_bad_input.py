@@ -523,6 +523,7 @@ def closed_address() -> Iterator[str]:
         yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
+@pytest.mark.usefixtures("known_prompts")
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_it_is_refused_in_one_line_and_leaves_everything_as_it_was(
     case: Case,

@@ -7,13 +7,15 @@ import re
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lw_coder.batches.state_file import list_batches
 from lw_coder.containers.labels import CHECK_LABEL, PLAN_LABEL, PROXY_LABEL
 from lw_coder.plans.plan_file import TASKS_FOLDER, read_plan
 from tests.integration.conftest import LW_CODER, Person, sessions_in
@@ -24,7 +26,7 @@ from tests.support.json_schemas import validated
 from tests.support.patience import PATIENCE, wait_until
 from tests.support.plan_files import text
 from tests.support.sample_repository import PLAN, SampleRepository
-from tests.support.scripted_model import Conversation, Reply, Script
+from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
 
 TURNS = 6  # at most, of a session; all plans but one take two
 AT_ONCE = 2
@@ -154,7 +156,9 @@ def killed(person: Person, is_time: Any, what: str) -> None:
         process.communicate(timeout=PATIENCE)
 
 
-def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, asked: Model) -> None:
+def test_twelve_plans_and_two_kills(
+    person: Person, twelve: SampleRepository, model: ScriptedModel, asked: Model
+) -> None:
     root = twelve.root
     killed(person, lambda: asked.of_agents() == set(FIRST), "the first two sessions")
     assert sessions_in(root), "a batch that is killed leaves its runs at work"
@@ -170,6 +174,8 @@ def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, as
     document = validated("batch", out)
     plans = {plan["plan_id"]: plan for plan in document["plans"]}
     assert document["exit_code"] == 6
+    kept = json.loads(list_batches(root)[-1].state_file.read_text())
+    assert kept == document, "the state file says the same"
 
     states = {plan_id: plan["state"] for plan_id, plan in plans.items()}
     assert {plan_id: plans[plan_id] for plan_id in PASS if states[plan_id] not in {"passed", "kept"}} == {}
@@ -188,6 +194,10 @@ def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, as
     assert "w-wrong" in plans["x-needs-wrong"]["reason"]
     assert "test ! -e wrong.txt" in plans["w-wrong"]["reason"]
     assert f"turns = {TURNS}" in plans["z-long"]["reason"]
+    assert plans["x-needs-wrong"]["reason"] == "depends on w-wrong, which is failed"
+    assert "b-rival and c-rival conflict: shared.txt" in plans["h-joined"]["reason"]
+    assert plans["w-wrong"]["reason"].endswith(": test ! -e wrong.txt")
+    assert plans["z-long"]["reason"] == f"ended by the limit turns = {TURNS}"
     codes = {plan_id: plan["exit_code"] for plan_id, plan in plans.items()}
     assert (codes["w-wrong"], codes["z-long"], codes["h-joined"]) == (6, 5, None)
 
@@ -203,6 +213,15 @@ def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, as
     tops = [twelve.git("log", "--format=%s", f"{twelve.sha}..lw/task/f-under").split("\n")]
     assert {"Do a-top", "Do d-left", "Do e-right", "Do f-under"} <= set(tops[0])
 
+    assert_shown_beside_each_other(root, document, started)
+    assert_joined(twelve, plans)
+    assert_kept_without_a_question(person, twelve, model)
+    require_nothing_left(twelve)
+    assert_taken_together(person, twelve)
+
+
+def assert_shown_beside_each_other(root: Path, document: dict[str, Any], started: Collection[str]) -> None:
+    """The rivals are found to conflict, and the batch's page has a page for each run."""
     pairs = {(pair["first"], pair["second"]): pair for pair in document["pairs"]}
     conflicts = {names: pair["files"] for names, pair in pairs.items() if not pair["merges"]}
     assert conflicts == {("b-rival", "c-rival"): ["shared.txt"]}
@@ -210,13 +229,41 @@ def test_twelve_plans_and_two_kills(person: Person, twelve: SampleRepository, as
 
     folder = root / ".lw_coder/batches" / document["batch"]
     page = (folder / "index.html").read_text(encoding="utf-8")
+    plans = {plan["plan_id"]: plan for plan in document["plans"]}
     for plan_id in started:
         name = plans[plan_id]["run"].replace("/", "-") + ".html"
         assert (folder / name).is_file()
         assert f'href="{name}"' in page
 
-    require_nothing_left(twelve)
-    assert_taken_together(person, twelve)
+
+def assert_joined(sample: SampleRepository, plans: Mapping[str, dict[str, Any]]) -> None:
+    """The plan below the diamond started from what both sides had committed, and is compared with that."""
+    under = plans["f-under"]
+    before, after = (
+        set(sample.git("ls-tree", "--name-only", tip).split()) for tip in (sample.sha, "lw/task/f-under")
+    )
+    assert after - before == {f"{plan_id}.txt" for plan_id in ("a-top", "d-left", "e-right", "f-under")}
+    assert (under["state"], under["commits"], under["exit_code"]) == ("passed", 1, 0)
+    record = json.loads((sample.root / ".lw_coder/runs" / under["run"] / "run.json").read_text())
+    assert record["verdict"]["base"] == record["plan"]["git_sha"] == under["base"]
+    assert record["verdict"]["commits"] == 1
+    tips = {plan_id: plans[plan_id]["tip"] for plan_id in ("d-left", "e-right")}
+    assert sample.git("log", "-1", "--format=%P", under["base"]).split() == list(tips.values())
+    assert record["starts_from"] == tips
+
+
+def assert_kept_without_a_question(person: Person, sample: SampleRepository, model: ScriptedModel) -> None:
+    """What has passed is not carried out again, and asks no model."""
+    before = len(model.requests)
+    with batch(person, "f-under", "d-left", "e-right", "a-top") as process:
+        out, messages = process.communicate(timeout=PATIENCE)
+    document = validated("batch", out)
+    assert (process.returncode, document["exit_code"]) == (0, 0), messages
+    assert {plan["state"] for plan in document["plans"]} == {"kept"}
+    assert len(model.requests) == before
+    kept = json.loads(list_batches(sample.root)[-1].state_file.read_text())
+    assert kept == document, "the state file says the same"
+    sample.git("fsck", "--strict", "--no-dangling")
 
 
 def require_nothing_left(sample: SampleRepository) -> None:

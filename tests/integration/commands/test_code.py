@@ -38,9 +38,13 @@ def test_a_plan_is_carried_out_and_its_commit_comes_home(
 
 
 def test_pressing_ctrl_c_too_often_does_not_stop_the_commits_from_coming_home(
-    sample: SampleRepository, person: Person
+    sample: SampleRepository, person: Person, model: ScriptedModel
 ) -> None:
-    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+    """There are checks, which are left out; and what was done is done again by a fresh replay."""
+    config = sample.root / ".lw_coder/config.toml"
+    without_checks = config.read_text()
+    config.write_text(f'{without_checks}\nchecks = ["false"]\n')
+    with person.types(LW_CODER, "code", PLAN_ID, "--no-checks") as terminal:
         terminal.wait_for(SUMMARY)
         while terminal.is_raw:
             terminal.press_ctrl_c()
@@ -49,8 +53,24 @@ def test_pressing_ctrl_c_too_often_does_not_stop_the_commits_from_coming_home(
             terminal.press_ctrl_c()
         assert terminal.wait() == 0, terminal.text
     assert sample.git("log", "-1", "--format=%s", BRANCH) == COMMIT_MESSAGE, terminal.text
+    assert "Checks:" not in terminal.text
+    (run,) = _runs(sample)
+    assert json.loads((run / "run.json").read_text()).get("verdict") is None
+    config.write_text(without_checks)
+    _is_replayed_at_a_terminal(sample, person, model)
 
 
+def _is_replayed_at_a_terminal(sample: SampleRepository, person: Person, model: ScriptedModel) -> None:
+    with person.types(LW_CODER, "runs", "replay", "latest", "--fresh") as terminal:
+        terminal.wait_for(SUMMARY)
+        assert terminal.leave() == 0, terminal.text
+    assert model.count("dspy") == 1  # the prompts are those of the run
+    (made,) = (sample.root / ".lw_coder/runs/@replay").iterdir()
+    ref = f"refs/lw_coder/@replay/{made.name}/detached"
+    assert sample.git("log", "--format=%s", f"{sample.sha}..{ref}") == COMMIT_MESSAGE
+
+
+@pytest.mark.usefixtures("known_prompts")
 def test_an_exit_status_of_the_session_is_told_and_recorded(sample: SampleRepository, person: Person) -> None:
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_for(SUMMARY)
@@ -60,6 +80,7 @@ def test_an_exit_status_of_the_session_is_told_and_recorded(sample: SampleReposi
     assert json.loads((_runs(sample)[0] / "run.json").read_text())["ended"]["status"] == 137
 
 
+@pytest.mark.usefixtures("known_prompts")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_commits_come_home_when_a_signal_ends_lw_coder(
     sample: SampleRepository, person: Person, number: signal.Signals

@@ -8,6 +8,7 @@ from lw_coder.containers.docker_command import COMPOSE_FILE
 from lw_coder.foundation.errors import ExitCode
 from tests.integration.conftest import LW_CODER, Person
 from tests.integration.headless_session import Headless, beside, headless
+from tests.support.forked import forked
 from tests.support.json_schemas import validated
 from tests.support.patience import PATIENCE
 from tests.support.sample_repository import SampleRepository
@@ -17,7 +18,7 @@ COMMIT = "git commit --quiet --allow-empty --message replayed"
 
 def findings(person: Person) -> tuple[int, dict[str, dict[str, str]]]:
     """Ask as a script would; map what was looked at to what was found."""
-    done = _typed(person, LW_CODER, "doctor", "--json")
+    done = forked("doctor", "--json", cwd=person.cwd, env=person.env)
     return done.returncode, {found["subject"]: found for found in validated("doctor", done.stdout)}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, Person
+from tests.integration.known_prompts import know_prompts
 from tests.support.refusal import assert_refused, shown_lines
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
 from tests.support.scripted_model import ScriptedModel
@@ -35,6 +36,7 @@ def test_whatever_is_written_last_it_is_told_and_taken_back(
 ) -> None:
     sample = make_sample_repository(small_disk / "sample")
     sample.write_env(model.base_url)
+    know_prompts(person.home, sample, model.base_url)
     person.cwd = sample.root
     told = {_with_free_pages(small_disk, sample, person, free) for free in FREE_PAGES}
     assert {"worktrees", "runs"} <= {word for line in told for word in line.split("/")}, told

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lw_coder.containers.image_names import repo_hash
+from lw_coder.containers.labels import PROXY_LABEL
 from lw_coder.plans.plan_file import read_plan
 from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.repository.temporary_worktrees import create_temp_worktree, temporary_worktree
@@ -53,10 +54,13 @@ def model(engine: str) -> Iterator[ScriptedModel]:
         yield server
 
 
-def plans(person: Person, *arguments: str, until: str = SHOWN) -> str:
-    """Type `lw_coder plan`, wait for the agent's words, leave; return what was shown."""
+def plans(
+    person: Person, *arguments: str, until: str = SHOWN, look: Callable[[], object] = lambda: None
+) -> str:
+    """Type `lw_coder plan`, wait for the agent's words, look at something, leave; return what was shown."""
     with person.types(LW_CODER, "plan", *arguments) as terminal:
         terminal.wait_for(until)
+        look()
         assert terminal.leave() == 0, terminal.text
         return terminal.text
 
@@ -151,6 +155,7 @@ def test_an_idea_becomes_a_valid_plan_that_was_reviewed(
 def test_an_idea_in_a_file_in_a_repository_without_a_config_and_what_is_planted_is_not_opened(
     sample: SampleRepository, person: Person, tmp_path: Path
 ) -> None:
+    """Before it, what a killed session left goes; beside it, another one overwrites a plan, which is kept."""
     own = sample.root / ".lw_coder/worktrees/sample-plan"
     sample.git("worktree", "add", "--quiet", "-b", "lw/task/sample-plan", str(own), sample.sha)
     (own / "draft.txt").write_text("not committed")
@@ -158,15 +163,28 @@ def test_an_idea_in_a_file_in_a_repository_without_a_config_and_what_is_planted_
     (sample.root / ".lw_coder/code.Dockerfile").unlink()
     idea = tmp_path / "idea.md"
     idea.write_text(f"# An idea\n\n{IDEA} It costs $HOME and ${{nothing}}. {PLANT}\n")
-    text = plans(person, str(idea))
+    create_temp_worktree(find_repository(sample.root), sample.sha, "plan-left")
+    leftover = _container_on(sample, "plan-left")
+    text = plans(person, str(idea), look=lambda: _goes_on_beside_another(sample, person, leftover))
+    assert "Removed:  .lw_coder/temp-worktrees/plan-left" in text
+    assert not temp_worktrees(sample)
     assert f"Next:     lw_coder code {PLAN_ID}" in text
     assert "without your uncommitted changes" in text
-    (prompt,) = sample.root.glob(".lw_coder/runs/@plan/*/prompts/main.md")
+    prompt = min(sample.root.glob(".lw_coder/runs/@plan/*/prompts/main.md"))
     assert idea.read_text().strip() in prompt.read_text()
     assert (own / "draft.txt").read_text() == "not committed"
     assert sample.git("worktree", "list").count("\n") == 1
     for name in ("link.md", "pipe.md"):
         assert f"warning: .lw_coder/tasks/{name}: is not a regular file; inspect and remove it" in text
+
+
+def _goes_on_beside_another(sample: SampleRepository, person: Person, leftover: str) -> None:
+    (in_use,) = temp_worktrees(sample)
+    (container,) = sessions_in(sample.root)
+    assert container != leftover
+    _overwrites_a_plan(sample, person)
+    assert temp_worktrees(sample) == [in_use]
+    assert sessions_in(sample.root) == [container]
 
 
 def test_without_an_idea_the_agent_asks_and_a_worktree_whose_lock_is_held_stays(
@@ -181,7 +199,15 @@ def test_without_an_idea_the_agent_asks_and_a_worktree_whose_lock_is_held_stays(
 def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
     sample: SampleRepository, person: Person
 ) -> None:
-    text = plans(person, "--text", ASTRAY)
+    """And its session is confined as one of `code` is."""
+    (sample.root / ".lw_coder/config.toml").write_text("[code]\nallow_hosts = []\n", encoding="ascii")
+
+    def is_refused() -> None:
+        (container,) = sessions_in(sample.root)
+        ask = "curl -s -m 120 -o /dev/null -w '%{http_code}' http://listed.test; true"
+        assert docker("exec", container, "sh", "-c", ask) == "403"
+
+    text = plans(person, "--text", ASTRAY, look=is_refused)
     assert "Next:     lw_coder code astray" in text
     assert (sample.root / ".lw_coder/tasks/astray.md").is_file()
     (kept,) = sample.root.glob(".lw_coder/runs/@plan/*/left/ideas/PLAN.md")
@@ -192,6 +218,13 @@ def test_a_plan_put_into_the_worktree_is_not_lost_with_it_nor_is_a_commit(
     assert ref.endswith("/detached")
     assert ref in text.replace("\n", "")
     _is_shown_without_a_replay_and_has_been_imported(person)
+    assert "listed.test (1x)" in text
+    ended = record(sample)["ended"]
+    assert isinstance(ended, dict)
+    assert ended["refused"]["listed.test"] == 1  # droid asks for others
+    repository = find_repository(sample.root)
+    identity = repo_hash(root_commit(repository), repository.common_dir)
+    assert identity not in docker("network", "ls", "--filter", f"label={PROXY_LABEL}")
 
 
 def _is_shown_without_a_replay_and_has_been_imported(person: Person) -> None:
@@ -211,25 +244,6 @@ def test_a_status_of_the_session_is_the_commands_and_the_plan_is_kept(
         assert terminal.wait() == 4
     assert "the session ended with status 137" in terminal.text
     assert f"Next:     lw_coder code {PLAN_ID}" in terminal.text
-    assert not temp_worktrees(sample)
-
-
-def test_what_a_killed_session_left_goes_a_live_one_stays_and_an_overwritten_plan_is_kept(
-    sample: SampleRepository, person: Person
-) -> None:
-    repository = find_repository(sample.root)
-    create_temp_worktree(repository, sample.sha, "plan-left")
-    leftover = _container_on(sample, "plan-left")
-    with person.types(LW_CODER, "plan", "--text", IDEA) as alive:
-        alive.wait_for(SHOWN)
-        assert "Removed:  .lw_coder/temp-worktrees/plan-left" in alive.transcript.decode(errors="replace")
-        (in_use,) = temp_worktrees(sample)
-        (container,) = sessions_in(sample.root)
-        assert container != leftover
-        _overwrites_a_plan(sample, person)
-        assert temp_worktrees(sample) == [in_use]
-        assert sessions_in(sample.root) == [container]
-        assert alive.leave() == 0
     assert not temp_worktrees(sample)
 
 

@@ -1,4 +1,7 @@
-"""`lw_coder runs replay`: the container of a headless run again, on the plan's worktree and on a new one."""
+"""`lw_coder runs replay`: the container of a headless run again, on the plan's worktree and on a new one.
+
+test_code has a replay at a terminal.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from lw_coder.containers.image_names import repo_hash
 from lw_coder.containers.labels import PROXY_LABEL, REPLAY_RUNS
 from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import open_run
-from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
+from tests.integration.conftest import Person, sessions_in
 from tests.integration.headless_session import Headless, headless, with_gateway
-from tests.support.agent_script import COMMIT_MESSAGE
 from tests.support.engine import bridge_address, containers, docker
 from tests.support.json_schemas import validated
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
@@ -157,13 +159,3 @@ def test_a_fresh_replay_whose_setup_fails_does_not_start_its_agent(
     assert record["ended"]["outcome"] == "setup"
     assert not (made / "events.jsonl").exists()
     assert left_in_the_engine(sample) == []
-
-
-def test_a_replay_at_a_terminal(sample: SampleRepository, person: Person, model: ScriptedModel) -> None:
-    person.carries_out(PLAN_ID)
-    with person.types(LW_CODER, "runs", "replay", "latest", "--fresh") as terminal:
-        terminal.wait_for(SUMMARY)
-        assert terminal.leave() == 0, terminal.text
-    assert model.count("dspy") == 1  # the prompts are those of the run
-    (made,) = (sample.root / ".lw_coder/runs/@replay").iterdir()
-    assert subjects(sample, f"refs/lw_coder/@replay/{made.name}/detached") == [COMMIT_MESSAGE]

@@ -18,12 +18,12 @@ from lw_coder.containers.images import base_fingerprint
 from lw_coder.foundation.errors import ExitCode
 from lw_coder.sessions.container_paths import CA_BUNDLE
 from tests.integration.conftest import LW_CODER, Person
-from tests.integration.played_session import Played, played
+from tests.integration.execution import AtWork
+from tests.integration.headless_session import Headless, beside, headless
 from tests.support.engine import docker
 from tests.support.patience import PATIENCE
 from tests.support.refusal import assert_refused, shown_lines
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
-from tests.support.shell_agent import shell_agent
 from tests.support.snapshot import changes, snapshot
 
 # A build that looks at everything it is given. A secret is no reason to run a step again: a name that no
@@ -83,21 +83,34 @@ def test_images_are_built_of_what_they_may_hold(
     sample: SampleRepository, person: Person, volume: str
 ) -> None:
     equip(sample, volume)
-    with played(person, sample, shell_agent(["touch /cache/mark", "env | grep ^SSL"])) as session:
-        assert f"Image: building {BASE_TAG}, which is missing or out of date" in session.text
-        _is_current_base(session)
-        assert _in_image(session, "unwanted.txt", "noise.log", *NEVER) == []
-        _got_its_arguments(session, volume)
-        _trusts(session, sample.root / "certificates.pem")
+    at = AtWork(sample.root, PLAN_ID)
+
+    def look() -> None:
+        assert _in_image(at, "unwanted.txt", "noise.log", *NEVER) == []
+        _got_its_arguments(at, volume)
+        _trusts(at, sample.root / "certificates.pem")
+
+    script, meanwhile = beside(look, "touch /cache/mark && env | grep ^SSL")
+    ended = headless(person, sample, script, meanwhile=meanwhile)
+    assert ended.status == ExitCode.OK, ended.stderr
+    assert f"Image: building {BASE_TAG}, which is missing or out of date" in ended.stderr
+    assert "code 0" in ended.results[0]
+    assert f"SSL_CERT_FILE={CA_BUNDLE}" in ended.results[0].splitlines()
+    _is_current_base(ended)
 
     (sample.root / ".lw_coder/.dockerignore").unlink()
     _change_instructions(sample)
-    with played(person, sample, shell_agent(["test -e /cache/mark"])) as again:
-        assert f"Image: building {BASE_TAG}" not in again.text
-        assert f"Image: building {again.execution.image}" in again.text
-        assert _in_image(again, "unwanted.txt", "noise.log", *NEVER) == ["unwanted.txt", "noise.log"]
-        assert "code 0" in again.results[0]
-        _was_instructed(again)
+    seen: list[str] = []
+    script, meanwhile = beside(
+        lambda: seen.extend(_in_image(at, "unwanted.txt", "noise.log", *NEVER)), "test -e /cache/mark"
+    )
+    again = headless(person, sample, script, meanwhile=meanwhile)
+    assert again.status == ExitCode.OK, again.stderr
+    assert f"Image: building {BASE_TAG}" not in again.stderr
+    assert f"Image: building {at.image}" in again.stderr
+    assert seen == ["unwanted.txt", "noise.log"]
+    assert "code 0" in again.results[0]
+    _was_instructed(again)
 
 
 @pytest.mark.usefixtures("known_prompts")
@@ -225,33 +238,30 @@ def equip(sample: SampleRepository, volume: str) -> None:
     (sample.root / "certificates.pem").write_text(one + end, encoding="utf-8")
 
 
-def _is_current_base(session: Played) -> None:
-    record = json.loads((session.execution.run / "run.json").read_text())
-    for image in record["images"].values():
+def _is_current_base(ended: Headless) -> None:
+    for image in ended.record["images"].values():
         label = f'{{{{index .Config.Labels "{BASE_LABEL}"}}}}'
         assert docker("image", "inspect", "--format", label, image) == base_fingerprint()
 
 
-def _in_image(session: Played, *names: str) -> list[str]:
+def _in_image(at: AtWork, *names: str) -> list[str]:
     """List those of these names that the build got to see."""
-    seen = session.execution.inside("find", "/context", "-mindepth", "1").splitlines()
+    seen = at.inside("find", "/context", "-mindepth", "1").splitlines()
     assert "/context/greeting.py" in seen
     return [name for name in names if f"/context/{name}" in seen]
 
 
-def _got_its_arguments(session: Played, volume: str) -> None:
-    assert session.execution.inside("cat", "/greeting") == "hello $there"
-    (told,) = json.loads(docker("inspect", session.execution.container))
+def _got_its_arguments(at: AtWork, volume: str) -> None:
+    assert at.inside("cat", "/greeting") == "hello $there"
+    (told,) = json.loads(docker("inspect", at.container))
     assert (told["Config"]["Hostname"], told["HostConfig"]["ShmSize"]) == ("work-room", 128 << 20)
     assert [mount["Destination"] for mount in told["Mounts"] if mount.get("Name") == volume] == ["/cache"]
-    assert "code 0" in session.results[0]
 
 
-def _trusts(session: Played, certificates: Path) -> None:
+def _trusts(at: AtWork, certificates: Path) -> None:
     digest = hashlib.sha256(certificates.read_bytes()).hexdigest()
-    assert session.execution.inside("cut", "-c1-64", "/certificates") == digest
-    assert f"SSL_CERT_FILE={CA_BUNDLE}" in session.results[1].splitlines()
-    assert session.execution.inside("sha256sum", CA_BUNDLE).split()[0] == digest
+    assert at.inside("cut", "-c1-64", "/certificates") == digest
+    assert at.inside("sha256sum", CA_BUNDLE).split()[0] == digest
 
 
 def _change_instructions(sample: SampleRepository) -> None:
@@ -265,8 +275,7 @@ def _change_instructions(sample: SampleRepository) -> None:
         config.write('prompt_program = "program.json"\n')
 
 
-def _was_instructed(session: Played) -> None:
-    (asked,) = [request.conversation for request in session.model.requests if request.kind == "dspy"]
+def _was_instructed(ended: Headless) -> None:
+    (asked,) = [request.conversation for request in ended.model.requests if request.kind == "dspy"]
     assert OTHER_INSTRUCTIONS in asked.text
-    record = json.loads((session.execution.run / "run.json").read_text())
-    assert OTHER_INSTRUCTIONS in json.dumps(record["program_state"])
+    assert OTHER_INSTRUCTIONS in json.dumps(ended.record["program_state"])

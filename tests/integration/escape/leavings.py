@@ -283,7 +283,7 @@ _FOLLOWING = (
     "files._NEVER_FOLLOW &= ~os.O_NOFOLLOW"
 )
 
-WRECKED = (
+LINKED = (
     Attempt(
         "refs-link",
         "cd /repo-git; rm -rf refs; ln -s @OUTSIDE@/decoy/refs refs",
@@ -297,18 +297,21 @@ WRECKED = (
         weakening=_FOLLOWING,
     ),
     Attempt(
-        "head-pipe",
-        f"cd /repo-git/worktrees/{PLAN_ID}; rm -f HEAD; mkfifo HEAD; cd ../..; rm -f HEAD; mkfifo HEAD",
-        untouched,
-        reader_waits,
-    ),
-    Attempt(
         "objects-link",
         "cd /repo-git; mkdir -p refs/heads; echo @STOLEN@ > refs/heads/stolen;"
         " mv objects o2; ln -s @OUTSIDE@/decoy/objects objects",
         untouched,
         weakening=_FOLLOWING,
         status=1,
+    ),
+)
+# They meet in no place, so one session is enough.
+PIPED = (
+    Attempt(
+        "head-pipe",
+        f"cd /repo-git/worktrees/{PLAN_ID}; rm -f HEAD; mkfifo HEAD; cd ../..; rm -f HEAD; mkfifo HEAD",
+        untouched,
+        reader_waits,
     ),
     Attempt(
         "deep-folders",

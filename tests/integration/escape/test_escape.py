@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.integration.escape.escapes import EVERY
-from tests.integration.escape.leavings import BROKEN, BURIED, LAST, NESTED, ODD_FOLDER, PLANNED, WRECKED
+from tests.integration.escape.leavings import (
+    BROKEN,
+    BURIED,
+    LAST,
+    LINKED,
+    NESTED,
+    ODD_FOLDER,
+    PIPED,
+    PLANNED,
+)
 from tests.integration.escape.scene import WORKTREE, Attempt, quiet
 from tests.integration.escape.stage import Stage, host_process, loopback, staged
 
@@ -111,16 +120,29 @@ def test_what_breaks_the_check_stays_away(broken: Stage, attempt: Attempt, tmp_p
     assert "taken" in scene.git("branch", at=str(clone)), "without the check nothing stops it"
 
 
-@pytest.mark.parametrize("attempt", WRECKED, ids=name)
-def test_links_and_pipes_lead_nowhere(tmp_path: Path, attempt: Attempt) -> None:
+@pytest.fixture(scope="module")
+def piped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A session with pipes in its git folder, and with deep folders beside its transcripts."""
+    with staged(tmp_path_factory.mktemp("piped")) as made:
+        made.play_headless(PIPED)
+        yield made
+
+
+@pytest.mark.parametrize("attempt", PIPED, ids=name)
+def test_pipes_and_deep_folders_lead_nowhere(piped: Stage, attempt: Attempt) -> None:
+    attempt.judge(piped.scene)
+
+
+@pytest.mark.parametrize("attempt", LINKED, ids=name)
+def test_links_lead_nowhere(tmp_path: Path, attempt: Attempt) -> None:
     """Each in a session of its own: where one part of a git folder is gone, the others are not met."""
     with staged(tmp_path) as made:
         made.play_headless([attempt], status=attempt.status)
         attempt.judge(made.scene)
-        if attempt.weakening:
-            made.scene.import_weakened(attempt.weakening)
-            with pytest.raises(AssertionError):
-                attempt.check(made.scene, attempt.name)
+        assert attempt.weakening
+        made.scene.import_weakened(attempt.weakening)
+        with pytest.raises(AssertionError):
+            attempt.check(made.scene, attempt.name)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 from tests.integration.conftest import LW_CODER, Person
-from tests.integration.played_session import played
-from tests.support.sample_repository import SampleRepository
-from tests.support.scripted_model import Conversation, Reply
+from tests.integration.execution import run_folders
+from tests.integration.known_prompts import offer
+from tests.support.engine import bridge_address
+from tests.support.sample_repository import PLAN_ID, SampleRepository
+from tests.support.scripted_model import Conversation, Reply, ScriptedModel
 from tests.support.shell_agent import shell_agent
 from tests.support.tuning_script import BETTER, FEEDBACK, OUTPUTS, TUNED, blocks_of_page, scripted_tuning
 
@@ -36,11 +38,19 @@ def _reads(person: Person, code: str, *interpreter: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def _carried_out(person: Person) -> Path:
+    """Carry the plan out, without a terminal; return the run."""
+    done = person.runs_alone("code", PLAN_ID, "--headless")
+    assert done.returncode == 0, done.stderr
+    return run_folders(person.cwd, PLAN_ID)[-1]
+
+
 def test_what_was_tuned_on_runs_is_what_the_next_session_gets(
     person: Person, sample: SampleRepository
 ) -> None:
-    with played(person, sample, script, asks=True) as first:
-        before = first.execution.run
+    with ScriptedModel(script, host=bridge_address()) as model:
+        sample.write_env(model.base_url)
+        before = _carried_out(person)
         assert str(OUTPUTS["main_prompt"]) in (before / "prompts/main.md").read_text(encoding="utf-8")
         for block in blocks_of_page("sh"):
             _reads(person, block, "sh", "-ec")
@@ -51,9 +61,11 @@ def test_what_was_tuned_on_runs_is_what_the_next_session_gets(
     (setting,) = blocks_of_page("toml")
     config = sample.root / CONFIG
     config.write_text(config.read_text(encoding="utf-8").replace("[code]\n", setting), encoding="utf-8")
-    with played(person, sample, script) as second:
-        assert [request for request in second.model.requests if request.kind == "dspy"] == []
-        assert BETTER in (second.execution.run / "prompts/main.md").read_text(encoding="utf-8")
-        record = json.loads((second.execution.run / "run.json").read_text(encoding="utf-8"))
+    with ScriptedModel(script, host=bridge_address()) as model:
+        offer(person, sample, model)
+        after = _carried_out(person)
+        assert [request for request in model.requests if request.kind == "dspy"] == []
+    assert BETTER in (after / "prompts/main.md").read_text(encoding="utf-8")
+    record = json.loads((after / "run.json").read_text(encoding="utf-8"))
     assert record["cache_hit"] is True
     assert TUNED in json.dumps(record["program_state"])

@@ -13,6 +13,7 @@ import yaml
 from tests.integration.batch_run import wait_for_go
 from tests.integration.conftest import Person
 from tests.integration.headless_session import (
+    Headless,
     gateway_answers,
     gateways_of,
     headless,
@@ -20,15 +21,17 @@ from tests.integration.headless_session import (
     with_gateway,
 )
 from tests.integration.known_prompts import offer
-from tests.support.agent_script import execute, prompt_answer, scripted_demo
+from tests.support.agent_script import execute, prompt_answer
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import PATIENCE, wait_until
+from tests.support.reviewing_agent import reviewing_agent
 from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, Reply, Script, ScriptedModel
 from tests.support.shell_agent import shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
 COMMIT = "echo done > done.txt && git add done.txt && git commit -q -m 'Do some of it'"
+PRICES = 'prices = { "anthropic/claude-sonnet-4.5" = { input = 3, output = 15 } }\n'
 USAGE = {"prompt_tokens": 400, "completion_tokens": 100, "cost": 0.002}
 LOOK_AROUND = """\
 env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'
@@ -61,10 +64,22 @@ def _texts(folder: Path) -> str:
     return "\n".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_agent_never_sees_the_key(sample: SampleRepository, person: Person) -> None:
-    with_gateway(sample)
-    ended = headless(person, sample, shell_agent([LOOK_AROUND, COMMIT]), "--json")
-    assert ended.status == 0, ended.stderr
+def test_the_agent_never_sees_the_key_and_all_of_its_requests_are_counted(
+    sample: SampleRepository, person: Person
+) -> None:
+    """With reviewers, prices and allow_hosts; and in a replay by hand."""
+    with_gateway(sample, f"allow_hosts = []\n{PRICES}")
+    script = reviewing_agent([LOOK_AROUND, COMMIT])
+    ended = headless(person, sample, script, "--json", "--cost-usd", "10")
+    assert (ended.status, ended.ended["limit"]) == (0, None), ended.stderr
+    _never_saw_the_key(ended)
+    _is_counted(ended)
+    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
+    assert "gateway" not in (ended.run / "allow_hosts.filter").read_text()
+    _is_replayed_by_hand(sample, person, ended)
+
+
+def _never_saw_the_key(ended: Headless) -> None:
     assert "Gateway: OPENROUTER_API_KEY stays outside of the session\n" in ended.stderr
     asked = _asked(ended.model)
     assert "OPENROUTER_BASE_URL" in asked, "the agent looked at its variables"
@@ -72,21 +87,19 @@ def test_the_agent_never_sees_the_key(sample: SampleRepository, person: Person) 
     assert KEY not in asked
     assert {request.headers["Authorization"] for request in ended.model.requests} == {f"Bearer {KEY}"}
     assert KEY not in _texts(ended.run)
-    assert sample.git("log", "-1", "--format=%s", BRANCH) == "Do some of it"
 
 
-def test_all_requests_are_counted(sample: SampleRepository, person: Person) -> None:
-    with_gateway(sample)
-    ended = headless(person, sample, scripted_demo, "--json")
-    assert ended.status == 0, ended.stderr
+def _is_counted(ended: Headless) -> None:
     sent = len(ended.model.requests) - ended.model.count("dspy")
     spent = ended.ended["spent"]
     assert spent["total"]["requests"] == sent > 0
     assert sum(one["requests"] for one in spent["models"].values()) == sent
     assert sum(one["requests"] for one in spent["conversations"]) == sent
-    assert len(spent["conversations"]) >= 3, "the agent and both subagents"
+    assert len(spent["conversations"]) >= 3, "the agent and both reviewers"
     assert spent["total"]["input_tokens"] > 0
     assert f"Model:    {sent} requests, " in ended.stderr
+    cost = (3 * spent["total"]["input_tokens"] + 15 * spent["total"]["output_tokens"]) / 1e6
+    assert spent["total"]["cost_usd"] == pytest.approx(cost)
 
 
 def test_a_limit_of_tokens_ends_a_session(sample: SampleRepository, person: Person) -> None:
@@ -118,13 +131,6 @@ def test_a_cost_that_nobody_knows_cannot_be_limited(sample: SampleRepository, pe
     assert json.loads(ended.stdout)["outcome"] == "limit", ended.stderr
     assert "cost_usd cannot be kept: the provider reports no cost, and [code] prices has none" in ended.stderr
     assert ended.ended["spent"]["total"]["requests"] == 1
-    prices = 'prices = { "anthropic/claude-sonnet-4.5" = { input = 3, output = 15 } }\n'
-    with_gateway(sample, prices)
-    ended = headless(person, sample, shell_agent([COMMIT]), "--json", "--cost-usd", "1")
-    assert (ended.status, ended.ended["limit"]) == (0, None), ended.stderr
-    total = ended.ended["spent"]["total"]
-    cost = (3 * total["input_tokens"] + 15 * total["output_tokens"]) / 1e6
-    assert total["cost_usd"] == pytest.approx(cost)
 
 
 def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
@@ -147,12 +153,8 @@ def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
     assert ended.ended["spent"]["total"]["requests"] == sent
 
 
-def test_with_allow_hosts_and_in_a_replay(sample: SampleRepository, person: Person) -> None:
-    with_gateway(sample, "allow_hosts = []\n")
+def _is_replayed_by_hand(sample: SampleRepository, person: Person, ended: Headless) -> None:
     with ScriptedModel(shell_agent([COMMIT]), host=bridge_address()) as model:
-        ended = headless(person, sample, shell_agent([COMMIT]), "--json")
-        assert ended.status == 0, ended.stderr
-        assert "gateway" not in (ended.run / "allow_hosts.filter").read_text()
         sample.write_env(model.base_url)
         (ended.run / "gateway.json").write_text(
             (ended.run / "gateway.json").read_text().replace(ended.model.base_url, model.base_url)

@@ -19,15 +19,8 @@ from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, execute, prompt
 from tests.support.engine import bridge_address, docker
 from tests.support.patience import NEVER, wait_until
 from tests.support.result_schema import result_of
-from tests.support.sample_repository import KEY, PLAN_ID, SampleRepository
-from tests.support.scripted_model import (
-    Conversation,
-    HttpFailure,
-    Reply,
-    Script,
-    ScriptedModel,
-    ToolCall,
-)
+from tests.support.sample_repository import PLAN_ID, SampleRepository
+from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
 from tests.support.shell_agent import DONE, shell_agent
 
 BRANCH = f"lw/task/{PLAN_ID}"
@@ -207,22 +200,3 @@ def test_an_error_before_the_session_is_a_document_too(person: Person) -> None:
     result = result_of(refused.stdout)
     assert (refused.returncode, result["exit_code"], result["outcome"]) == (1, 1, "error")
     assert "gateway" in result["error"]["message"]
-
-
-def test_what_an_agent_prints_of_its_variables_is_not_kept(sample: SampleRepository, person: Person) -> None:
-    def shows(conversation: Conversation) -> Reply:
-        found = [step.result for step in conversation.steps]
-        return Reply(f"It is {found[0]}") if found else Reply(tool_calls=(_call(conversation),))
-
-    def play(conversation: Conversation) -> Reply:
-        return shows(conversation) if conversation.kind == "agent" else prompt_answer(conversation)
-
-    ended = headless(person, sample, play)
-    assert KEY in str(ended.model.requests[-1].body)
-    kept = [(ended.run / name).read_text() for name in ("events.jsonl", "summary.md", "run.json")]
-    assert not any(KEY in text for text in (*kept, ended.stdout, ended.stderr))
-    assert "[OPENROUTER_API_KEY]" in ended.stdout
-
-
-def _call(conversation: Conversation) -> ToolCall:
-    return execute(conversation, "Look", "echo $OPENROUTER_API_KEY; echo $OPENROUTER_API_KEY >&2")

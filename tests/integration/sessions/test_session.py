@@ -20,6 +20,7 @@ from lw_coder.plans.plan_file import MAX_PLAN_BYTES
 from lw_coder.sessions.container_paths import HOME, MAIN_PROMPT
 from lw_coder.sessions.droid_settings import TOOLS
 from tests.integration.conftest import Person, a_person, sessions_in
+from tests.integration.headless_session import headless, held
 from tests.integration.played_session import Played, played
 from tests.support.engine import docker
 from tests.support.sample_repository import PLAN_ID, SampleRepository, make_sample_repository
@@ -33,12 +34,25 @@ LONGEST_ARGUMENT = 120_000  # bytes of a prompt that start-session hands over as
 CHARACTERS_A_READ = 50_000  # droid gives 60,000 at most
 FRAME_LINES = 60  # so many at least stand around the plan
 
+OTHER_ENV_FILE = '[code]\nenv_file = ".env.local"\nforward_env = ["OPENROUTER_*", "GOGC"]\n'
+EXPORTED = {
+    "OPENROUTER_API_KEY": "sk-or-exported-key",
+    "NOT_FORWARDED": "a",
+    "TZ": "Pacific/Auckland",
+    "COLORTERM": "truecolor",
+}
+
 OTHER_USER = 12_345
 MADE_BY_OTHER = "echo made > made.txt && git add made.txt && git commit -q -m 'Made by somebody else'"
 
 
-def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -> None:
+def test_the_terminal_is_the_persons_and_so_are_the_variables(
+    sample: SampleRepository, person: Person
+) -> None:
     write_plan(sample, 1_024, ODD)
+    (sample.root / ".lw_coder/config.toml").write_text(OTHER_ENV_FILE, encoding="ascii")
+    (sample.root / ".env").unlink()
+    person.extra.update(EXPORTED)
     answer = Event()
 
     def shows_what_it_waits_for(terminal: Terminal, model: ScriptedModel) -> None:
@@ -51,7 +65,15 @@ def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -
         answer.set()
 
     script = shell_agent([], allowed=answer)
-    with played(person, sample, script, meanwhile=shows_what_it_waits_for, asks=True) as session:
+    begun = played(
+        person,
+        sample,
+        script,
+        meanwhile=shows_what_it_waits_for,
+        offers=lambda _, sample, model: sample.write_env(model.base_url, ".env.local", GOGC="50"),
+    )
+    with begun as session:
+        _has_the_persons_variables(session)
         assert set(session.agent.tool_names) <= set(TOOLS)
         assert {"Execute", "Edit", "Read", "Task"} <= set(session.agent.tool_names)
         _follows_the_window(session.execution.terminal)
@@ -59,6 +81,25 @@ def test_the_terminal_is_the_persons(sample: SampleRepository, person: Person) -
         assert session.execution.end() == 0
     assert ODD in main_prompt(session)
     assert main_prompt(session) in session.agent.text
+    files = [path for path in sample.root.glob(".lw_coder/runs/**/*") if path.is_file()]
+    assert not [path for path in files if EXPORTED["OPENROUTER_API_KEY"].encode() in path.read_bytes()]
+
+
+def _has_the_persons_variables(session: Played) -> None:
+    """One that is exported wins over the env file, by dotenv's rule and Compose's, whatever the file's name.
+
+    What lw_coder sets for docker's clients, GOGC, is no such variable.
+    """
+    seen = session.execution.inside("env").splitlines()
+    key, zone = EXPORTED["OPENROUTER_API_KEY"], EXPORTED["TZ"]
+    assert f"OPENROUTER_API_KEY={key}" in seen
+    assert f"OPENROUTER_BASE_URL={session.model.base_url}" in seen
+    assert "GOGC=50" in seen
+    assert {f"TZ={zone}", "COLORTERM=truecolor"} <= set(seen)
+    when = session.execution.inside("date", "--date=2026-07-01T00:00Z", "+%Z %H:%M")
+    assert when.strip() == "NZST 12:00"
+    assert not [line for line in seen if line.startswith("NOT_FORWARDED")]
+    assert {request.authorization for request in session.model.requests} == {f"Bearer {key}"}
 
 
 def _follows_the_window(terminal: Terminal) -> None:
@@ -172,28 +213,36 @@ def other() -> Iterator[Person]:
 
 def test_two_users_work_at_the_same_time(sample: SampleRepository, person: Person, other: Person) -> None:
     theirs = SampleRepository(other.cwd, sample.sha)
-    own = shell_agent(["id -u", "stat --format=%u /home/droiduser"])
-    with played(person, sample, own, meanwhile=lambda *_: _somebody_else_works(other, theirs)) as session:
-        assert [result.split()[0] for result in session.results] == ["0", "0"]
-        labels = [_base_label(sample.root), _base_label(theirs.root)]
+    own, allowed = held("id -u && stat --format=%u /home/droiduser")
+
+    def meanwhile(*_: object) -> None:
+        try:
+            _somebody_else_works(other, theirs)
+        finally:
+            allowed.set()
+
+    ended = headless(person, sample, own, meanwhile=meanwhile)
+    assert ended.status == 0, ended.stderr
+    assert ended.results[0].split()[:2] == ["0", "0"]
+    labels = [_base_label(sample.root), _base_label(theirs.root)]
     assert len(set(labels)) == 2
     assert docker("image", "ls", "--quiet", "lw_coder_droid:latest")
 
 
 def _somebody_else_works(other: Person, sample: SampleRepository) -> None:
     steps = ["id", "getent passwd $(id -u)", "pwd > $HOME/mine && ls -ln $HOME/mine", MADE_BY_OTHER]
-    with played(other, sample, shell_agent(steps), under=_as_other()) as session:
-        who, entry, made, committed = session.results
-        assert f"uid={OTHER_USER}(droiduser) gid={OTHER_USER}" in who
-        assert f":{HOME}:/bin/bash" in entry
-        assert f"{OTHER_USER} {OTHER_USER}" in made
-        assert "code 0" in committed, committed
-        assert session.execution.end() == 0
+    ended = headless(other, sample, shell_agent(steps), under=_as_other())
+    assert ended.status == 0, ended.stderr
+    who, entry, made, committed = ended.results
+    assert f"uid={OTHER_USER}(droiduser) gid={OTHER_USER}" in who
+    assert f":{HOME}:/bin/bash" in entry
+    assert f"{OTHER_USER} {OTHER_USER}" in made
+    assert "code 0" in committed, committed
     worktree = sample.root / ".lw_coder/worktrees" / PLAN_ID
     assert (worktree / "made.txt").read_text() == "made\n"
     owners = {path.lstat().st_uid for path in sample.root.rglob("*") if path.name != ".env"}
     assert owners == {OTHER_USER}
-    assert f"1 new on lw/task/{PLAN_ID}" in session.text
+    assert f"1 new on lw/task/{PLAN_ID}" in ended.stderr
 
 
 def _as_other() -> tuple[str, ...]:

@@ -149,36 +149,50 @@ def made(root: Path) -> Iterator[dict[str, tuple[Made, Made]]]:
     docker("create", "--name", donor, "--label", label, "--volume", "/donated", IMAGE, "true")
     words = {"root": str(root), "volume": volume, "donor": donor}
 
-    def both(name: str) -> tuple[str, tuple[Made, Made]]:
+    def both(name: str) -> tuple[Answer, Answer]:
         flags = [word.replace("{", "%(").replace("}", ")s") % words for word in _RUN[name]]
-        project = f"lw_coder_test_{mark}{name}"
-        return name, (_composed(root, project, label, flags), _created(root, label, flags))
+        return _composed(root, f"{donor}{name}", label, flags), _created(root, label, flags)
 
     try:
         with ThreadPoolExecutor(4) as pool:
-            yield dict(pool.map(both, _RUN))
+            answers = dict(zip(_RUN, pool.map(both, _RUN), strict=True))
+        found = _inspected(label)
+        yield {
+            name: (_what_was_made(ours, found), _what_was_made(theirs, found))
+            for name, (ours, theirs) in answers.items()
+        }
     finally:
         docker("rm", "--force", "--volumes", *containers(label))
         docker("volume", "rm", volume)
 
 
-def _composed(root: Path, project: str, label: str, flags: list[str]) -> Made:
+@dataclass(frozen=True)
+class Answer:
+    """A client's answer: the container, by its id or by its project, or the daemon's refusal."""
+
+    container: str
+    refusal: str
+
+
+def _what_was_made(answer: Answer, found: Mapping[str, Mapping[str, Any]]) -> Made:
+    return Made({} if answer.refusal else found[answer.container], answer.refusal)
+
+
+def _composed(root: Path, project: str, label: str, flags: list[str]) -> Answer:
     options = parse_run_flags(flags)
     folder = root / ".lw_coder/runs/plan" / project
     name, _, value = label.partition("=")
     session = SessionSpec(project, "0:0", (), (), {}, {name: value})
     _write(folder, ComposeSpec(folder, root, session, options, {}, None, None, IMAGE, IMAGE))
     result = _run(root, "compose", "-f", str(folder / "compose.yml"), "create")
-    if result.returncode:
-        return Made({}, result.stderr.strip().splitlines()[-1])
-    return Made(_inspected(*containers(f"com.docker.compose.project={project}")), "")
+    return Answer(project, result.stderr.strip().splitlines()[-1] if result.returncode else "")
 
 
-def _created(root: Path, label: str, flags: list[str]) -> Made:
+def _created(root: Path, label: str, flags: list[str]) -> Answer:
     result = _run(root, "create", "--label", label, *_DEFAULTS, *flags, IMAGE, "start-session")
     if result.returncode:
-        return Made({}, result.stderr.strip().splitlines()[-1])
-    return Made(_inspected(result.stdout.split()[-1]), "")
+        return Answer("", result.stderr.strip().splitlines()[-1])
+    return Answer(result.stdout.split()[-1], "")
 
 
 def _run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
@@ -192,8 +206,16 @@ def _write(folder: Path, spec: ComposeSpec) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _inspected(container: str) -> dict[str, Any]:
-    (found,) = json.loads(docker("inspect", container))
+def _inspected(label: str) -> dict[str, dict[str, Any]]:
+    """Ask for all containers with a label at once; return each by its id, and by its project, if any."""
+    made = {}
+    for found in json.loads(docker("inspect", *containers(label))):
+        project = found["Config"]["Labels"].get("com.docker.compose.project")
+        made[found["Id"]] = made[project or found["Id"]] = _comparable(found)
+    return made
+
+
+def _comparable(found: dict[str, Any]) -> dict[str, Any]:
     host = {key: value for key, value in found["HostConfig"].items() if key not in _HOST_NOISE}
     config = {key: value for key, value in found["Config"].items() if key not in _CONFIG_NOISE}
     config["Labels"] = {key: v for key, v in config["Labels"].items() if not key.startswith("com.docker.")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from lw_coder.repository.git import find_repository, root_commit
 from lw_coder.runs.run_folders import open_run, seal_run, write_file, write_record
 from lw_coder.verdicts.stub import INCLUDED, write_stub
 from tests.support.engine import containers, docker
+from tests.support.forked import forked
 from tests.support.json_schemas import validated
 from tests.support.result_schema import require_verdict
 from tests.support.sample_repository import run_git
@@ -93,14 +93,7 @@ class Scene:
 
     def verify(self, *options: str, name: str = PLAN_ID) -> tuple[int, str, str]:
         """Type the command; return its status, what it printed, and its messages."""
-        done = subprocess.run(
-            [sys.executable, "-m", "lw_coder", "verify", *options, name],
-            cwd=self.root,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = forked("verify", *options, name, cwd=self.root, env=self.env)
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout, done.stderr
 

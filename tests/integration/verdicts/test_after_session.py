@@ -1,4 +1,7 @@
-"""The checks after a session of `lw_coder code`, with the real droid."""
+"""The checks after a session of `lw_coder code`, with the real droid.
+
+test_code leaves them out, and test_tools has none.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ def record(sample: SampleRepository) -> dict[str, Any]:
     return found
 
 
-def carry_out(person: Person, *options: str) -> tuple[int, str]:
-    with person.types(LW_CODER, "code", PLAN_ID, *options) as terminal:
+def carry_out(person: Person) -> tuple[int, str]:
+    with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_for(SUMMARY)
         return terminal.leave(), terminal.text
 
@@ -52,22 +55,6 @@ def test_the_verdict_is_shown_and_decides_the_status(sample: SampleRepository, p
     status, text = person.runs_to_the_end("verify", PLAN_ID)
     assert status == ExitCode.VERDICT
     assert "BROKEN" in text
-
-
-def test_without_checks_nothing_is_said(sample: SampleRepository, person: Person) -> None:
-    ended = headless(person, sample, shell_agent([]))
-    assert ended.status == ExitCode.OK, ended.stderr
-    assert "Checks:" not in ended.stderr + ended.stdout
-    assert "Verdict:" not in ended.stderr + ended.stdout
-    assert "verdict" not in ended.record or ended.record["verdict"] is None
-
-
-def test_checks_can_be_left_out(sample: SampleRepository, person: Person) -> None:
-    configure(sample, "false")
-    status, text = carry_out(person, "--no-checks")
-    assert status == ExitCode.OK
-    assert "Checks:" not in text
-    assert record(sample).get("verdict") is None
 
 
 def test_ctrl_c_skips_the_checks_alone(sample: SampleRepository, person: Person) -> None:

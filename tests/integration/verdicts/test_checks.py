@@ -72,20 +72,8 @@ def test_a_check_that_takes_too_long(scene: Scene) -> None:
     assert not check_containers(scene.root)
 
 
-def test_logs_are_private_and_small(scene: Scene) -> None:
-    scene.configure("echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo last")
-    scene.agent_commits({"new": "yes\n"})
-    outcome = scene.verdict()["checks"][0]["tip"]
-    path = scene.run / outcome["log"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.stat().st_size < 2_000_000
-    log = scene.log(outcome)
-    assert log.startswith("first\n")
-    assert log.endswith("last\n")
-    assert "bytes left out" in log
-
-
-def test_the_checkout_is_clean_and_has_its_history(scene: Scene) -> None:
+def test_the_checkout_is_clean_and_has_its_history_and_logs_are_private_and_small(scene: Scene) -> None:
+    """The run is named by its plan's file."""
     scene.git("tag", "v1.0", scene.base)
     scene.configure(
         "git status --porcelain",
@@ -93,13 +81,23 @@ def test_the_checkout_is_clean_and_has_its_history(scene: Scene) -> None:
         "git describe --tags | grep -x 'v1.0-1-g.*'",
         'test "$(git config user.email)" != agent@example.com',
         "test ! -e untracked",
+        "echo first; head -c 20000000 /dev/zero | tr '\\0' x; echo last",
     )
     (scene.root / "untracked").write_text("not committed")
     scene.git("config", "user.email", "agent@example.com")
     scene.agent_commits({"new": "yes\n"})
-    verdict = scene.verdict()
+    verdict = scene.verdict(name=f".lw_coder/tasks/{PLAN_ID}.md")
+    assert verdict["passed"]
     assert set(told(verdict).values()) <= {"passes", "fixed"}, verdict
     assert scene.log(verdict["checks"][0]["tip"]) == ""
+    outcome = verdict["checks"][-1]["tip"]
+    path = scene.run / outcome["log"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.stat().st_size < 2_000_000
+    log = scene.log(outcome)
+    assert log.startswith("first\n")
+    assert log.endswith("last\n")
+    assert "bytes left out" in log
 
 
 def test_replayed_by_compose(scene: Scene) -> None:
@@ -123,12 +121,6 @@ def test_without_checks(scene: Scene) -> None:
 
 def test_an_unknown_run(scene: Scene) -> None:
     assert scene.verify(name="no-such-run")[0] == ExitCode.ERROR
-
-
-def test_a_plans_file_names_its_newest_run(scene: Scene) -> None:
-    scene.configure("true")
-    scene.agent_commits({"new": "yes\n"})
-    assert scene.verdict(name=f".lw_coder/tasks/{PLAN_ID}.md")["passed"]
 
 
 def test_commits_of_a_person_count(scene: Scene) -> None:
