@@ -15,7 +15,7 @@ from tests.support.engine import containers, docker
 from tests.support.patience import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.support.terminal import Terminal
 
@@ -97,8 +97,17 @@ def run_folders(root: Path, plan_id: str) -> list[Path]:
 def docker_clients(run: Path) -> list[int]:
     """List docker's processes that work on this run's Compose file."""
     name = str(run / "compose.yml").encode()
-    lines = {path: _command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")}
+    lines = {path: _command_line(path) for path in _processes()}
     return [int(path.parent.name) for path, line in lines.items() if name in line and b"run" in line]
+
+
+def command_lines() -> list[list[bytes]]:
+    """Return the words of each process's command line."""
+    return [_command_line(path) for path in _processes()]
+
+
+def _processes() -> Iterator[Path]:
+    return Path("/proc").glob("[0-9]*/cmdline")
 
 
 def _command_line(path: Path) -> list[bytes]:

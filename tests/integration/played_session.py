@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -50,6 +50,7 @@ def played(
     sample: SampleRepository,
     script: Script,
     *,
+    under: Sequence[str] = (),
     meanwhile: Meanwhile | None = None,
     offers: Offer = offer,
 ) -> Iterator[Played]:
@@ -59,12 +60,13 @@ def played(
         person: types.
         sample: where.
         script: what the model says.
+        under: a command that lw_coder is started by.
         meanwhile: looks at something once the command is typed.
         offers: writes the env file; the prompts are known, unless another one is given.
     """
     with ScriptedModel(script, host=bridge_address()) as model:
         offers(person, sample, model)
-        with person.types(LW_CODER, "code", PLAN_ID) as terminal:
+        with person.types(*under, LW_CODER, "code", PLAN_ID) as terminal:
             execution = Execution(terminal, sample.root, PLAN_ID)
             if meanwhile:
                 meanwhile(terminal, model)

@@ -175,6 +175,7 @@ def first(shared_place: Place, somebodys_temp_worktree: Worktree) -> Noted:
         execution.find_inside(names)
     for words in (("droid", "mcp", "list"), ("droid", "mcp", "--help"), ("cat", MCP)):
         execution.inside(*words)
+    _finds_the_very_worktree(shared_place.sample)
     assert execution.end() == 0
     return execution
 
@@ -343,8 +344,9 @@ def _(aged_runs: dict[int, Path]) -> dict[int, Path]:
 def _(execution: Noted, aged: dict[int, Path]) -> None:
     assert {days for days, folder in aged.items() if folder.exists()} == {29}
     assert execution.end() == 0
+    shown = execution.terminal.text
     for days in (31, 400):
-        assert f"Pruned:   {PLAN_ID}/{aged[days].name}" in execution.terminal.text
+        assert shown.index(f"Pruned:   {PLAN_ID}/{aged[days].name}") < shown.index(SESSION_SHOWS)
 
 
 @then("the new run directory remains")
@@ -551,12 +553,17 @@ def _(printed: str) -> None:
 
 @then("the command uses `ensure_worktree` to prepare the coding worktree")
 def _(execution: Noted, sample: SampleRepository) -> None:
-    repository, plan = find_repository(sample.root), read_plan(sample.plan).metadata
-    listed = sample.git("worktree", "list", "--porcelain")
-    ensured = ensure_worktree(repository, plan)  # finds the very one, and makes nothing
-    assert sample.git("worktree", "list", "--porcelain") == listed
+    ensured = _finds_the_very_worktree(sample)  # as it did while the session was up
     assert (ensured.path, ensured.branch) == (_plan_worktree(sample), f"lw/task/{PLAN_ID}")
     assert execution.mounts["/workspace"] == str(ensured.path)
+
+
+def _finds_the_very_worktree(sample: SampleRepository) -> Worktree:
+    """Have the plan's worktree ensured, which makes nothing."""
+    listed = sample.git("worktree", "list", "--porcelain")
+    ensured = ensure_worktree(find_repository(sample.root), read_plan(sample.plan).metadata)
+    assert sample.git("worktree", "list", "--porcelain") == listed
+    return ensured
 
 
 @then("no temporary worktree created by `create_temp_worktree` is removed")

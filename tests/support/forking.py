@@ -106,7 +106,7 @@ def _serve(orders: socket.socket) -> dict[str, Any]:
 
 
 def _forget_those_that_ended() -> None:
-    """Wait for them no sooner than now: whoever ordered one has its descriptor since long."""
+    """Wait for them no sooner than now: whoever ordered one has had its descriptor for a long time."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

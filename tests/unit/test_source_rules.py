@@ -65,7 +65,7 @@ def test_value_objects_are_structs() -> None:
     found = [
         str(path.relative_to(SOURCE))
         for path in sorted(SOURCE.rglob("*.py"))
-        if re.search(r"^(?:from|import) dataclasses\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if re.search(r"^\s*(?:from|import) dataclasses\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert found == [
         "batches/starting_points.py",

@@ -6,6 +6,7 @@ Its own start takes as long as half of the preparations, and the second core has
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ from lw_coder.containers.docker_command import (
     start_headless,
 )
 
-# An env file with this line is an error, which Compose shows.
+# An env file with this line is an error: Compose ends.
 _NOT_READY = b"!lw_coder ended before the run was ready\n"
 
 
@@ -38,7 +39,8 @@ class EarlyCompose:
         """
         environment = environment_for()
         if find_plugin(environment):
-            self._started = _Waiting(call, environment)
+            with suppress(OSError):  # no memfd, or no room for a process: it is started later
+                self._started = _Waiting(call, environment)
 
     def client(self, call: HeadlessCall) -> PipedClient:
         """Let the client go on, and return it; or another one, if that one was started with something else.
@@ -46,10 +48,12 @@ class EarlyCompose:
         Args:
             call: what it is to be started with. Its files are complete.
         """
-        waiting, self._started = self._started, None
+        waiting = self._started
         if waiting is None:
             return start_headless(call)
-        if waiting.suits(call, environment_for(call.folder)):
+        suits = waiting.suits(call, environment_for(call.folder))
+        self._started = None
+        if suits:
             return waiting.released()
         waiting.end()
         return start_headless(call)
@@ -73,15 +77,19 @@ class _Waiting:
 
     def __init__(self, call: HeadlessCall, environment: dict[str, str]) -> None:
         self._call, self._environment = call, environment
-        reads, self._pipe = os.pipe()
-        self._file = os.memfd_create("lw_coder")
-        os.write(self._file, _NOT_READY)
-        files = (reads, self._file)
-        options = [word for number in files for word in ("--env-file", f"/proc/self/fd/{number}")]
-        try:
-            self._client = PipedClient(call.command(environment, *options), files)
-        finally:
-            os.close(reads)
+        with ExitStack() as made:
+            reads, self._pipe = os.pipe()
+            made.callback(os.close, self._pipe)
+            try:
+                self._file = os.memfd_create("lw_coder")
+                made.callback(os.close, self._file)
+                os.write(self._file, _NOT_READY)
+                files = (reads, self._file)
+                options = [word for number in files for word in ("--env-file", f"/proc/self/fd/{number}")]
+                self._client = PipedClient(call.command(environment, *options), files)
+            finally:
+                os.close(reads)
+            made.pop_all()
 
     def suits(self, call: HeadlessCall, environment: dict[str, str]) -> bool:
         """Return whether it is still waiting, and would have been started in the same way now."""
@@ -95,7 +103,7 @@ class _Waiting:
         return self._client
 
     def end(self) -> None:
-        """Let it find that the run is not ready, and wait for its end."""
+        """Close what it waits for, and end it."""
         self._close()
         self._client.end()
 

@@ -87,7 +87,7 @@ class RepoBuildFiles(Struct, frozen=True):
 def base_fingerprint() -> str:
     """Return a hash of everything that the base image is built from, including the host's user.
 
-    It is that of the first call: a start asks several times.
+    It is computed once per process: a start asks several times.
     """
     digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
     folder = shipped_folder("docker") / "droid"

@@ -63,6 +63,7 @@ class SwarmWait:
         self._cancelled: float | None = None
         self._killed: Task | None = None
         self._recovers_until = 0.0
+        self._named = ""
         self.attempts: list[str] = []
         self.node = ""
 
@@ -172,6 +173,9 @@ class SwarmWait:
             say(f"Cluster:  waiting for a node with room{f': {state.reason}' if state.reason else ''}")
         elif state.phase is Phase.RUNNING:
             say(f"Cluster:  the session is on node {printable(state.node)}")
+            self._named = state.node
+        elif state.phase is Phase.ENDED and state.node not in {"", self._named}:  # between two looks
+            say(f"Cluster:  the job has ended on node {printable(state.node)}")
 
     def _cancel(self) -> None:
         if self._cancelled is None:

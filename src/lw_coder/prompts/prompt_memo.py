@@ -1,7 +1,7 @@
 """A cache of complete answers in front of DSPy's cache, so that a known plan needs no import of DSPy.
 
-The key covers everything that DSPy's own key is made from: the question (plan, model, saved program, this
-package's source) and what turns it into a request (every installed library, by version). If any of it
+The key covers everything that DSPy's own key is made from: the question (plan, model, saved program, the
+source of what words it) and what turns it into a request (every installed library, by version). If any of it
 changed, DSPy is asked, which has its own cache.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FOLDER = "answers"
 _KEPT = 90 * 86_400.0  # seconds
 _TEXTS = ("main_prompt", "code_review_prompt", "plan_alignment_prompt", "model", "dspy_version")
-_WORDING = ("dspy", "plans", "settings")  # DSPy's questions, and what their parts are made of
+WORDING = ("dspy", "plans", "settings")  # DSPy's questions, and what their parts are made of
 _TABLES = ("feedback_summary", "program_state", "inputs")
 
 
@@ -95,8 +95,8 @@ def _content(program: Path) -> bytes:
 
 
 def _own_text() -> bytes:
-    """The source of the packages that word the questions and check the answers."""
-    files = (path for name in _WORDING for path in Path(lw_coder.__file__).with_name(name).glob("*.py"))
+    """The source of what words the questions."""
+    files = (path for name in WORDING for path in Path(lw_coder.__file__).with_name(name).glob("*.py"))
     return b"\0".join(path.read_bytes() for path in sorted(files))
 
 

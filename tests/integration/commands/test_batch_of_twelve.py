@@ -179,6 +179,8 @@ def test_twelve_plans_and_two_kills(
 
     states = {plan_id: plan["state"] for plan_id, plan in plans.items()}
     assert {plan_id: plans[plan_id] for plan_id in PASS if states[plan_id] not in {"passed", "kept"}} == {}
+    late = ("e-right", "f-under", "g-alone", "i-above")  # the last batch began them
+    assert {plan_id: states[plan_id] for plan_id in late} == dict.fromkeys(late, "passed")
     assert {states[plan_id] for plan_id in FIRST} == {"kept"}, "they had passed before the last batch began"
     rest = {plan_id: state for plan_id, state in states.items() if plan_id not in PASS}
     assert rest == {

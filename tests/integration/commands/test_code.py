@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import LW_CODER, SUMMARY, Person, sessions_in
+from tests.integration.execution import AtWork
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, SUBAGENTS, scripted_demo
 from tests.support.engine import docker
 from tests.support.living import is_held
@@ -72,11 +73,16 @@ def _is_replayed_at_a_terminal(sample: SampleRepository, person: Person, model: 
 
 @pytest.mark.usefixtures("known_prompts")
 def test_an_exit_status_of_the_session_is_told_and_recorded(sample: SampleRepository, person: Person) -> None:
+    """So is what its proxy refused."""
+    (sample.root / ".lw_coder/config.toml").write_text("[code]\nallow_hosts = []\n", encoding="ascii")
     with person.types(LW_CODER, "code", PLAN_ID) as terminal:
         terminal.wait_for(SUMMARY)
-        docker("kill", *sessions_in(sample.root))
+        session = AtWork(sample.root, PLAN_ID).container
+        docker("exec", session, "curl", "--silent", "http://refused.test/")
+        docker("kill", session)
         assert terminal.wait() == 4
     assert "the session ended with status 137" in terminal.text
+    assert "refused.test (1x)" in terminal.text
     assert json.loads((_runs(sample)[0] / "run.json").read_text())["ended"]["status"] == 137
 
 

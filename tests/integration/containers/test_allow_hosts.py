@@ -40,6 +40,7 @@ asking.sendto(header + b"\\x04leak\\x06direct\\x04test" + end, (sys.argv[1], 53)
 asking.recv(512)
 print("answered")
 """
+ENV_FILES = '{{index .Config.Labels "com.docker.compose.project.environment_file"}}'
 METADATA = "169.254.169.254"  # where a cloud gives its machines their credentials
 
 
@@ -61,14 +62,17 @@ def test_a_session_and_its_replay_reach_what_is_listed_alone(
         assert not sessions_in(person.cwd)
     assert len(_left_behind(at)) == len(("proxy", "inside", "outside"))
     during: list[int] = []
+    env_files: list[str] = []
 
     def look(_: Conversation) -> Reply:
         during.append(len(_left_behind(at)))
+        env_files.append(docker("inspect", "--format", ENV_FILES, at.container))
         return Reply(DONE)
 
     again = headless(person, sample, look)  # removes what the replay left
     assert again.status == 0, again.stderr
     assert set(during) == {len(("proxy", "inside", "outside"))}
+    assert all("/proc/self/fd/" in each for each in env_files), "its client was started early"
     assert _left_behind(at) == []
     assert ".test" not in again.stderr
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lw_coder.containers.compose_files import ComposeSpec, ImageBuild, render
 from lw_coder.containers.specs import Mount, SessionSpec
@@ -97,5 +98,5 @@ def test_no_value_stands_in_the_files(spec: ComposeSpec) -> None:
 
 def test_without_an_env_file(spec: ComposeSpec) -> None:
     """A .env beside the run's files, or at the root, is then not read."""
-    without = ComposeSpec(**{**vars(spec), "env_file": None})
+    without = replace(spec, env_file=None)
     assert read(without)["services"]["droid"]["environment"]["API_KEY"] is None

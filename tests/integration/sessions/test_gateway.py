@@ -136,7 +136,7 @@ def test_a_cost_that_nobody_knows_cannot_be_limited(sample: SampleRepository, pe
 def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
     sample: SampleRepository, person: Person
 ) -> None:
-    patient = shell_agent([COMMIT, wait_for_go(), "echo the end"])
+    patient = shell_agent([COMMIT, wait_for_go(), LOOK_AROUND])
 
     def crash(_: subprocess.Popen[str], model: ScriptedModel) -> None:
         wait_until(lambda: model.count("agent") > 1, "the second request")
@@ -151,6 +151,7 @@ def test_a_gateway_that_crashes_is_started_again_and_has_lost_no_count(
     assert ended.status == 0, ended.stderr
     sent = len(ended.model.requests) - ended.model.count("dspy")
     assert ended.ended["spent"]["total"]["requests"] == sent
+    _never_saw_the_key(ended)
 
 
 def _is_replayed_by_hand(sample: SampleRepository, person: Person, ended: Headless) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Person, sessions_in
-from tests.integration.execution import docker_clients, run_folders
+from tests.integration.execution import command_lines, docker_clients, run_folders
 from tests.integration.headless_session import Headless, headless, replayed_by_hand
 from tests.integration.known_prompts import offer
 from tests.support.agent_script import COMMIT_MESSAGE, FINDINGS, execute, prompt_answer, scripted_demo
 from tests.support.engine import bridge_address, docker
-from tests.support.patience import NEVER, wait_until
+from tests.support.patience import NEVER, PATIENCE, wait_until
 from tests.support.result_schema import result_of
 from tests.support.sample_repository import PLAN_ID, SampleRepository
 from tests.support.scripted_model import Conversation, HttpFailure, Reply, Script, ScriptedModel
@@ -67,6 +67,20 @@ def test_a_plan_is_carried_out_with_both_subagents_and_ends_by_itself(
     assert "## Nobody is there" in (ended.run / "prompts/main.md").read_text()
     replayed, _ = replayed_by_hand(person, ended, shell_agent([]))
     assert f'"finalText":"{DONE}"' in replayed
+    _leaves_no_client_if_the_prompts_fail(sample, person)
+
+
+def _leaves_no_client_if_the_prompts_fail(sample: SampleRepository, person: Person) -> None:
+    """The image is current by now: so Compose has been started before the prompts are there."""
+    sample.write_env("http://127.0.0.1:9/v1", OPENROUTER_MODEL="un/known")
+    runs = run_folders(sample.root, PLAN_ID)
+    with person.starts("code", PLAN_ID, "--headless") as process:
+        _, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, told
+    assert "Image: " in told
+    assert run_folders(sample.root, PLAN_ID) == runs
+    clients = [line for line in command_lines() if str(sample.root).encode() in b"".join(line)]
+    assert clients == []
 
 
 def test_nothing_is_committed(sample: SampleRepository, person: Person) -> None:

@@ -231,18 +231,18 @@ def test_two_users_work_at_the_same_time(sample: SampleRepository, person: Perso
 
 def _somebody_else_works(other: Person, sample: SampleRepository) -> None:
     steps = ["id", "getent passwd $(id -u)", "pwd > $HOME/mine && ls -ln $HOME/mine", MADE_BY_OTHER]
-    ended = headless(other, sample, shell_agent(steps), under=_as_other())
-    assert ended.status == 0, ended.stderr
-    who, entry, made, committed = ended.results
-    assert f"uid={OTHER_USER}(droiduser) gid={OTHER_USER}" in who
-    assert f":{HOME}:/bin/bash" in entry
-    assert f"{OTHER_USER} {OTHER_USER}" in made
-    assert "code 0" in committed, committed
+    with played(other, sample, shell_agent(steps), under=_as_other()) as session:
+        who, entry, made, committed = session.results
+        assert f"uid={OTHER_USER}(droiduser) gid={OTHER_USER}" in who
+        assert f":{HOME}:/bin/bash" in entry
+        assert f"{OTHER_USER} {OTHER_USER}" in made
+        assert "code 0" in committed, committed
+        assert session.execution.end() == 0
     worktree = sample.root / ".lw_coder/worktrees" / PLAN_ID
     assert (worktree / "made.txt").read_text() == "made\n"
     owners = {path.lstat().st_uid for path in sample.root.rglob("*") if path.name != ".env"}
     assert owners == {OTHER_USER}
-    assert f"1 new on lw/task/{PLAN_ID}" in ended.stderr
+    assert f"1 new on lw/task/{PLAN_ID}" in session.text
 
 
 def _as_other() -> tuple[str, ...]:

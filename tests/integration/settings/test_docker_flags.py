@@ -211,6 +211,7 @@ def _inspected(label: str) -> dict[str, dict[str, Any]]:
     made = {}
     for found in json.loads(docker("inspect", *containers(label))):
         project = found["Config"]["Labels"].get("com.docker.compose.project")
+        assert project not in made, project
         made[found["Id"]] = made[project or found["Id"]] = _comparable(found)
     return made
 

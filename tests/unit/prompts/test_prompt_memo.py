@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from lw_coder.dspy.generated_prompts import GeneratedPrompts
 from lw_coder.plans.plan_file import PlanMetadata
+from lw_coder.prompts import prompt_memo
 from lw_coder.prompts.prompt_memo import keep, memo_path, recall
 from lw_coder.settings.model_access import ModelAccess
 
@@ -115,3 +117,11 @@ def test_very_old_ones_go(tmp_path: Path) -> None:
     os.utime(old, (time.time() - 100 * 86_400,) * 2)
     keep(new, PROMPTS)
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_the_key_covers_the_source_of_what_words_a_question() -> None:
+    package = Path(prompt_memo.__file__).parents[1]
+    texts = "".join(path.read_text(encoding="utf-8") for path in (package / "dspy").glob("*.py"))
+    used = set(re.findall(r"(?:from|import) lw_coder\.(\w+)", texts))
+    assert used - {"foundation", "repository"} == set(prompt_memo.WORDING)
+    assert [path for name in prompt_memo.WORDING for path in (package / name).glob("*/*.py")] == []

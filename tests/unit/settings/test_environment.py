@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.pretty import pretty_repr
 
 from lw_coder.foundation.errors import EnvironmentFileError
 from lw_coder.sessions.login import Login, choose_login, require_reachable_model
@@ -53,7 +54,9 @@ def test_the_process_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_no_value_is_in_a_repr(tmp_path: Path) -> None:
-    assert SECRET not in repr(loaded(tmp_path, f"OPENROUTER_EXTRA={SECRET}\n"))
+    found = loaded(tmp_path, f"OPENROUTER_EXTRA={SECRET}\n")
+    assert SECRET not in repr(found)
+    assert pretty_repr(found) == "SessionEnvironment()"
 
 
 @pytest.mark.parametrize(
