@@ -7,15 +7,16 @@ import signal
 import termios
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pexpect
+import pyte
 
 from tests.support.patience import PATIENCE
-from tests.support.terminal_screen import Screen, Stream
 
 ROWS, COLUMNS = 50, 160
 _CTRL_C = "\x03"
@@ -30,6 +31,42 @@ class ScreenTimeoutError(AssertionError):
     """The screen never showed what was waited for; the message holds what it did show."""
 
 
+class _Screen(pyte.Screen):
+    """A terminal's screen, and the lines that have left it at the top.
+
+    pyte's own HistoryScreen turns pages too, which takes twice the time, and makes all lines anew each time.
+    """
+
+    def __init__(self, columns: int, lines: int) -> None:
+        self.scrolled: deque[Mapping[int, Any]] = deque(maxlen=5000)
+        self._rows: dict[int, str] = {}
+        super().__init__(columns, lines)
+
+    @property
+    def rows(self) -> list[str]:
+        """The lines to be seen now, without trailing spaces; those that have changed are made anew."""
+        for y in self.dirty:
+            line = self.buffer[y]
+            self._rows[y] = "".join([line[x].data for x in range(self.columns)]).rstrip()
+        self.dirty.clear()
+        return [self._rows[y] for y in range(self.lines)]
+
+    def reset(self) -> None:
+        super().reset()
+        self.scrolled.clear()
+
+    def index(self) -> None:
+        top, bottom = self.margins or (0, self.lines - 1)
+        if self.cursor.y == bottom:
+            self.scrolled.append(self.buffer[top])
+        super().index()
+
+    def erase_in_display(self, how: int = 0, *more: Any, **options: Any) -> None:
+        super().erase_in_display(how, *more, **options)
+        if how == 3:
+            self.scrolled.clear()
+
+
 class Terminal:
     """Runs a program as a person would see it.
 
@@ -38,8 +75,8 @@ class Terminal:
     """
 
     def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
-        self._screen = Screen(COLUMNS, ROWS)
-        self._stream = Stream(self._screen)
+        self._screen = _Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self._screen)
         self.transcript = b""
         with _FORKING:
             self._child: pexpect.spawn[bytes] = pexpect.spawn(
