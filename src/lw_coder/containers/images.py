@@ -83,13 +83,14 @@ class RepoBuildFiles(Struct, frozen=True):
     ignore: str
 
 
-@cache
 def base_fingerprint() -> str:
-    """Return a hash of everything that the base image is built from, including the host's user.
+    """Return a hash of everything that the base image is built from, including the host's user."""
+    return _fingerprint(os.getuid(), os.getgid())
 
-    It is computed once per process: a start asks several times.
-    """
-    digest = hashlib.sha256(f"{os.getuid()}:{os.getgid()}".encode())
+
+@cache  # a start asks several times
+def _fingerprint(user: int, group: int) -> str:
+    digest = hashlib.sha256(f"{user}:{group}".encode())
     folder = shipped_folder("docker") / "droid"
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.parent.name != "__pycache__":
